@@ -1,0 +1,1 @@
+"""Golden models: what every number is. Integers and numpy only."""

@@ -1,0 +1,318 @@
+"""The one configuration of the CTA engine: structure, formats, limits and tables.
+
+:class:`CTAConfig` is the single source of every width and size. ``model`` computes with it,
+``gen`` builds from it, ``verif`` and ``sw`` read it. Structural parameters are fields; whatever
+follows from them is a property whose derivation can be read here.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from model.fixed import Format, bits_for_range, clog2
+
+__all__ = ["CTAConfig", "ConfigError", "CTAFormats"]
+
+SA_WIDTHS = (2, 4, 8, 16, 32)
+HEAD_DIMS = (8, 16, 32, 64, 128)
+
+
+class ConfigError(ValueError):
+    """An illegal configuration; the message names the parameter, its value and the legal range."""
+
+
+@dataclass(frozen=True)
+class CTAFormats:
+    """The chosen formats. ``docs/numerics.md`` gives the reason for each.
+
+    Token, A, weight, centroid and Q/K/V follow Sec. IV-C "Number Quantization"; the others are
+    not stated in the paper. Binary points are nominal: a per-tensor power-of-two scale moves
+    them by the shifts of the job descriptor.
+    """
+
+    token: Format = Format(True, 13, 7)      # X; Q6.7
+    lsh_a: Format = Format(True, 12, 9)      # A; Q3.9
+    weight: Format = Format(True, 12, 9)     # Wq, Wk, Wv; the point is the tensor's own
+    centroid: Format = Format(True, 12, 6)   # C0, C1, C2; Q6.6
+    qkv: Format = Format(True, 12, 6)        # compressed Q, K, V; Q6.6
+    bias: Format = Format(True, 24, 16)      # LSH b, Q and V bias, in accumulator units
+    hash: Format = Format(True, 8, 0)        # one hash value
+    score: Format = Format(True, 16, 6)      # log2 units: log2(e)/sqrt(d) is folded into Wq
+    prob: Format = Format(False, 24, 12)     # one exponential
+    ap: Format = Format(False, 11, 0)        # AP as the array sees it, row-normalised
+    output: Format = Format(True, 12, 6)     # O, in the rows of C0 (the paper's reuse)
+    ppe: Format = Format(True, 18, 0)        # PPE multiplicand: LSH value or result, shifted
+    multiplier: Format = Format(False, 12, 0)    # PPE multiplier: 1/w or 1/sum mantissa
+
+
+@dataclass(frozen=True)
+class CTAConfig:
+    """One CTA engine.
+
+    Parameters
+    ----------
+    b : SA width in columns; also queries a batch. 2, 4, 8, 16 or 32.
+    d : head dimension and SA height in rows. 8, 16, 32, 64 or 128.
+    dw : token dimension, T*d for T in 1..16 slices. 0 stands for d (the paper's figures).
+    l : hash code length, 1..8. Hash functions beyond b columns run in further passes.
+    n : most tokens a job may have, as keys and as queries. 2..2048.
+    k0, k1, k2 : cluster capacity of LSH0, LSH1, LSH2, 1..n. 0 stands for n.
+    pag : exponentials a cycle, an even power of two 2..2b. 0 stands for 2b (Fig. 13's optimum).
+    sets : weight sets held on chip, 1..8.
+    lanes : 16-bit elements a beat of the host streams, a power of two 4..d. 0 stands for 8.
+    digit : bits of a hash value that one layer of the cluster tree resolves, 1, 2 or 4.
+    fmt : the formats.
+    """
+
+    b: int = 8
+    d: int = 64
+    dw: int = 0
+    l: int = 6  # noqa: E741 - the paper's name
+    n: int = 512
+    k0: int = 0
+    k1: int = 0
+    k2: int = 0
+    pag: int = 0
+    sets: int = 1
+    lanes: int = 0
+    digit: int = 2
+    fmt: CTAFormats = field(default_factory=CTAFormats)
+
+    def __post_init__(self):
+        for name, value in (("dw", self.d), ("k0", self.n), ("k1", self.n), ("k2", self.n),
+                            ("pag", 2 * self.b), ("lanes", 8)):
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, value)
+        self._check("b", self.b in SA_WIDTHS, f"one of {SA_WIDTHS}")
+        self._check("d", self.d in HEAD_DIMS, f"one of {HEAD_DIMS}")
+        self._check("dw", self.dw % self.d == 0 and 1 <= self.dw // self.d <= 16,
+                    f"a multiple T*d of d = {self.d} with T in 1..16")
+        self._check("l", 1 <= self.l <= 8, "in 1..8")
+        self._check("n", 2 <= self.n <= 2048, "in 2..2048")
+        for name in ("k0", "k1", "k2"):
+            self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
+        self._check("pag", 2 <= self.pag <= 2 * self.b and self.pag & (self.pag - 1) == 0,
+                    f"a power of two in 2..2b = {2 * self.b}")
+        self._check("sets", 1 <= self.sets <= 8, "in 1..8")
+        self._check("lanes", 4 <= self.lanes <= self.d and self.lanes & (self.lanes - 1) == 0,
+                    f"a power of two in 4..d = {self.d}")
+        self._check("digit", self.digit in (1, 2, 4) and self.fmt.hash.width % self.digit == 0,
+                    f"1, 2 or 4 and a divisor of the hash width {self.fmt.hash.width}")
+
+    def _check(self, name, legal, text):
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not legal:
+            raise ConfigError(f"{name} is {value!r}, must be {text}")
+
+    # -- identity -----------------------------------------------------------------------------
+
+    def as_dict(self) -> dict:
+        """Structural parameters and formats as plain data (JSON)."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "CTAConfig":
+        """The inverse of :meth:`as_dict`; missing keys take their default."""
+        if not isinstance(data, dict):
+            raise ConfigError(f"config is {type(data).__name__}, must be an object")
+        known = {f.name for f in dataclasses.fields(cls)}
+        for key in data:
+            if key not in known:
+                raise ConfigError(f"config key {key!r} is unknown, must be one of {sorted(known)}")
+        data = dict(data)
+        if "fmt" in data:
+            data["fmt"] = CTAFormats(**{k: Format(**v) for k, v in data["fmt"].items()})
+        return cls(**data)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal hash of everything that shapes the hardware (12 digits)."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    # -- structure ----------------------------------------------------------------------------
+
+    @property
+    def slices(self) -> int:
+        """T: slices of d that make up a token."""
+        return self.dw // self.d
+
+    @property
+    def passes(self) -> int:
+        """Passes over the tokens an LSH needs: hash functions by SA columns, rounded up."""
+        return -(-self.l // self.b)
+
+    @property
+    def hash_columns(self) -> int:
+        """SA columns that hash at once."""
+        return min(self.l, self.b)
+
+    @property
+    def cacc_column(self) -> int:
+        """SA column whose adders CACC borrows. Columns b and up are spares (see decisions)."""
+        return self.hash_columns
+
+    @property
+    def cavg_column(self) -> int:
+        """SA column whose multipliers CAVG borrows."""
+        return self.hash_columns + 1
+
+    @property
+    def columns(self) -> int:
+        """PE columns built: b, and spares for CAG where the hash leaves fewer than two free."""
+        return max(self.b, self.hash_columns + 2)
+
+    @property
+    def tiles(self) -> int:
+        """PAG tiles; each takes two iterations a cycle."""
+        return self.pag // 2
+
+    @property
+    def pag_rounds(self) -> int:
+        """Rounds in which the tiles serve a full batch of b queries."""
+        return self.b // self.tiles
+
+    @property
+    def k12(self) -> int:
+        """Capacity of both levels together: rows of K, of V, entries of CS and of AP."""
+        return self.k1 + self.k2
+
+    @property
+    def groups(self) -> int:
+        """Stream beats that carry one slice of d elements."""
+        return self.d // self.lanes
+
+    # -- widths -------------------------------------------------------------------------------
+
+    @property
+    def token_id_width(self) -> int:
+        """Bits of a token number 0..n-1."""
+        return clog2(self.n)
+
+    @property
+    def count_width(self) -> int:
+        """Bits of a count 0..n (tokens, clusters, members of a cluster)."""
+        return clog2(self.n + 1)
+
+    @property
+    def left(self) -> Format:
+        """PE operand from the left: tokens, weights, K, V."""
+        return Format(True, max(f.width for f in (self.fmt.token, self.fmt.weight, self.fmt.qkv,
+                                                  self.fmt.lsh_a)))
+
+    @property
+    def value(self) -> Format:
+        """PE value register: A, centroids, Q, AP (unsigned, so one bit more), 1/count."""
+        return Format(True, max(self.fmt.lsh_a.width, self.fmt.centroid.width,
+                                self.fmt.qkv.width, self.fmt.ap.width + 1,
+                                self.mean_reciprocal_frac + 2))
+
+    @property
+    def acc(self) -> Format:
+        """PE sum and result registers: wide enough that no sum of any phase can overflow."""
+        f = self.fmt
+        lsh = -f.token.min * -f.lsh_a.min * self.dw
+        linear = -f.centroid.min * -f.weight.min * self.dw - f.bias.min
+        score = f.qkv.min ** 2 * self.d
+        output = -f.qkv.min * f.ap.max * self.k12
+        worst = max(lsh, linear, score, output)
+        return Format(True, bits_for_range(-worst, worst))
+
+    @property
+    def csum(self) -> Format:
+        """One lane of a centroid sum: n tokens, exact."""
+        return Format(True, self.fmt.token.width + clog2(self.n))
+
+    @property
+    def residual_shift(self) -> int:
+        """Left shift that aligns a centroid with a token."""
+        return self.fmt.token.frac - self.fmt.centroid.frac
+
+    @property
+    def ap_bank(self) -> Format:
+        """One entry of an AP bank: the sum of ceil(n/2) exponentials, exact."""
+        return Format(False, self.fmt.prob.width + clog2(-(-self.n // 2)), self.fmt.prob.frac)
+
+    @property
+    def ap_sum(self) -> Format:
+        """The softmax denominator as the PPE sums it from normalised AP, exact."""
+        return Format(False, self.fmt.ap.width + clog2(self.k12))
+
+    @property
+    def tree_digits(self) -> int:
+        """Layers of the cluster tree: l hash values of hash.width/digit digits each."""
+        return self.l * self.hash_digits
+
+    @property
+    def hash_digits(self) -> int:
+        """Tree layers, and so CIM threads, that one hash value takes."""
+        return self.fmt.hash.width // self.digit
+
+    # -- tables -------------------------------------------------------------------------------
+
+    exp_mantissa: ClassVar[int] = 12           # bits of an exponent table entry
+    recip_index: ClassVar[int] = 8             # index bits of the denominator reciprocal table
+    mean_reciprocal_frac: ClassVar[int] = 10   # fraction bits of 1/count
+    result_guard: ClassVar[int] = 5            # fraction bits of a result after its normalisation
+
+    @property
+    def exp_index(self) -> int:
+        """Index bits of the exponent table: every score fraction bit, so no interpolation."""
+        return self.fmt.score.frac
+
+    @cached_property
+    def exp_table(self) -> np.ndarray:
+        """2**(i/64) for i in 0..63, unsigned 1.11 (2**exp_index entries)."""
+        step = np.arange(1 << self.exp_index) / (1 << self.exp_index)
+        return np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
+
+    @cached_property
+    def recip_table(self) -> np.ndarray:
+        """1/(1+f) at the middle of each of 256 steps of f in [0,1), unsigned 0.12."""
+        f = (np.arange(1 << self.recip_index) + 0.5) / (1 << self.recip_index)
+        top = 1 << self.fmt.multiplier.width
+        return np.minimum(np.floor(top / (1 + f) + 0.5), top - 1).astype(np.int64)
+
+    @cached_property
+    def mean_table(self) -> np.ndarray:
+        """2**ceil(log2 c) / c for counts c in 0..n, unsigned 1.10, in [1, 2); entry 0 is 0."""
+        table = np.zeros(self.n + 1, dtype=np.int64)
+        for c in range(1, self.n + 1):
+            table[c] = ((1 << (clog2(c) + self.mean_reciprocal_frac + 1)) + c) // (2 * c)
+        return np.minimum(table, (1 << (self.mean_reciprocal_frac + 1)) - 1)
+
+    # -- memories (one bank a lane, i.e. a row of the array) ----------------------------------
+
+    @property
+    def token_depth(self) -> int:
+        """Rows of a token/KV bank: both token tensors, later K and V in the same rows."""
+        return max(2 * self.n * self.slices, 2 * self.k12)
+
+    @property
+    def query_base(self) -> int:
+        """First token-bank row of the query tensor of a cross-attention job."""
+        return self.n * self.slices
+
+    @property
+    def weight_rows(self) -> int:
+        """Rows of a weight bank that one weight set takes: Wq, Wk, Wv, then A0, A1, A2."""
+        return 3 * self.slices * (self.d + self.l)
+
+    @property
+    def weight_depth(self) -> int:
+        """Rows of a weight bank."""
+        return self.sets * self.weight_rows
+
+    @property
+    def c1_depth(self) -> int:
+        """Rows of a C1 bank."""
+        return self.k1 * self.slices
+
+    @property
+    def c02_depth(self) -> int:
+        """Rows of a bank that holds C0 (later O) and C2."""
+        return (self.k0 + self.k2) * self.slices

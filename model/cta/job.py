@@ -1,0 +1,118 @@
+"""What a job is: quantised operands, shifts, mode; and what comes back.
+
+These are the words that golden model, RTL driver and software share. All arrays are numpy
+int64 of raw values.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+__all__ = ["Mode", "ErrorCode", "Saturation", "LSHParams", "HeadWeights", "Job", "HeadResult"]
+
+
+class Mode(IntEnum):
+    """What a job computes."""
+
+    CTA = 0
+    EXACT = 1    # every token its own cluster, no second level: ordinary softmax attention
+
+
+class ErrorCode(IntEnum):
+    """Why a job was refused (status word). A refused job has no output."""
+
+    NONE = 0
+    TOKENS = 1      # n or m is 0 or above the configured n
+    CAPACITY = 2    # exact mode with n > k1 or m > k0
+    WEIGHT_SET = 3  # set >= the configured sets
+    SELF = 4        # self-attention with m != n
+
+
+class Saturation(IntEnum):
+    """Places where a value may saturate; one counter each in the status word."""
+
+    RESIDUAL = 0   # X - C1
+    CENTROID = 1   # rounded mean
+    HASH = 2       # PPE operand or hash value, in LSH
+    LINEAR = 3     # Q, K, V
+    SCORE = 4      # score, or score less the maximum
+    PROB = 5       # exponential above the format
+    OUTPUT = 6     # O
+
+
+@dataclass(frozen=True)
+class LSHParams:
+    """One LSH: h = floor(((A x + b) >> pre) * inv_w >> post), saturated to the hash format.
+
+    ``a`` (l, dw) in lsh_a; ``b`` (l,) in bias (accumulator units); ``inv_w`` in multiplier;
+    ``pre`` and ``post`` 0..31.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    inv_w: int
+    pre: int
+    post: int
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """One weight set: ``wq wk wv`` (dw, d); ``bq bv`` (d,) in accumulator units; three LSHs.
+
+    A key bias shifts all scores of a row alike and cancels in the softmax: it has no place here.
+    ``lsh[c]`` belongs to LSH_c. ``shared_a`` tells that all three have the same A, which then is
+    loaded into the array once (Fig. 10 rule a; only where one slice and one pass suffice).
+    """
+
+    wq: np.ndarray
+    wk: np.ndarray
+    wv: np.ndarray
+    bq: np.ndarray
+    bv: np.ndarray
+    lsh: tuple[LSHParams, LSHParams, LSHParams]
+
+    @property
+    def shared_a(self) -> bool:
+        return all(np.array_equal(self.lsh[0].a, self.lsh[c].a) for c in (1, 2))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job descriptor. ``xkv`` (n, dw); ``xq`` (m, dw), or None for self-attention.
+
+    The shifts, 0..31, take accumulators to Q, K, V and score; ``shift_o`` in -8..7 is the binary
+    point of V less that of O.
+    """
+
+    xkv: np.ndarray
+    xq: np.ndarray | None = None
+    mode: Mode = Mode.CTA
+    shift_q: int = 0
+    shift_k: int = 0
+    shift_v: int = 0
+    shift_s: int = 0
+    shift_o: int = 0
+
+
+@dataclass
+class HeadResult:
+    """What a head gives: ``o`` (m, d) raw output; cluster tables ``ct0`` (m,), ``ct1 ct2`` (n,).
+
+    ``saturations`` counts by :class:`Saturation`; ``overflow`` tells per LSH how many tokens
+    asked for a cluster (at any tree layer) that no longer could be made; ``zero_rows`` counts
+    compressed queries whose denominator was zero (their output is 0). ``phases`` holds cycles.
+    """
+
+    o: np.ndarray
+    ct0: np.ndarray
+    ct1: np.ndarray
+    ct2: np.ndarray
+    k0: int
+    k1: int
+    k2: int
+    saturations: dict = field(default_factory=dict)
+    overflow: tuple[int, int, int] = (0, 0, 0)
+    zero_rows: int = 0
+    cycles: int = 0
+    phases: dict = field(default_factory=dict)
