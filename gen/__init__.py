@@ -1,0 +1,1 @@
+"""Generators: how every number is computed. Amaranth."""
