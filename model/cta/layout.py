@@ -1,0 +1,153 @@
+"""The words at the border of the accelerator: commands, status, and how operands are laid out.
+
+``gen.cta.host`` builds its ports from these tables, ``verif`` and ``sw`` pack and unpack with
+them. Fields are listed from the lowest bit; every width is fixed so that software need not know
+the configuration to build a word.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from model.cta.config import CTAConfig
+from model.cta.job import HeadWeights, Job, Saturation
+
+__all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "Target",
+           "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "job_fields", "beats",
+           "pack_fields", "unpack_fields"]
+
+ELEMENT_WIDTH = 16   # bits of one element on the host streams
+
+LOAD_FIELDS = (("target", 4), ("set", 4), ("base", 16), ("rows", 16))
+
+# mode: job.Mode. cross: queries have a tensor of their own. tables: send CT0, CT1, CT2 after O.
+# shared_a: the value registers keep A from one LSH to the next (heeded where one slice and one
+# pass suffice). shift_o is signed.
+JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("set", 4), ("n", 16),
+              ("m", 16), ("shift_q", 5), ("shift_k", 5), ("shift_v", 5), ("shift_s", 5),
+              ("shift_o", 4))
+
+STATUS_FIELDS = (("error", 8), ("zero_rows", 16),
+                 ("k0", 16), ("k1", 16), ("k2", 16),
+                 ("overflow0", 16), ("overflow1", 16), ("overflow2", 16),
+                 ("cycles", 32), ("cycles_compress", 32), ("cycles_linear", 32),
+                 *((f"sat_{kind.name.lower()}", 32) for kind in Saturation))
+
+# Which unit is busy with what, cycle by cycle; for pictures and benches.
+TRACE_FIELDS = (("sa", 4), ("lsh", 2), ("cim", 1), ("cacc", 1), ("cavg", 1), ("pag", 1),
+                ("drain", 1), ("load", 1), ("output", 1))
+
+
+class TraceOp(IntEnum):
+    """Values of the trace field ``sa``; 1 to 6 are :class:`model.cta.schedule.Op`."""
+
+    IDLE = 0
+    HASH = 1
+    K = 2
+    V = 3
+    Q = 4
+    SCORE = 5
+    OUT = 6
+    LOAD = 7     # value registers
+    PAUSE = 8    # slots left empty on purpose: shortcut, hazards
+
+
+class Target(IntEnum):
+    """Where a load goes. A row is one vector of dw elements, but for PARAMETER."""
+
+    TOKEN_KV = 0    # row = token
+    TOKEN_Q = 1     # row = token; cross-attention only
+    WQ = 2          # row = column of Wq, i.e. Wq is sent transposed
+    WK = 3
+    WV = 4
+    A0 = 5          # row = hash function of LSH0
+    A1 = 6
+    A2 = 7
+    PARAMETER = 8   # one beat a row, its low 32 bits: see Parameter
+
+
+class Parameter(IntEnum):
+    """Base rows of the PARAMETER target. LSH c has its block at ``16*c``."""
+
+    LSH_B = 0       # 16*c + j: b of hash function j
+    LSH_INV_W = 8   # 16*c + 8: mantissa of 1/w
+    LSH_PRE = 9     # 16*c + 9
+    LSH_POST = 10   # 16*c + 10
+    BQ = 256        # 256 + t
+    BV = 512        # 512 + t
+    END = 768
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load command and its rows (rows, dw), or (rows,) for PARAMETER."""
+
+    target: Target
+    set: int
+    base: int
+    rows: np.ndarray
+
+
+def weight_loads(weights: HeadWeights, index: int = 0) -> list[Load]:
+    """The loads that put ``weights`` into weight set ``index``."""
+    loads = [Load(Target.WQ, index, 0, weights.wq.T), Load(Target.WK, index, 0, weights.wk.T),
+             Load(Target.WV, index, 0, weights.wv.T)]
+    for c, lsh in enumerate(weights.lsh):
+        loads.append(Load(Target(Target.A0 + c), index, 0, lsh.a))
+        loads.append(Load(Target.PARAMETER, index, 16 * c + Parameter.LSH_B, lsh.b))
+        scalars = np.array([lsh.inv_w, lsh.pre, lsh.post], dtype=np.int64)
+        loads.append(Load(Target.PARAMETER, index, 16 * c + Parameter.LSH_INV_W, scalars))
+    loads.append(Load(Target.PARAMETER, index, Parameter.BQ, weights.bq))
+    loads.append(Load(Target.PARAMETER, index, Parameter.BV, weights.bv))
+    return loads
+
+
+def token_loads(job: Job) -> list[Load]:
+    """The loads that bring the tokens of ``job``."""
+    loads = [Load(Target.TOKEN_KV, 0, 0, job.xkv)]
+    if job.xq is not None:
+        loads.append(Load(Target.TOKEN_Q, 0, 0, job.xq))
+    return loads
+
+
+def beats(cfg: CTAConfig, load: Load) -> Iterator[int]:
+    """The data beats of a load: ``lanes`` elements each, the first element lowest."""
+    width = 2 * ELEMENT_WIDTH if load.target is Target.PARAMETER else ELEMENT_WIDTH
+    per_beat = 1 if load.target is Target.PARAMETER else cfg.lanes
+    flat = np.asarray(load.rows, dtype=np.int64).reshape(-1)
+    mask = (1 << width) - 1
+    for at in range(0, len(flat), per_beat):
+        yield sum((int(v) & mask) << (width * i) for i, v in enumerate(flat[at:at + per_beat]))
+
+
+def job_fields(weights: HeadWeights, job: Job, index: int = 0, tables: bool = False) -> dict:
+    """The fields of the job word."""
+    n = len(job.xkv)
+    return {"mode": int(job.mode), "cross": int(job.xq is not None), "tables": int(tables),
+            "shared_a": int(weights.shared_a), "set": index, "n": n,
+            "m": n if job.xq is None else len(job.xq),
+            "shift_q": job.shift_q, "shift_k": job.shift_k, "shift_v": job.shift_v,
+            "shift_s": job.shift_s, "shift_o": job.shift_o}
+
+
+def pack_fields(fields, values: dict) -> int:
+    """A word from its fields; a value that does not fit raises ValueError."""
+    word, at = 0, 0
+    for name, width in fields:
+        value = int(values.get(name, 0))
+        if not -(1 << (width - 1)) <= value < (1 << width):
+            raise ValueError(f"{name} is {value}, must fit {width} bits")
+        word |= (value & ((1 << width) - 1)) << at
+        at += width
+    return word
+
+
+def unpack_fields(fields, word: int) -> dict:
+    """The fields of a word, all unsigned."""
+    values, at = {}, 0
+    for name, width in fields:
+        values[name] = (word >> at) & ((1 << width) - 1)
+        at += width
+    return values
