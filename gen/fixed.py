@@ -8,7 +8,8 @@ from amaranth.hdl import Cat, Const, Mux, Value, signed, unsigned
 
 from model.fixed import Format
 
-__all__ = ["shape", "floor_shift", "round_half_up", "saturate", "leading_one", "popcount"]
+__all__ = ["shape", "floor_shift", "floor_and_half", "round_half_up", "saturate", "leading_one",
+           "popcount"]
 
 
 def shape(fmt: Format):
@@ -21,15 +22,21 @@ def floor_shift(value, shift):
     return Value.cast(value) >> shift
 
 
+def floor_and_half(value, shift):
+    """``floor(value / 2**shift)`` and the topmost place it drops (0 at shift 0)."""
+    value = Value.cast(value)
+    kept = _like(Cat(Const(0, 1), value), value) >> shift
+    return kept.shift_right(1), kept[0]
+
+
 def round_half_up(value, shift):
     """``floor(value / 2**shift + 1/2)``; one bit wider than ``value``.
 
-    Shifts with one place kept below the point and adds that place: the adder is as wide as the
-    value. Adding the half first would take one as wide as the largest shift.
+    Adds the topmost dropped place to the floor: the adder is as wide as the value. Adding the
+    half first would take one as wide as the largest shift.
     """
-    value = Value.cast(value)
-    kept = _like(Cat(Const(0, 1), value), value) >> shift
-    return kept.shift_right(1) + kept[0]
+    floor, half = floor_and_half(value, shift)
+    return floor + half
 
 
 def saturate(value, fmt: Format):
