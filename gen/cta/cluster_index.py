@@ -1,0 +1,125 @@
+"""CIM: hash codes to cluster indices, one code a cycle (CTA, Sec. IV-B (2))."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.cluster_tree import TreeLayer
+from gen.emit import place
+from gen.memory import SRAM
+from gen.pipeline import delay
+from model.cta.config import CTAConfig
+from model.cta.timing import cim_start
+
+__all__ = ["ClusterIndex"]
+
+
+class ClusterIndex(wiring.Component):
+    """Numbers the hash codes of a clustering: equal codes, and only they, get the same index.
+
+    The cluster tree spells a code in l*D base-2**digit digits, D a hash value, and gives each digit a
+    layer with a memory of its own; a thread is a token on its way from root to leaf. In
+    every cycle one thread starts, one ends, and each of the l*D threads in flight is in another layer.
+
+    The threads of the paper stay where they are and a decoder connects them to ever other
+    memories. Here a layer stays with its memory, and the few bits of a thread move on: stage q holds
+    the thread with curr_depth = q, which is the paper's thread number (token mod l*D). Moving some 16
+    bits is cheaper than a rotating crossbar to all layer memories. Why a layer is a digit and not a
+    whole hash value: docs/decisions/0003-cluster-tree.md.
+
+    Codes of more than b values come in ``cfg.passes`` passes over the tokens; hash buffers keep the
+    earlier ones, and the tree is walked in the last.
+
+    Timing: column c of ``hash`` is due c cycles after ``valid``; ``first`` and ``last`` mark the ends of
+    each pass. One token a cycle, idle cycles anywhere, no gap needed between passes or clusterings.
+    ``ct_valid`` follows ``valid`` (of the last pass) by ``model.cta.timing.cim_latency`` cycles. After a
+    reset a clustering starts with ``first``; what was cut off leaves no trace.
+
+    Numerics: golden ``model.cta.cluster_index.cluster_table``. ``k`` and ``overflow`` count up to and with
+    the token that ``ct`` belongs to, so they are the clustering's with ``ct_last``.
+
+    Source: Sec. III-A, IV-B (2), Fig. 4 (a). Deviations: l*D layers instead of l, capacity and overflow
+    defined, hash codes longer than the array is wide.
+    """
+
+    module_name = "cta_cluster_index"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "hash": In(signed(cfg.fmt.hash.width)).array(cfg.hash_columns), "valid": In(1),
+            "first": In(1), "last": In(1), "lsh": In(2), "hpass": In(3),
+            "ct_valid": Out(1), "ct": Out(cfg.token_id_width), "ct_first": Out(1),
+            "ct_last": Out(1), "ct_lsh": Out(2), "k": Out(cfg.count_width),
+            "overflow": Out(cfg.count_width)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        layers = [self.layer(q) for q in range(cfg.tree_digits)]
+        for q, layer in enumerate(layers):
+            m.submodules[f"layer_{q}"] = place(platform, layer)
+
+        # Threads start at the root, which the first token makes.
+        wait = cim_start(cfg) - 1
+        walk = self.valid & (self.hpass == cfg.passes - 1)
+        thread = layers[0].i
+        m.d.comb += [thread.valid.eq(delay(m, walk, wait, reset=True)),
+                     Cat(thread.first, thread.last, thread.lsh).eq(
+                         delay(m, Cat(self.first, self.last, self.lsh), wait)),
+                     thread.node.eq(0), thread.fresh.eq(thread.first), thread.over.eq(0)]
+
+        # Each digit reaches its layer with the thread: layer v*D + j takes digit j of value v.
+        for v, (value, due) in enumerate(self.values(m)):
+            value = delay(m, value, cim_start(cfg) + v * cfg.hash_digits - due)
+            for q in range(v * cfg.hash_digits, (v + 1) * cfg.hash_digits):
+                m.d.comb += layers[q].digit.eq(value[-cfg.digit:])
+                if len(value) > cfg.digit:
+                    value = delay(m, value[:-cfg.digit], 1)
+
+        # From layer to layer.
+        for above, below in zip(layers, layers[1:]):
+            for name in above.o.signature.members:
+                m.d.comb += getattr(below.i, name).eq(getattr(above.o, name))
+
+        # Leaves. One made by this token is a new cluster.
+        leaf = layers[-1].o
+        m.d.sync += [self.ct_valid.eq(leaf.valid), self.ct.eq(leaf.node),
+                     self.ct_first.eq(leaf.first), self.ct_last.eq(leaf.last),
+                     self.ct_lsh.eq(leaf.lsh)]
+        with m.If(leaf.valid):
+            m.d.sync += [self.k.eq(Mux(leaf.first, 0, self.k) + leaf.fresh),
+                         self.overflow.eq(Mux(leaf.first, 0, self.overflow) + leaf.over)]
+        return m
+
+    def layer(self, q: int) -> TreeLayer:
+        """Layer ``q`` of the tree."""
+        return TreeLayer(self.cfg, q)
+
+    def values(self, m):
+        """The hash values of a code in order, each with the cycle it comes in after ``valid``."""
+        cfg = self.cfg
+        columns = [(value, c) for c, value in enumerate(self.hash)]
+        if cfg.passes == 1:
+            return columns
+
+        # Earlier passes: wait for the last column, so that the values of a token are one word.
+        # Reading waits as long, so that even the only token of a pass is written before it is read.
+        wait = cfg.b - 1
+        word = Cat(delay(m, value, wait - c) for value, c in columns)
+        token, following = Signal(cfg.token_id_width), Signal(cfg.token_id_width)
+        m.d.comb += token.eq(Mux(self.first, 0, following))
+        with m.If(self.valid):
+            m.d.sync += following.eq(token + 1)
+        address = delay(m, token, wait)
+        read = delay(m, self.valid & (self.hpass == cfg.passes - 1), wait, reset=True)
+        earlier = []
+        for p in range(cfg.passes - 1):
+            m.submodules[f"hash_buffer_{p}"] = buffer = SRAM(width=len(word), depth=cfg.n)
+            m.d.comb += [
+                buffer.w_en.eq(delay(m, self.valid & (self.hpass == p), wait, reset=True)),
+                buffer.w_addr.eq(address), buffer.w_data.eq(word),
+                buffer.r_en.eq(read), buffer.r_addr.eq(address)]
+            width = cfg.fmt.hash.width
+            earlier += [(buffer.r_data[c * width:(c + 1) * width], wait + 1) for c in range(cfg.b)]
+        return (earlier + columns)[:cfg.l]
