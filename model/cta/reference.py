@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.cta.bucket import bucket_fields
 from model.cta.config import CTAConfig, CTAFormats
-from model.cta.head import SHIFT_MAX, trace
+from model.cta.head import trace
 from model.cta.job import HeadWeights, Job, LSHParams, Mode
 from model.fixed import Format
 
@@ -139,13 +140,11 @@ def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA,
 
     def lsh(c):
         frac = p["x"] + f.lsh_a.frac
-        log_w = math.ceil(math.log2(real.w[c]))
-        scale = f.multiplier.width + log_w - 1
-        # The PPE operand keeps what the largest hash value needs and no more.
-        pre = max(0, log_w + f.hash.width + frac - f.ppe.width, frac + scale - SHIFT_MAX)
-        inv_w = min(round(2.0**scale / real.w[c]), f.multiplier.max)
+        # A residual, token less centroid, hashes to at most twice what a token does.
+        reach = (1 + (c == 2)) * np.max(np.abs((real.xq, real.xkv, real.xkv)[c] @ real.a[c].T))
+        bound = math.ceil(math.ldexp(reach + np.max(np.abs(real.b[c])), frac))
         return LSHParams(raw(f.lsh_a, real.a[c], f.lsh_a.frac), raw(f.bias, real.b[c], frac),
-                         inv_w, pre, frac - pre + scale)
+                         *bucket_fields(cfg, math.ldexp(real.w[c], frac), bound))
 
     weights = HeadWeights(
         *(raw(f.weight, w, frac) for w, frac in zip((wq, real.wk, real.wv), point_w)),
