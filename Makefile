@@ -1,0 +1,57 @@
+# hashlayer. `make` lists what there is to do; everything sets up .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test nightly bench sim lint emit clean prerequisites
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(READY)  ## create .venv with the pinned dependencies
+
+prerequisites:
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "hashlayer needs Python >= 3.11; '$(PYTHON)' is not on PATH (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "hashlayer needs Python >= 3.11; $(PYTHON) is $$($(PYTHON) -V 2>&1) (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "hashlayer needs Python's venv module; $(PYTHON) lacks it (Debian: apt install python3-venv)"; exit 1; }
+	@command -v $${CXX:-g++} >/dev/null || \
+	    { echo "hashlayer needs a C++ compiler; '$${CXX:-g++}' is not on PATH (Debian: apt install g++)"; exit 1; }
+
+$(READY): pyproject.toml constraints.txt | prerequisites
+	@echo "setting up $(VENV) (once)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,test,plot]'
+	@touch $@
+
+demo: $(READY)  ## a real attention head through the generated Verilog
+	@$(PY) -m sw.demo
+
+test: $(READY)  ## the tests of every commit
+	@$(PY) -m pytest
+
+nightly: $(READY)  ## all tests, the long ones too, then all benches
+	@$(PY) -m pytest -m "nightly or not nightly"
+	@$(MAKE) --no-print-directory -C verif sim
+
+bench: $(READY)  ## cycles, utilisation and simulation speed, measured on the RTL
+	@$(PY) -m sw.bench
+
+sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows
+	@$(MAKE) --no-print-directory -C verif sim
+
+lint: $(READY)  ## verilator --lint-only -Wall on the default engine
+	@$(PY) -m verif.verilator lint
+
+emit: $(READY)  ## build/cta.v and its manifest
+	@mkdir -p build
+	@$(PY) -m gen.cta -o build/cta.v --manifest build/cta.json
+
+clean:  ## remove what was built, keep .venv
+	rm -rf build .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

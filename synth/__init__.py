@@ -1,0 +1,1 @@
+"""Synthesis: flows that read emitted Verilog and manifests. None yet."""
