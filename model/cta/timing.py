@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from model.cta.config import CTAConfig
 
-__all__ = ["cim_start", "cim_latency", "CAG_ADDRESS", "CAG_CACC", "CAG_WRITE_BACK", "CAG_FIRST_ROW",
-           "CagTimes", "cag_schedule"]
+__all__ = ["cim_start", "cim_latency", "CAG_ROW_REQUEST", "CAG_OPERAND", "CAG_WRITE_BACK",
+           "CAG_FIRST_ROW", "CagTimes", "cag_times"]
 
 
 # -- cluster index -------------------------------------------------------------------------------
@@ -56,3 +56,93 @@ def ap_clear_delay(cfg: CTAConfig) -> int:
     """Cycles from the last ``ap_en`` of a batch to the earliest ``start`` of the next: none, the
     entry is cleared before the first step of the walk can read it."""
     return 0
+
+
+# -- array and sequencer -------------------------------------------------------------------------
+
+def issue_delay(cfg: CTAConfig) -> int:
+    """Cycles from a slot to its command at lane 0; x follows two later, together with AP."""
+    return max(2, ap_latency(cfg) - 2)
+
+
+def top_latency(cfg: CTAConfig) -> int:
+    """Cycles from a slot to its sum at the top of column 0: command, lane, d rows, 3 stages."""
+    return issue_delay(cfg) + 2 + cfg.d + 2
+
+
+HASH_STAGES = 3      # sum at the top -> hash value
+LINEAR_STAGES = 1    # sum at the top -> Q, K, V
+SCORE_STAGES = 2     # sum at the top -> score
+RESULT_STAGES = 6    # last sum at the top -> first result: sum, position, table, operand, product, O
+
+
+def shortcut_pause(cfg: CTAConfig) -> int:
+    """Slots left empty between Wq and K: what the top gives must be in the value registers."""
+    return LINEAR_STAGES + 2
+
+
+def slice_interval(cfg: CTAConfig) -> int:
+    """Least slots from a partial sum's product to that of the next slice: d rows and 3 stages."""
+    return cfg.d + 3
+
+
+def drain_guard(cfg: CTAConfig) -> int:
+    """Cycles from the last slot of an output row before another may be taken."""
+    return 2 * cfg.d + 3
+
+
+def tail(cfg: CTAConfig) -> int:
+    """Cycles from the last slot of the program to the end of the job: the last O in its bank."""
+    return top_latency(cfg) + RESULT_STAGES + cfg.b + cfg.d + 1
+
+
+# -- centroid aggregation ------------------------------------------------------------------------
+
+CAG_ROW_REQUEST = 2
+"""Accepting a job to the row request of its first token; one token a cycle from there."""
+
+CAG_OPERAND = 4
+"""Accepting a job to the first ``cacc_en``, i.e. the first operand at the borrowed column."""
+
+CAG_WRITE_BACK = 6
+"""Accepting a job to its last write-back, less its count of tokens."""
+
+CAG_FIRST_ROW = 7
+"""CAVG's read of a cluster to the cycle in which that centroid is written."""
+
+
+@dataclass(frozen=True)
+class CagTimes:
+    """Cycles of one job (one slice of one clustering) in the CAG.
+
+    accept : the job is taken (valid and ready).
+    following : the next job can be taken, if it has a bank.
+    written : last write-back of CACC.
+    average : CAVG reads the first cluster; one a cycle follows.
+    bank_free : CAVG has read the last cluster; a job for the same bank can be taken.
+    started, done : the first, the last centroid is being written.
+    """
+
+    accept: int
+    following: int
+    written: int
+    average: int
+    bank_free: int
+    started: int
+    done: int
+
+
+def cag_times(offered: int, count: int, k: int, before: list[CagTimes] = ()) -> CagTimes:
+    """Times of a job of ``count`` tokens in ``k`` clusters that is offered from cycle ``offered``.
+
+    ``before`` has the jobs taken since the reset, in order (the last two matter): the job waits
+    for CACC, which takes a token a cycle without a gap between jobs, and for the bank of the
+    last but one; its average waits for that of the last one.
+    """
+    accept = max([offered] + [job.following for job in before[-1:]]
+                 + [job.bank_free for job in before[-2:-1]])
+    written = accept + count + CAG_WRITE_BACK
+    average = max([written + 1] + [job.bank_free for job in before[-1:]])
+    started = average + CAG_FIRST_ROW
+    return CagTimes(accept=accept, following=accept + count, written=written, average=average,
+                    bank_free=average + k, started=started, done=started + k - 1)

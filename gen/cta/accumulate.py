@@ -1,0 +1,109 @@
+"""AP banks: sums of exponentials by cluster, at any order of clusters (CTA, Fig. 9d)."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.score_buffer import index_width
+from gen.fixed import shape
+from gen.memory import SRAM
+from model.cta.config import CTAConfig
+
+__all__ = ["APBank"]
+
+
+class APBank(wiring.Component):
+    """AP[round][index] += p for the tokens of one parity at one level; all tiles work on one index.
+
+    One memory word holds the entries of all tiles for one cluster, one memory serves each round of
+    tiles. An entry takes four cycles: read, register, add, write. The next three updates
+    therefore may meet an old value; where they have the same round and index they take the
+    sum from the adder's register, or from the copy of the word written last. The comparisons
+    are made a cycle ahead, so that only a multiplexer stands before the adder.
+
+    An entry read by ``take`` is cleared, so the banks are zero before each batch without a sweep.
+
+    Timing: ``en, round, index`` in cycle c, ``p`` in c+2, and ``grown`` (the new entries by column, 0
+    where nothing is written) in c+3, in which they are written. One update a cycle, any sequence.
+    ``take, take_index`` in cycle c read all rounds: ``entry`` for all b columns in c+1, in which the word is
+    cleared. No update may be in flight then, and none may read that index before c+2; two
+    takes of one index in adjacent cycles are not allowed.
+
+    Numerics: golden ``model.cta.probability.aggregate``; the sums are exact in cfg.ap_bank.
+
+    Source: Sec. IV-B (4), Fig. 9 (d). The paper merges the two tokens of a cycle; here each has its own
+    bank (docs/decisions/0004-probability-banks.md), and the same comparators merge in time.
+    """
+
+    LATENCY = 3
+
+    def __init__(self, cfg: CTAConfig, entries: int):
+        self.cfg, self.entries = cfg, entries
+        self.module_name = f"cta_ap_bank_{entries}"
+        at = index_width(entries)
+        super().__init__({
+            "en": In(1), "round": In(index_width(cfg.pag_rounds)), "index": In(at),
+            "p": In(shape(cfg.fmt.prob)).array(cfg.tiles),
+            "grown": Out(shape(cfg.ap_bank)).array(cfg.b),
+            "take": In(1), "take_index": In(at),
+            "entry": Out(shape(cfg.ap_bank)).array(cfg.b)})
+
+    @staticmethod
+    def same(left, right):
+        """True where two updates are to one entry; each is (valid, round, index)."""
+        return left[0] & right[0] & (Cat(left[1:]) == Cat(right[1:]))
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, tiles = self.cfg, self.cfg.tiles
+        word = tiles * cfg.ap_bank.width
+
+        # Where the update of each cycle is bound for: reading, read, adding, writing.
+        reading = (self.en, self.round, self.index)
+        read, adding, writing = (tuple(Signal.like(field, name=f"{stage}_{name}") for field, name in
+                                       zip(reading, ("en", "round", "index")))
+                                 for stage in ("read", "adding", "writing"))
+        for late, early in ((read, reading), (adding, read), (writing, adding)):
+            m.d.sync += [to.eq(of) for to, of in zip(late, early)]
+
+        # What an update takes instead of the memory's word; in cycle 1 and cycle 2 of its way.
+        from_last, from_sum, from_adder = Signal(), Signal(), Signal()
+        m.d.sync += [from_last.eq(self.same(reading, writing)),
+                     from_sum.eq(self.same(reading, adding)),
+                     from_adder.eq(self.same(read, adding))]
+
+        taken, taken_index = Signal(), Signal.like(self.take_index)
+        m.d.sync += [taken.eq(self.take), taken_index.eq(self.take_index)]
+
+        # Cycle 0: the memories.
+        total, last = Signal(word), Signal(word)
+        words = []
+        for r in range(cfg.pag_rounds):
+            m.submodules[f"round{r}"] = sram = SRAM(width=word, depth=self.entries)
+            m.d.comb += [
+                sram.r_en.eq(self.take | (self.en & (self.round == r))),
+                sram.r_addr.eq(Mux(self.take, self.take_index, self.index)),
+                sram.w_en.eq(taken | (writing[0] & (writing[1] == r))),
+                sram.w_addr.eq(Mux(taken, taken_index, writing[2])),
+                sram.w_data.eq(Mux(taken, 0, total))]
+            words.append(sram.r_data)
+        m.d.comb += Cat(*self.entry).eq(Cat(words))
+
+        # Cycle 1: the word read, unless it is older than a sum at hand.
+        found, old = Signal(word), Signal(word)
+        with m.Switch(read[1]):
+            for r, value in enumerate(words):
+                with m.Case(r):
+                    m.d.comb += found.eq(value)
+        m.d.sync += [old.eq(Mux(from_sum, total, Mux(from_last, last, found))), last.eq(total)]
+
+        # Cycle 2: the sums. Cycle 3: written from `total`.
+        for t in range(tiles):
+            bits = slice(t * cfg.ap_bank.width, (t + 1) * cfg.ap_bank.width)
+            before = Signal(shape(cfg.ap_bank), name=f"before{t}")
+            m.d.comb += before.eq(Mux(from_adder, total[bits], old[bits]))
+            m.d.sync += total[bits].eq(before + self.p[t])
+            for r in range(cfg.pag_rounds):
+                with m.If(writing[0] & (writing[1] == r)):
+                    m.d.comb += self.grown[r * tiles + t].eq(total[bits])
+        return m

@@ -1,0 +1,81 @@
+"""ADD_EXP: the exponential of the sum of a first-level and a second-level score (CTA, Fig. 9c)."""
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.fixed import shape
+from model.cta.config import CTAConfig
+
+__all__ = ["Exponent"]
+
+
+class Exponent(wiring.Component):
+    """p = 2**(s1 + s2) for two scores in log2 units.
+
+    With e = s1 + s2 in units of 1/64: i = e >> 6, f = e & 63, p = exp_table[f] scaled by 2**i. The
+    table entries are normalised (1 <= entry < 2), so that i alone tells whether p is out of range
+    on either side, and the barrel shifter covers only the places between. The table is replicated
+    in each unit: 64 x 12 bits of logic cost less than the ports of a shared one.
+
+    Timing: ``p`` is valid ``LATENCY`` cycles after ``s1, s2, en``, one result a cycle. A stage
+    each for the sum, the table, the shift, the rounding.
+
+    Numerics: golden ``model.cta.probability.exp2``. Left shifts are exact, right shifts round half
+    up: the shifter keeps one place below the point, and the rounding adds it. Above prob.max
+    the value is prob.max and ``saturated`` is high. Where ``en`` is low, both are 0.
+
+    Source: Sec. IV-B (4), Fig. 9 (c). The paper follows A3 (two tables and a multiplier); powers of
+    two need one table and a shifter, because the factor log2(e)/sqrt(d) is part of Wq.
+    """
+
+    LATENCY = 4
+    module_name = "cta_exponent"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        score = shape(cfg.fmt.score)
+        super().__init__({"s1": In(score), "s2": In(score), "en": In(1),
+                          "p": Out(shape(cfg.fmt.prob)), "saturated": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, prob = self.cfg, self.cfg.fmt.prob
+        mantissa = cfg.exp_mantissa
+        # An entry is shifted left by i + point; beyond [-below, above] p is zero or out of range.
+        point = prob.frac - (mantissa - 1)
+        above = prob.width - mantissa
+        below = mantissa + 1
+
+        # Cycle 1: the sum, exact.
+        e = Signal(signed(cfg.fmt.score.width + 1))
+        en1 = Signal()
+        m.d.sync += [e.eq(self.s1 + self.s2), en1.eq(self.en)]
+
+        # Cycle 2: the table, and beside it the place counted from the lowest one, `below`.
+        i = e[cfg.exp_index:].as_signed()
+        table = Array(Const(int(v), mantissa) for v in cfg.exp_table)
+        entry = Signal(mantissa)
+        place = Signal(range(above + below + 1))
+        over = Signal()
+        en2 = Signal()
+        m.d.sync += [entry.eq(table[e[:cfg.exp_index]]),
+                     place.eq(Mux(i < -(below + point), 0, i + (below + point))),
+                     over.eq(i > above - point),
+                     en2.eq(en1)]
+
+        # Cycle 3: the shift. Of the places below the point only the first matters.
+        shifted = Signal(prob.width + 1)
+        over3 = Signal()
+        en3 = Signal()
+        m.d.sync += [shifted.eq((entry << place)[below - 1:]), over3.eq(over), en3.eq(en2)]
+
+        # Cycle 4: the rounding. It carries only after right shifts, so never past prob.max.
+        with m.If(~en3):
+            m.d.sync += self.p.eq(0)
+        with m.Elif(over3):
+            m.d.sync += self.p.eq(prob.max)
+        with m.Else():
+            m.d.sync += self.p.eq(shifted[1:] + shifted[0])
+        m.d.sync += self.saturated.eq(over3 & en3)
+        return m

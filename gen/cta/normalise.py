@@ -1,0 +1,71 @@
+"""AP of one query as the systolic array takes it: even plus odd, scaled to the row (CTA, eq 8)."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.fixed import leading_one, shape
+from model.cta.config import CTAConfig
+
+__all__ = ["Normalise"]
+
+
+class Normalise(wiring.Component):
+    """ap = min(round_half_up(even + odd, sh), ap.max), sh = max(0, bit_length(max) + 1 - ap.width).
+
+    A row of AP may be scaled freely, the division by its sum undoes it; a power of two that fills
+    the array's operand loses least. Entries only grow, so the bit length of the largest is that of
+    the OR of all values ever written, and no maximum is searched; entries below 2**(ap.width-1)
+    shift by nothing, so only the bits above take part.
+
+    Timing: ``grown`` (the OR of the bank values written in this cycle) is collected each cycle.
+    ``capture`` in cycle c sets the shift, valid from c+1 on, from all that was collected before c,
+    and starts afresh. ``even, odd`` in cycle c give ``ap`` in c + ``LATENCY``, with the shift as it is in
+    c+2; ``ap`` is 0 if ``en`` was low in c.
+
+    Numerics: golden ``model.cta.probability.normalise``.
+
+    Source: Sec. III-C, eq 8. AP's width is unstated in the paper; docs/numerics.md measures it.
+    """
+
+    LATENCY = 4
+    module_name = "cta_normalise"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        bank = shape(cfg.ap_bank)
+        super().__init__({"grown": In(bank), "capture": In(1),
+                          "en": In(1), "even": In(bank), "odd": In(bank),
+                          "ap": Out(shape(cfg.fmt.ap))})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, ap = self.cfg, self.cfg.fmt.ap
+
+        # bit_length(v) + 1 - ap.width is 0 or less unless one of these bits is set.
+        high = self.grown[ap.width - 1:]
+        seen = Signal(len(high))
+        shift = Signal(range(len(high) + 1))
+        m.d.sync += seen.eq(seen | high)
+        with m.If(self.capture):
+            m.d.sync += [seen.eq(0), shift.eq(Mux(seen.any(), leading_one(seen) + 1, 0))]
+
+        # Cycle 1: both banks. Cycle 2: the sum. Cycle 3: the shift, one place below the point
+        # kept. Cycle 4: the rounding, which may carry into one bit more.
+        even, odd = Signal.like(self.even), Signal.like(self.odd)
+        total = Signal(cfg.ap_bank.width + 1)
+        shifted = Signal(ap.width + 1)
+        rounded = Signal(ap.width + 1)
+        en = Signal(3)
+        m.d.sync += [even.eq(self.even), odd.eq(self.odd),
+                     total.eq(even + odd),
+                     shifted.eq((total << 1) >> shift),
+                     en.eq((en << 1) | self.en)]
+        m.d.comb += rounded.eq(shifted[1:] + shifted[0])
+        with m.If(~en[2]):
+            m.d.sync += self.ap.eq(0)
+        with m.Elif(rounded[ap.width]):
+            m.d.sync += self.ap.eq(ap.max)
+        with m.Else():
+            m.d.sync += self.ap.eq(rounded)
+        return m

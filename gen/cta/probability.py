@@ -1,0 +1,213 @@
+"""PAG, the probability aggregation module: scores in, aggregated probabilities out (CTA, Fig. 9)."""
+
+from functools import reduce
+from operator import or_
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.accumulate import APBank
+from gen.cta.exponent import Exponent
+from gen.cta.normalise import Normalise
+from gen.cta.score_buffer import ScoreBuffer, index_width
+from gen.emit import place
+from gen.fixed import popcount, shape
+from model.cta.config import CTAConfig
+from model.fixed import clog2
+
+__all__ = ["Probability"]
+
+LANES = ("even", "odd")
+
+
+def _delayed(m, value, name, cycles, since=0):
+    """``value``, valid in cycle ``since`` of a step, by cycle; ``cycles`` registers follow it."""
+    copies = {since: value}
+    for at in range(since, since + cycles):
+        copies[at + 1] = Signal(len(value), name=f"{name}{at + 1}")
+        m.d.sync += copies[at + 1].eq(copies[at])
+    return copies
+
+
+class Probability(wiring.Component):
+    """Aggregates the attention probabilities of a batch of b compressed queries.
+
+        for each pair of tokens (even, odd), for every query i, in both tokens j of the pair:
+            p = 2**(CS[i, CT1[j]] + CS[i, k1 + CT2[j]])
+            AP[i, CT1[j]] += p;  AP[i, k1 + CT2[j]] += p
+
+    A tile is two exponential units and its share of the four AP banks (level 1/2 by even/odd token).
+    All tiles work on the same pair for different queries, so addresses and hazards are found
+    once, and the words of tiles side by side make one wide memory. With fewer tiles than queries
+    the pairs are walked in rounds, each for the next ``tiles`` columns, without a gap between.
+
+    Timing: no back-pressure; ``model.cta.timing`` has the numbers.
+
+    * ``score[j]`` comes j cycles after the flags, which belong to column 0. ``cs_done`` marks the
+      last write of a batch; ``start`` may come in that cycle or later. Two batches fit.
+    * ``start`` takes the oldest batch not yet taken. ``ct_addr`` (pair number) is valid from the
+      next cycle on, a pair a cycle; the four CT entries come the cycle after. ``done`` comes
+      ``pag_cycles`` after ``start``, ``sat_prob`` up to and including that cycle.
+    * ``ap_en`` from the cycle after ``done``: ``ap[j]`` is valid ``ap_latency`` + j cycles later, and 0 in
+      cycles that no ``ap_en`` asked for. The entry is cleared: each index once a batch.
+      ``start`` may come ``ap_clear_delay`` cycles after the last ``ap_en``.
+    * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from the
+      next cycle until ``start`` and ``ap_en`` are allowed again. Needed after reset only.
+
+    Numerics: golden ``model.cta.probability`` (exp2, aggregate, normalise). ``sat_prob`` counts the
+    saturated exponentials of this cycle, in columns below ``cols`` only. With ``exact`` CT1 is the token number, CT2
+    is 0, and level 2 is not accumulated.
+
+    Source: Sec. IV-B (4), Fig. 6 and 9. Deviations: banks by token parity in place of a merge of two
+    (docs/decisions/0004-probability-banks.md); AP leaves normalised to the row.
+    """
+
+    module_name = "cta_probability"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        at1, at2 = index_width(cfg.k1), index_width(cfg.k2)
+        super().__init__({
+            "score": In(shape(cfg.fmt.score)).array(cfg.b), "score_valid": In(1),
+            "score_first": In(1), "score_level2": In(1), "score_last": In(1), "cs_done": Out(1),
+            "start": In(1), "n": In(cfg.count_width), "exact": In(1), "cols": In(range(cfg.b + 1)),
+            "done": Out(1), "sat_prob": Out(range(cfg.pag + 1)),
+            "ct_en": Out(1), "ct_addr": Out(index_width(-(-cfg.n // 2))),
+            "ct1_even": In(at1), "ct1_odd": In(at1), "ct2_even": In(at2), "ct2_odd": In(at2),
+            "clear": In(1), "clear_count": In(cfg.count_width), "clear_busy": Out(1),
+            "ap_en": In(1), "ap_level2": In(1), "ap_index": In(max(at1, at2)),
+            "ap": Out(shape(cfg.value)).array(cfg.b)})
+
+    def elaborate(self, platform):
+        m = Module()
+        steps = self._walk(m)
+        units = self._exponentials(m, platform, steps)
+        banks = self._accumulate(m, platform, steps, units)
+        self._read_out(m, platform, banks)
+        return m
+
+    # The walk: cycle 0 of a step asks for a pair, cycle 9 writes its sums ---------------------
+
+    def _walk(self, m):
+        """Steps through pairs and rounds; gives what each step carries, by cycle of its way."""
+        cfg = self.cfg
+        pair, last_pair = Signal.like(self.ct_addr), Signal.like(self.ct_addr)
+        round_, last_round = Signal(index_width(cfg.pag_rounds)), Signal(index_width(cfg.pag_rounds))
+        odd_n, exact, running, ends = Signal(), Signal(), Signal(), Signal()
+        low = clog2(cfg.tiles)
+        last_tile = Signal(low)
+        last_column = (self.cols - 1)[:clog2(cfg.b)]
+
+        m.d.comb += [self.ct_en.eq(running), self.ct_addr.eq(pair), ends.eq(pair == last_pair)]
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), pair.eq(0), round_.eq(0), last_pair.eq((self.n - 1) >> 1),
+                         odd_n.eq(self.n[0]), exact.eq(self.exact),
+                         last_tile.eq(last_column[:low]), last_round.eq(last_column[low:])]
+        with m.Elif(running):
+            m.d.sync += pair.eq(pair + 1)
+            with m.If(ends):
+                m.d.sync += [pair.eq(0), round_.eq(round_ + 1), running.eq(round_ != last_round)]
+
+        final = _delayed(m, running & ends & (round_ == last_round), "final", 9)
+        m.d.comb += self.done.eq(final[9])
+        en = _delayed(m, Cat(running, running & ~(ends & odd_n)), "en", 6)
+        rounds = _delayed(m, round_, "round", 6)
+
+        # Cycle 1: the reply of CT.
+        pairs = _delayed(m, pair, "pair", 1)
+        index = {}
+        for lane, name in enumerate(LANES):
+            for level, ct in ((1, getattr(self, f"ct1_{name}")), (2, getattr(self, f"ct2_{name}"))):
+                identity = Cat(Const(lane, 1), pairs[1])[:len(ct)] if level == 1 else 0
+                index[level, lane] = _delayed(m, Mux(exact, identity, ct), f"index{level}_{name}",
+                                              5, since=1)
+        # In the last round a tile may have no live column.
+        live = [(rounds[3] != last_round) | (last_tile >= t) for t in range(cfg.tiles)]
+        return SimpleNamespace(en=en, round=rounds, index=index, live=live, exact=exact)
+
+    # Cycles 2 to 4: the scores of both tokens -------------------------------------------------
+
+    def _exponentials(self, m, platform, steps):
+        """CS and the tiles' exponential units; returns the units by lane and tile."""
+        cfg = self.cfg
+        buffer = ScoreBuffer(cfg)
+        m.submodules.score_buffer = place(platform, buffer)
+        m.d.comb += [
+            *(to.eq(of) for to, of in zip(buffer.score, self.score)),
+            buffer.valid.eq(self.score_valid), buffer.first.eq(self.score_first),
+            buffer.level2.eq(self.score_level2), buffer.last.eq(self.score_last),
+            self.cs_done.eq(buffer.cs_done), buffer.take.eq(self.start),
+            buffer.r_en.eq(steps.en[2])]
+        units = []
+        for lane, name in enumerate(LANES):
+            m.d.comb += [buffer.index1[lane].eq(steps.index[1, lane][2]),
+                         buffer.index2[lane].eq(steps.index[2, lane][2])]
+            units.append([])
+            for t in range(cfg.tiles):
+                # Cycle 3: the tile's column of this round.
+                unit = Exponent(cfg)
+                m.submodules[f"exponent_{name}_{t}"] = place(platform, unit)
+                s1, s2, en = (Signal.like(port, name=f"{part}_{name}_{t}") for port, part in
+                              ((unit.s1, "s1"), (unit.s2, "s2"), (unit.en, "live")))
+                with m.Switch(steps.round[3]):
+                    for r in range(cfg.pag_rounds):
+                        with m.Case(r):
+                            j = r * cfg.tiles + t
+                            m.d.sync += [s1.eq(buffer.cs1[lane][j]), s2.eq(buffer.cs2[lane][j])]
+                m.d.sync += en.eq(steps.en[3][lane] & steps.live[t])
+                m.d.comb += [unit.s1.eq(s1), unit.s2.eq(s2), unit.en.eq(en)]
+                units[lane].append(unit)
+        # Cycle 9: counted where the sums are written.
+        m.d.sync += self.sat_prob.eq(popcount(Cat(
+            unit.saturated for tiles in units for unit in tiles)))
+        return units
+
+    # Cycles 6 to 9: the AP banks --------------------------------------------------------------
+
+    def _accumulate(self, m, platform, steps, units):
+        """The banks, read for a step or for the array; returns them by level and lane."""
+        cfg = self.cfg
+
+        # A sweep is a read-out at which nobody looks.
+        sweeping, swept, sweep = Signal(), Signal(), Signal.like(self.clear_count)
+        m.d.sync += swept.eq(sweeping)
+        m.d.comb += self.clear_busy.eq(sweeping | swept)
+        with m.If(self.clear):
+            m.d.sync += [sweeping.eq(self.clear_count != 0), sweep.eq(self.clear_count - 1)]
+        with m.Elif(sweeping):
+            m.d.sync += [sweeping.eq(sweep != 0), sweep.eq(sweep - 1)]
+
+        banks = {}
+        for level, entries in ((1, cfg.k1), (2, cfg.k2)):
+            asked = self.ap_en & (self.ap_level2 == (level == 2))
+            for lane, name in enumerate(LANES):
+                bank = APBank(cfg, entries)
+                m.submodules[f"ap{level}_{name}"] = place(platform, bank)
+                step = steps.en[6][lane]
+                m.d.comb += [
+                    bank.en.eq(step if level == 1 else step & ~steps.exact),
+                    bank.round.eq(steps.round[6]), bank.index.eq(steps.index[level, lane][6]),
+                    *(p.eq(unit.p) for p, unit in zip(bank.p, units[lane])),
+                    bank.take.eq(asked | (sweeping & (sweep < entries))),
+                    bank.take_index.eq(Mux(sweeping, sweep, self.ap_index))]
+                banks[level, lane] = bank
+        return banks
+
+    # The way to the array ---------------------------------------------------------------------
+
+    def _read_out(self, m, platform, banks):
+        captured, reads, level2 = Signal(), Signal(), Signal()
+        m.d.sync += [captured.eq(self.done), reads.eq(self.ap_en), level2.eq(self.ap_level2)]
+        for j in range(self.cfg.b):
+            column = Normalise(self.cfg)
+            m.submodules[f"normalise_{j}"] = place(platform, column)
+            m.d.comb += [
+                column.grown.eq(reduce(or_, (bank.grown[j] for bank in banks.values()))),
+                column.capture.eq(captured), column.en.eq(reads),
+                *(port.eq(Mux(level2, banks[2, lane].entry[j], banks[1, lane].entry[j]))
+                  for lane, port in enumerate((column.even, column.odd)))]
+            # Column j of the array works j cycles after column 0.
+            m.d.comb += self.ap[j].eq(_delayed(m, column.ap, f"ap{j}_late", j)[j])
+        return m
