@@ -1,0 +1,48 @@
+"""Batch control: starts PAG on a batch of scores when its AP banks are free."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.pipeline import delay
+from model.cta.config import CTAConfig
+from model.cta.timing import ap_clear_delay
+
+__all__ = ["BatchControl"]
+
+
+class BatchControl(wiring.Component):
+    """PAG of batch t may start when its scores are in and O of batch t-1 has taken all AP.
+
+    Timing: ``pag_start`` the cycle after ``cs_done`` or the last ``ap_en``, whichever is later.
+
+    Source: Table I, steps 8 to 13; AP has one buffer, scores have two.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "start": In(1), "k0": In(cfg.count_width), "cs_done": In(1), "pag_done": In(1),
+            "ap_last": In(1), "pag_start": Out(1), "cols": Out(range(cfg.b + 1)),
+            "pag_busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        waiting, taken = Signal(2), Signal()
+        base = Signal(range(cfg.n + cfg.b + 1))
+        left = Mux(self.k0 > base, self.k0 - base, 0)
+        m.d.comb += [self.pag_start.eq((waiting != 0) & ~taken),
+                     self.cols.eq(Mux(left < cfg.b, left, cfg.b))]
+        m.d.sync += waiting.eq(waiting + self.cs_done - self.pag_start)
+        free = delay(m, self.ap_last, max(0, ap_clear_delay(cfg) - 1), reset=True)
+        with m.If(free):
+            m.d.sync += taken.eq(0)
+        with m.If(self.pag_start):
+            m.d.sync += [taken.eq(1), self.pag_busy.eq(1), base.eq(base + cfg.b)]
+        with m.If(self.pag_done):
+            m.d.sync += self.pag_busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [waiting.eq(0), taken.eq(0), base.eq(0), self.pag_busy.eq(0)]
+        return m

@@ -1,0 +1,119 @@
+"""CAVG: centroids from sums and counts (CTA, Sec. IV-B (3))."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.centroid_sums import sum_rows
+from gen.cta.lane import address_width
+from gen.fixed import leading_one, popcount, round_half_up, saturate, shape
+from gen.pipeline import delay, stages
+from model.cta.config import CTAConfig
+from model.cta.timing import CAG_FIRST_ROW
+
+__all__ = ["CentroidMeans"]
+
+
+class CentroidMeans(wiring.Component):
+    """Divides the sums of a job by the counts on the multipliers of a borrowed column.
+
+        s = ceil(log2 count); t = round_half_up(sum, s)
+        c = sat_centroid(round_half_up(t * mean_table[count], mean_reciprocal_frac + residual_shift))
+
+    The shift first brings a sum to the size of a token, so that the PE's operand is wide enough; the
+    table is the paper's, of the reciprocal's mantissa. A row passes, one cycle each:
+
+    0. The count is read.             1. s and the table entry.
+    2. The sums have arrived; t.      3. ``cavg_en``, ``cavg_x``, ``cavg_value``.
+    6. ``cavg_sum``; rounded.         7. ``c_we``: the centroid is written.
+
+    Timing: starts in the cycle in which ``full`` is high, one row a cycle, jobs without a gap. ``started`` and
+    ``done`` are high with ``c_we`` of the first and the last row of a job. ``sat_centroid`` is one cycle later.
+
+    Numerics: golden ``model.cta.centroid.centroids``; t is a token, saturations are counted.
+
+    Source: Sec. IV-B (3), Fig. 9 (b). Counts are read a cycle before the sums, so that shift and reciprocal
+    wait in registers when the wide row comes.
+    """
+
+    module_name = "cta_centroid_means"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        product = signed(cfg.left.width + cfg.value.width)
+        slices = address_width(cfg.slices)
+        super().__init__({
+            "full": In(1), "full_lsh": In(2), "full_slice": In(slices),
+            "full_k": In(cfg.count_width),
+            "read_en": Out(1), "read_addr": Out(address_width(sum_rows(cfg))), "read_last": Out(1),
+            "count": In(cfg.count_width), "sums": In(shape(cfg.csum)).array(cfg.d),
+            "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
+            "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product).array(cfg.d),
+            "c_we": Out(1), "c_lsh": Out(2), "c_slice": Out(slices),
+            "c_addr": Out(address_width(max(cfg.c1_depth, cfg.c02_depth))),
+            "c_data": Out(shape(cfg.fmt.centroid)).array(cfg.d),
+            "started": Out(1), "done": Out(1),
+            "sat_centroid": Out(range(cfg.d + 1)), "busy": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+
+        # 0: one row a cycle, as long as there is a full bank.
+        row = Signal(len(self.read_addr))
+        m.d.comb += [self.read_en.eq(self.full), self.read_addr.eq(row),
+                     self.read_last.eq(self.full & (row == self.full_k - 1))]
+        with m.If(self.full):
+            m.d.sync += row.eq(row + 1)
+        with m.If(self.read_last):
+            m.d.sync += row.eq(0)
+        valid = stages(m, self.full, CAG_FIRST_ROW, reset=True)
+
+        # 1: ceil(log2 count) is the place of the leading one of 2*count - 1.
+        shift = leading_one(Cat(1, self.count - 1)[:cfg.count_width + 1])
+        table = Array(Const(int(v), cfg.mean_reciprocal_frac + 1) for v in cfg.mean_table)
+        shift_r = delay(m, shift, 1)
+        m.d.comb += self.cavg_value.eq(delay(m, table[self.count], 2))
+
+        # 2 and 3.
+        m.d.comb += self.cavg_en.eq(valid[3])
+        for total, x in zip(self.sums, self.cavg_x):
+            m.d.comb += x.eq(delay(m, self.scaled(total, shift_r)[:cfg.fmt.token.width].as_signed(), 1))
+
+        # 6 and 7.
+        moved = []
+        for product, c in zip(self.cavg_sum, self.c_data):
+            value, beyond = saturate(self.rounded(product), cfg.fmt.centroid)
+            m.d.comb += c.eq(delay(m, value, 1))
+            moved.append(beyond)
+        m.d.comb += self.c_we.eq(valid[CAG_FIRST_ROW])
+        m.d.sync += self.sat_centroid.eq(popcount(delay(m, Cat(moved), 1)
+                                                  & self.c_we.replicate(cfg.d)))
+
+        # Where the row goes. The bank may get its next job meanwhile, so this goes along.
+        base = Array(Const(at, len(self.c_addr)) for at in self.bases())
+        start = base[Cat(self.full_slice, self.full_lsh)]
+        along = Cat(self.full_lsh, self.full_slice, (start + row)[:len(self.c_addr)],
+                    row == 0, self.read_last)
+        first, last = Signal(), Signal()
+        m.d.comb += [Cat(self.c_lsh, self.c_slice, self.c_addr, first, last).eq(
+                         delay(m, along, CAG_FIRST_ROW)),
+                     self.started.eq(self.c_we & first), self.done.eq(self.c_we & last),
+                     self.busy.eq(Cat(valid).any())]
+        return m
+
+    def scaled(self, total, shift):
+        """A sum brought to the size of a token."""
+        return round_half_up(total, shift)
+
+    def rounded(self, product):
+        """A product brought to the point of a centroid."""
+        return round_half_up(product, self.cfg.mean_reciprocal_frac + self.cfg.residual_shift)
+
+    def bases(self):
+        """First row of each slice of each clustering in its bank, by {lsh, slice}."""
+        cfg = self.cfg
+        for lsh, (start, k) in enumerate([(0, cfg.k0), (0, cfg.k1),
+                                          (cfg.slices * cfg.k0, cfg.k2)]):
+            for at in range(1 << len(self.full_slice)):
+                yield start + min(at, cfg.slices - 1) * k

@@ -1,0 +1,206 @@
+"""CACC: the sum and the number of the members of each cluster (CTA, Sec. IV-B (3))."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.lane import address_width
+from gen.fixed import shape
+from gen.memory import SRAM
+from gen.pipeline import delay, stages
+from model.cta.config import CTAConfig
+
+__all__ = ["CentroidJob", "CentroidSums", "sum_rows"]
+
+BANKS = 2
+
+
+def sum_rows(cfg: CTAConfig) -> int:
+    """Rows of a bank of sums: the clusters of the largest clustering."""
+    return max(cfg.k0, cfg.k1, cfg.k2)
+
+
+class CentroidJob(data.StructLayout):
+    """Aggregate ``count`` tokens (1..n) of one ``slice`` by the table of ``lsh``.
+
+    ``identity``: every token is its own cluster. ``residual``: what C1 leaves of the tokens.
+    ``query``: the tokens of the query tensor.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"lsh": 2, "slice": address_width(cfg.slices), "count": cfg.count_width,
+                          "identity": 1, "residual": 1, "query": 1})
+
+
+class CentroidSums(wiring.Component):
+    """Adds up the tokens of each cluster on the adders of a borrowed column: C[CT[t]] += X[t].
+
+    A token passes these stages, one cycle each, and every cycle takes a token:
+
+    0. ``ct_addr``: the entry of the cluster table is asked for.
+    1. ``ct`` has arrived; the lanes are asked for the row of the token, and of C1 for a residual.
+    2. First member? Indices are first-seen, so it is one if the index equals the running count.
+    3. ``cacc_en``: the lanes' x goes into the column. Index compared with the two before it.
+    4. The sum so far is read from the bank.
+    5. ``acc`` goes into the column: 0 for a first member; the column's own result if the token before
+       was of this cluster; the row written last if the one before that was; else the bank's.
+    6. ``cacc_sum`` comes out; it is written back if the next token is of another cluster.
+
+    Hazards: a row written in the cycle of stage 6 can be read from the next cycle on, i.e. by the third
+    token after; the first and the second get it from the column and from the register ``last_row``.
+    A first member needs no read, so banks are never cleared.
+
+    Two banks are used in turn, so that CAVG reads one while CACC fills the other. Counts lie in
+    memories of their own, since CAVG wants them a cycle before the sums.
+
+    Timing: ``job`` taken in cycle c, token t in stage s in cycle c + 1 + t + s; the next job can be taken
+    in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``full`` shows that
+    the oldest bank not yet read has all its sums, with ``full_job`` and ``full_k``. ``read_en`` with
+    ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2; ``read_last`` with it frees the bank.
+
+    Numerics: exact. Golden ``model.cta.centroid.cluster_sums``.
+
+    Source: Sec. IV-B (3), Fig. 9 (a). Sums are wide (csum) and so not in the result memory.
+    """
+
+    module_name = "cta_centroid_sums"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        csum, index = shape(cfg.csum), address_width(sum_rows(cfg))
+        super().__init__({
+            "job": In(stream.Signature(CentroidJob(cfg))),
+            "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(2),
+            "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
+            "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
+            "c1_addr": Out(address_width(cfg.c1_depth)), "residual": Out(1),
+            "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
+            "full": Out(1), "full_lsh": Out(2), "full_slice": Out(address_width(cfg.slices)),
+            "full_k": Out(cfg.count_width),
+            "read_en": In(1), "read_addr": In(index), "read_last": In(1),
+            "count": Out(cfg.count_width), "sums": Out(csum).array(cfg.d),
+            "k": Out(cfg.count_width).array(3), "busy": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+
+        # Stage 0: a job is a walk over its tokens. A bank belongs to a job until CAVG has read it.
+        job, active, token = Signal(CentroidJob(cfg)), Signal(), Signal(cfg.token_id_width)
+        token_base = Signal(len(self.tok_addr), reset_less=True)
+        c1_base = Signal(len(self.c1_addr), reset_less=True)
+        filling, taken, bank0, last0 = Signal(), Signal(BANKS), Signal(), Signal()
+        offer = self.job.payload
+        m.d.comb += [last0.eq(token == job.count - 1),
+                     self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1)),
+                     self.ct_en.eq(active & ~job.identity), self.ct_addr.eq(token),
+                     self.ct_lsh.eq(job.lsh)]
+        with m.If(self.job.valid & self.job.ready):
+            m.d.sync += [
+                active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(~filling),
+                token_base.eq(offer.slice * cfg.n + Mux(offer.query, cfg.query_base, 0)),
+                c1_base.eq(offer.slice * cfg.k1)]
+        with m.Elif(active):
+            m.d.sync += [active.eq(~last0), token.eq(token + 1)]
+        valid = stages(m, active, 6, reset=True)
+        last, bank = stages(m, last0, 6), stages(m, bank0, 6)
+        first = stages(m, token == 0, 2)
+
+        # Stage 1: the index, and the row of the token.
+        index1 = Mux(delay(m, job.identity, 1), delay(m, token, 1), self.ct)
+        m.d.comb += [self.tok_en.eq(valid[1]),
+                     self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1)),
+                     self.residual.eq(delay(m, job.residual, 1)),
+                     self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1)]
+        index = [None, *stages(m, index1, 5)]
+
+        # Stage 2: a first member makes the running count go up; k is what it comes to.
+        clusters, so_far, fresh2 = Signal(cfg.count_width), Signal(cfg.count_width), Signal()
+        m.d.comb += [so_far.eq(Mux(first[2], 0, clusters)), fresh2.eq(index[2] == so_far)]
+        with m.If(valid[2]):
+            m.d.sync += clusters.eq(so_far + fresh2)
+        fresh = [None, None, *stages(m, fresh2, 3)]
+
+        # Stage 3: hazards. Across jobs nothing can match: the first token of a job is fresh, and
+        # its second is fresh or of the same cluster.
+        m.d.comb += self.cacc_en.eq(valid[3])
+        same3, back3 = self.hazards(index)
+        same, back = stages(m, same3, 2), stages(m, back3, 2)
+
+        # Stage 4: read; nothing that is being written or about to be.
+        fetch = valid[4] & ~(fresh[4] | same[1] | back[1])
+
+        # Stages 5 and 6: the sum and the number of members, before and after this token. The
+        # index changes where the token behind is of another cluster or of another job.
+        store, flat = Signal(), Cat(self.cacc_sum)
+        m.d.comb += store.eq(valid[6] & (last[6] | ~same[2]))
+        last_row, last_members = Signal(len(flat)), Signal(cfg.count_width)
+        members = Signal(cfg.count_width)
+        with m.If(store):
+            m.d.sync += [last_row.eq(flat), last_members.eq(members)]
+        sums, counts = self.banks(m, bank, index, fetch, store, flat, members)
+
+        def so_far_of(now, recent, stored):
+            return Mux(fresh[5], 0, Mux(same[2], now, Mux(back[2], recent, stored[bank[5]])))
+
+        m.d.comb += Cat(self.acc).eq(so_far_of(flat, last_row, sums))
+        m.d.sync += members.eq(so_far_of(members, last_members, counts) + 1)
+        self.hand_over(m, valid, last, bank, job, bank0, filling, clusters, taken)
+        m.d.comb += self.busy.eq(Cat(valid).any())
+        return m
+
+    def hazards(self, index):
+        """Whether the token in stage 3 is of the cluster of the token before, and of the one before that."""
+        return index[3] == index[4], index[3] == index[5]
+
+    def banks(self, m, bank, index, fetch, store, flat, members):
+        """Sums and counts, each in two banks. A bank's read port is CACC's until ``full``, then CAVG's."""
+        cfg = self.cfg
+        reading = Signal()
+        with m.If(self.read_last):
+            m.d.sync += reading.eq(~reading)
+        self.reading = reading
+        row_en, row_addr, row_bank = (delay(m, v, 1, reset=True) for v in
+                                      (self.read_en, self.read_addr, reading))
+        outputs = []
+        for name, width, en, addr, of, value in (
+                ("sums", len(flat), row_en, row_addr, row_bank, flat),
+                ("counts", cfg.count_width, self.read_en, self.read_addr, reading, members)):
+            outputs.append(Array())
+            for at in range(BANKS):
+                m.submodules[f"{name}_{at}"] = ram = SRAM(width=width, depth=sum_rows(cfg))
+                average = en & (of == at)
+                m.d.comb += [
+                    ram.w_en.eq(store & (bank[6] == at)), ram.w_addr.eq(index[6]),
+                    ram.w_data.eq(value),
+                    ram.r_en.eq(average | (fetch & (bank[4] == at))),
+                    ram.r_addr.eq(Mux(average, addr, index[4]))]
+                outputs[-1].append(ram.r_data)
+        sums, counts = outputs
+        m.d.comb += [self.count.eq(counts[delay(m, reading, 1)]),
+                     Cat(self.sums).eq(sums[delay(m, reading, 2)])]
+        return sums, counts
+
+    def hand_over(self, m, valid, last, bank, job, bank0, filling, clusters, taken):
+        """Banks change hands: taken with the job, full after the last write-back, free once read."""
+        cfg, reading = self.cfg, self.reading
+        full = Signal(BANKS)
+        accepted = self.job.valid & self.job.ready
+        of = [{"lsh": Signal(2), "slice": Signal(len(self.full_slice)),
+               "k": Signal(cfg.count_width)} for _ in range(BANKS)]
+        for at in range(BANKS):
+            with m.If(accepted & (filling == at)):
+                m.d.sync += [taken[at].eq(1), of[at]["lsh"].eq(self.job.payload.lsh),
+                             of[at]["slice"].eq(self.job.payload.slice)]
+            with m.If(valid[3] & last[3] & (bank[3] == at)):
+                m.d.sync += of[at]["k"].eq(clusters)
+            with m.If(valid[6] & last[6] & (bank[6] == at)):
+                m.d.sync += full[at].eq(1)
+                for lsh in range(3):
+                    with m.If(of[at]["lsh"] == lsh):
+                        m.d.sync += self.k[lsh].eq(of[at]["k"])
+            with m.If(self.read_last & (reading == at)):
+                m.d.sync += [taken[at].eq(0), full[at].eq(0)]
+        m.d.comb += [self.full.eq(full.bit_select(reading, 1)),
+                     *(getattr(self, f"full_{key}").eq(Array(bank[key] for bank in of)[reading])
+                       for key in of[0])]

@@ -1,0 +1,91 @@
+"""Clustering order: hands the slices of each clustering to CAG as soon as its table begins."""
+
+from amaranth.hdl import Array, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.centroid_sums import CentroidJob
+from gen.cta.host import JobWord
+from model.cta.config import CTAConfig
+from model.cta.job import Mode
+
+__all__ = ["ClusterOrder"]
+
+ORDER = (1, 0, 2)    # as in Table I; exact mode leaves at the second
+
+
+class ClusterOrder(wiring.Component):
+    """Feeds CAG and keeps what the host will ask for: sizes, overflows, how far C1 and all are.
+
+    The indices of a clustering come one a cycle once they come, and CACC reads them one a cycle, so a
+    clustering may be summed from the cycle after its first index on. In exact mode no table is
+    needed.
+
+    Timing: ``jobs`` valid in the cycle after ``ct_first``; ``c1_done`` and ``centroids_done`` in the cycle after
+    the last write of C1, and of all centroids.
+
+    Source: Table I, steps 1 to 4.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "start": In(1), "job": In(JobWord),
+            "ct_valid": In(1), "ct_first": In(1), "ct_last": In(1), "ct_lsh": In(2),
+            "lost": In(cfg.count_width),
+            "ct_index": Out(cfg.token_id_width),
+            "jobs": Out(stream.Signature(CentroidJob(cfg))),
+            "done": In(1), "done_lsh": In(2), "done_slice": In(4),
+            "c1_done": Out(1), "centroids_done": Out(1), "overflow": Out(cfg.count_width).array(3),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job, out = self.cfg, self.job, self.jobs.payload
+        exact = job.mode == Mode.EXACT
+        running, position, part = Signal(), Signal(2), Signal(range(max(2, cfg.slices)))
+        begun = Signal(3)
+
+        # Token numbers of the indices that CIM gives.
+        number = Signal(cfg.token_id_width)
+        m.d.comb += self.ct_index.eq(number)
+        with m.If(self.ct_first & self.ct_valid):
+            m.d.comb += self.ct_index.eq(0)
+            m.d.sync += begun.bit_select(self.ct_lsh, 1).eq(1)
+        with m.If(self.ct_valid):
+            m.d.sync += number.eq(self.ct_index + 1)
+            with m.If(self.ct_last):
+                with m.Switch(self.ct_lsh):
+                    for c in range(3):
+                        with m.Case(c):
+                            m.d.sync += self.overflow[c].eq(self.lost)
+
+        lsh = Array(ORDER)[position]
+        of_query = (lsh == 0) & job.cross
+        m.d.comb += [
+            out.lsh.eq(lsh), out.slice.eq(part), out.identity.eq(exact),
+            out.residual.eq(lsh == 2), out.query.eq(of_query), out.count.eq(job.n),
+            self.jobs.valid.eq(running & (exact | begun.bit_select(lsh, 1))),
+        ]
+        with m.If(lsh == 0):
+            m.d.comb += out.count.eq(job.m)
+        with m.If(self.jobs.valid & self.jobs.ready):
+            m.d.sync += part.eq(part + 1)
+            with m.If(part == cfg.slices - 1):
+                m.d.sync += [part.eq(0), position.eq(position + 1)]
+                with m.If(lsh == 2):
+                    m.d.sync += running.eq(0)
+                with m.If(exact & (lsh == 0)):
+                    m.d.sync += running.eq(0)
+
+        with m.If(self.done & (self.done_slice == cfg.slices - 1)):
+            with m.If(self.done_lsh == 1):
+                m.d.sync += self.c1_done.eq(1)
+            with m.If((self.done_lsh == 2) | (exact & (self.done_lsh == 0))):
+                m.d.sync += self.centroids_done.eq(1)
+
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), position.eq(0), part.eq(0), begun.eq(0),
+                         self.c1_done.eq(0), self.centroids_done.eq(0),
+                         *(count.eq(0) for count in self.overflow)]
+        return m

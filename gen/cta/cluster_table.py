@@ -1,0 +1,84 @@
+"""Cluster tables: CT0, CT1, CT2, the cluster of every token."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.lane import address_width
+from gen.emit import place
+from gen.memory import SRAM
+from model.cta.config import CTAConfig
+
+__all__ = ["ClusterTables"]
+
+
+class ClusterTables(wiring.Component):
+    """Three tables of n cluster indices, each in an even and an odd bank.
+
+    Three kinds of readers, at most one of the first two at a time: ``pair`` (PAG: tokens 2p and
+    2p+1 of all tables), ``one`` (sequencer for residuals, output: token t of all tables), and
+    ``cag`` (one token, its own port). ``identity`` answers for exact mode: CT0 and CT1 give the
+    token itself, CT2 gives 0.
+
+    Timing: data the cycle after the address; a written index can be read in the next cycle.
+
+    Source: Sec. IV-A (the cluster tables lie in the weight memory of the paper; here they have
+    banks of their own, since PAG reads two entries of two tables every cycle).
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        index = cfg.token_id_width
+        super().__init__({
+            "identity": In(1),
+            "w_en": In(1), "w_lsh": In(2), "w_addr": In(index), "w_data": In(index),
+            "pair_en": In(1), "pair_addr": In(index), "pair": Out(index).array(6),
+            "one_en": In(1), "one_addr": In(index), "one": Out(index).array(3),
+            "cag_en": In(1), "cag_lsh": In(2), "cag_addr": In(index),
+            "cag": Out(index), "cag_ct1": Out(index),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        depth = -(-cfg.n // 2)
+        row = address_width(depth)
+        # The addresses a cycle later, to pick the bank and to answer for the identity.
+        pair_at = Signal.like(self.pair_addr)
+        one_at, cag_at = Signal.like(self.one_addr), Signal.like(self.cag_addr)
+        lsh_at = Signal(2)
+        for at, en, addr in ((pair_at, self.pair_en, self.pair_addr),
+                             (one_at, self.one_en, self.one_addr),
+                             (cag_at, self.cag_en, self.cag_addr)):
+            with m.If(en):
+                m.d.sync += at.eq(addr)
+        with m.If(self.cag_en):
+            m.d.sync += lsh_at.eq(self.cag_lsh)
+
+        cag = []
+        for c in range(3):
+            even_odd = []
+            for odd in range(2):
+                bank = SRAM(width=cfg.token_id_width, depth=depth, rw=True)
+                m.submodules[f"ct{c}_{'odd' if odd else 'even'}"] = place(platform, bank)
+                m.d.comb += [
+                    bank.w_en.eq(self.w_en & (self.w_lsh == c) & (self.w_addr[0] == odd)),
+                    bank.w_addr.eq(self.w_addr[1:]), bank.w_data.eq(self.w_data),
+                    bank.r_en.eq(self.pair_en | (self.one_en & (self.one_addr[0] == odd))),
+                    bank.r_addr.eq(Mux(self.pair_en, self.pair_addr[:row], self.one_addr[1:])),
+                    bank.q_en.eq(self.cag_en & (self.cag_addr[0] == odd)),
+                    bank.q_addr.eq(self.cag_addr[1:]),
+                ]
+                even_odd.append(bank)
+                token = Cat(odd, pair_at) if c < 2 else 0
+                m.d.comb += self.pair[2 * c + odd].eq(Mux(self.identity, token, bank.r_data))
+            even, odd = even_odd
+            m.d.comb += self.one[c].eq(Mux(self.identity, one_at if c < 2 else 0,
+                                           Mux(one_at[0], odd.r_data, even.r_data)))
+            cag.append(Mux(cag_at[0], odd.q_data, even.q_data))
+        with m.Switch(lsh_at):
+            for c, value in enumerate(cag):
+                with m.Case(c):
+                    m.d.comb += self.cag.eq(value)
+        m.d.comb += self.cag_ct1.eq(cag[1])
+        return m

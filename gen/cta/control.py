@@ -1,0 +1,106 @@
+"""Control: takes a job, refuses what is illegal, counts, and reports."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.host import JobWord, StatusWord
+from model.cta.config import CTAConfig
+from model.cta.job import ErrorCode, Mode, Saturation
+from model.cta.timing import tail
+
+__all__ = ["Control"]
+
+
+class Control(wiring.Component):
+    """One job at a time: check, run, send O, send the status.
+
+    A refused job goes straight to its status. ``cycles`` counts from the cycle after the job was
+    taken to the last O in its bank; the two other counts end with the first slot of K and of Q.
+
+    Timing: ``start`` one cycle after the job was taken; ``read_out`` ``tail`` cycles after the
+    schedule has ended.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        events = max(2 * cfg.d, cfg.pag, 2 * cfg.b)
+        super().__init__({
+            "job": In(stream.Signature(JobWord)), "status": Out(stream.Signature(StatusWord)),
+            "idle": Out(1), "take": Out(1), "start": Out(1), "word": Out(JobWord),
+            "load_error": In(1), "load_busy": In(1), "ended": In(1), "read_out": Out(1),
+            "out_done": In(1), "key_issued": In(1), "query_issued": In(1),
+            "k": In(cfg.count_width).array(3), "overflow": In(cfg.count_width).array(3),
+            "zero_rows": In(range(cfg.b + 1)),
+            "events": In(range(events + 1)).array(len(Saturation)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, status, word = self.cfg, self.status.payload, self.word
+        counting, first_key, first_query = Signal(), Signal(), Signal()
+        report = Signal(StatusWord)
+        left = Signal(range(tail(cfg) + 1))
+
+        error = Signal(ErrorCode)
+        exact = word.mode == Mode.EXACT
+        for code, wrong in reversed((
+                (ErrorCode.LOAD, self.load_error),
+                (ErrorCode.TOKENS, (word.n == 0) | (word.n > cfg.n)
+                 | (word.m == 0) | (word.m > cfg.n)),
+                (ErrorCode.CAPACITY, exact & ((word.n > cfg.k1) | (word.m > cfg.k0))),
+                (ErrorCode.WEIGHT_SET, word.set >= cfg.sets),
+                (ErrorCode.SELF, ~word.cross & (word.n != word.m)))):
+            with m.If(wrong):
+                m.d.comb += error.eq(code)
+
+        with m.FSM() as fsm:
+            with m.State("IDLE"):
+                # A load that is offered or under way goes first.
+                m.d.comb += [self.idle.eq(1), self.job.ready.eq(~self.load_busy)]
+                with m.If(self.job.valid & self.job.ready):
+                    m.d.sync += [word.eq(self.job.payload), report.eq(0)]
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += self.take.eq(1)
+                m.d.sync += report.error.eq(error)
+                with m.If(error == ErrorCode.NONE):
+                    m.d.comb += self.start.eq(1)
+                    m.d.sync += [counting.eq(1), first_key.eq(1), first_query.eq(1)]
+                    m.next = "RUN"
+                with m.Else():
+                    m.next = "STATUS"
+            with m.State("RUN"):
+                with m.If(self.ended):
+                    m.d.sync += left.eq(tail(cfg) - 2)
+                    m.next = "TAIL"
+            with m.State("TAIL"):
+                m.d.sync += left.eq(left - 1)
+                with m.If(left == 0):
+                    m.d.comb += self.read_out.eq(1)
+                    m.d.sync += [counting.eq(0), *(report[f"k{c}"].eq(self.k[c]) for c in range(3)),
+                                 *(report[f"overflow{c}"].eq(self.overflow[c]) for c in range(3))]
+                    m.next = "OUT"
+            with m.State("OUT"):
+                with m.If(self.out_done):
+                    m.next = "STATUS"
+            with m.State("STATUS"):
+                m.d.comb += self.status.valid.eq(1)
+                with m.If(self.status.ready):
+                    m.next = "IDLE"
+
+        # What is counted.
+        with m.If(counting | self.start):
+            m.d.sync += report.cycles.eq(report.cycles + 1)
+        with m.If(counting):
+            m.d.sync += report.zero_rows.eq(report.zero_rows + self.zero_rows)
+            for kind, count in zip(Saturation, self.events):
+                total = report[f"sat_{kind.name.lower()}"]
+                m.d.sync += total.eq(total + count)
+            with m.If(first_key & self.key_issued):
+                m.d.sync += [first_key.eq(0), report.cycles_compress.eq(report.cycles)]
+            with m.If(first_query & self.query_issued):
+                m.d.sync += [first_query.eq(0),
+                             report.cycles_linear.eq(report.cycles - report.cycles_compress)]
+        m.d.comb += status.eq(report)
+        return m

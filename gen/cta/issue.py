@@ -1,0 +1,103 @@
+"""Issue: spreads a slot over the cycles in which the edges of the array need its parts."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.lane import LaneCommand, address_width
+from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
+from gen.cta.ppe import PPEControl, PPEOp
+from gen.cta.sequencer import Slot
+from gen.pipeline import delay
+from model.cta.config import CTAConfig
+from model.cta.schedule import Op
+from model.cta.timing import ap_latency, issue_delay, shortcut_pause, top_latency
+
+__all__ = ["Issue"]
+
+PPE_OP = {Op.HASH: PPEOp.HASH, Op.K: PPEOp.K, Op.V: PPEOp.V, Op.Q: PPEOp.Q,
+          Op.SCORE: PPEOp.SCORE, Op.OUT: PPEOp.OUT}
+
+
+class Issue(wiring.Component):
+    """Left, bottom and top edge of the array see a slot at different times; here they part.
+
+    Timing, for a slot in cycle I: the cluster table answers in I+D-1 (residuals), the command
+    reaches lane 0 in I+D and its x the array in X = I+D+2, D = ``issue_delay``; ``inject`` of X
+    enters with that x; ``ap_en`` comes so that AP does; ``ppe`` and ``partial`` come with the sum of
+    column 0, in I + ``top_latency``. The value of a load is latched one cycle behind its
+    last slot, whatever the array does then; the shortcut pulse follows the last weight by
+    ``shortcut_pause`` cycles and one.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "slot": In(Slot(cfg)), "cmd": Out(LaneCommand(cfg)),
+            "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct1": In(cfg.token_id_width),
+            "bias_en": Out(1), "bias_v": Out(1), "bias_addr": Out(address_width(cfg.d)),
+            "inject": Out(InjectControl(cfg)),
+            "ap_en": Out(1), "ap_level2": Out(1), "ap_entry": Out(range(max(2, cfg.k1, cfg.k2))),
+            "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, slot = self.cfg, self.slot
+        wait = issue_delay(cfg)
+
+        # Residuals need the cluster of the token first.
+        early = self._later(m, slot, wait - 2, reset=True)
+        m.d.comb += [self.ct_en.eq(early.residual), self.ct_addr.eq(early.index)]
+        known = self._later(m, early, 1, reset=True)
+        cmd = self.cmd
+        m.d.sync += [
+            *(getattr(cmd, name).eq(getattr(known, name))
+              for name in ("token", "weight", "c02", "residual", "addr")),
+            cmd.c1.eq(known.c1 | known.residual),
+            cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1, 0)),
+            cmd.pe.df2.eq((known.op == Op.OUT) & known.stream), cmd.pe.first.eq(known.first),
+            cmd.pe.sc.eq(delay(m, known.shortcut, shortcut_pause(cfg) + 1, reset=True)),
+            cmd.latch.eq(delay(m, known.load_last, 1, reset=True)),
+        ]
+
+        # AP meets the x of its command.
+        ap = self._later(m, slot, wait + 2 - ap_latency(cfg), reset=True)
+        m.d.comb += [self.ap_en.eq((ap.op == Op.OUT) & ap.stream), self.ap_level2.eq(ap.level2),
+                     self.ap_entry.eq(ap.entry)]
+
+        # Bottom: partial sums of K and V, and of Q or the hash, have rows of their own.
+        before = self._later(m, known, 2)          # a cycle before X
+        below = self._later(m, before, 1, reset=True)
+        m.d.comb += [
+            self.bias_en.eq(before.stream & (before.inject == Inject.BIAS)),
+            self.bias_v.eq(before.op == Op.V), self.bias_addr.eq(before.index),
+            self.inject.kind.eq(Mux(below.stream, below.inject, Inject.ZERO)),
+            self.inject.addr.eq(below.index + Mux(below.op == Op.V, cfg.d, 0)),
+            self.inject.cols.eq(below.bias_cols),
+        ]
+
+        # Top: what becomes of the sum.
+        rest = top_latency(cfg) - wait - 2
+        result = data.StructLayout({"ppe": PPEControl(cfg), "partial": PartialSumWrite(cfg)})
+        fate = Signal(result)
+        stays = below.stream & ~below.part_last & (below.op != Op.SCORE) & (below.op != Op.OUT)
+        m.d.comb += [
+            *(getattr(fate.ppe, name).eq(getattr(below, name))
+              for name in ("lsh", "hpass", "first", "last", "level2", "zero", "cols")),
+            fate.partial.en.eq(stays),
+            fate.partial.addr.eq(below.index + Mux(below.op == Op.V, cfg.d, 0)),
+        ]
+        with m.If(stays):
+            m.d.comb += fate.ppe.op.eq(PPEOp.PSUM)
+        with m.Elif(below.stream):
+            with m.Switch(below.op):
+                for op, fits in PPE_OP.items():
+                    with m.Case(op):
+                        m.d.comb += fate.ppe.op.eq(fits)
+        arrived = data.View(result, delay(m, fate.as_value(), rest, reset=True))
+        m.d.comb += [self.ppe.eq(arrived.ppe), self.partial.eq(arrived.partial)]
+        return m
+
+    def _later(self, m, slot, cycles, reset=False):
+        return data.View(Slot(self.cfg), delay(m, slot, cycles, reset=reset))

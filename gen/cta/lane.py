@@ -1,0 +1,190 @@
+"""Lane: all of the machine that belongs to one dimension of the token, outside the array."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.pe import PEControl
+from gen.emit import place
+from gen.fixed import saturate, shape
+from gen.memory import SRAM
+from model.cta.config import CTAConfig
+from model.cta.layout import ELEMENT_WIDTH
+from model.fixed import clog2
+
+__all__ = ["Lane", "LaneCommand", "WriteBack", "CentroidRead", "CentroidWrite", "LoadWrite",
+           "address_width"]
+
+
+def address_width(depth: int) -> int:
+    """Width of an SRAM address."""
+    return max(1, clog2(depth))
+
+
+class LaneCommand(data.StructLayout):
+    """What row i reads and how it drives the array; enters lane 0 and climbs a lane a cycle.
+
+    At most one of ``token``, ``weight``, ``c02`` reads at ``addr``; ``c1`` reads at ``c1_addr``.
+    ``residual`` subtracts C1 from the token. ``pe`` and ``latch`` go to the array with the x that
+    this command reads.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({
+            "token": 1, "weight": 1, "c02": 1, "c1": 1, "residual": 1,
+            "addr": address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth)),
+            "c1_addr": address_width(cfg.c1_depth),
+            "pe": PEControl, "latch": 1,
+        })
+
+
+class WriteBack(data.StructLayout):
+    """Write the value that column ``col`` shows at the top to row ``addr`` of a bank."""
+
+    def __init__(self, cfg: CTAConfig, depth: int):
+        super().__init__({"en": 1, "col": address_width(cfg.b), "addr": address_width(depth)})
+
+
+class CentroidRead(data.StructLayout):
+    """A row for CACC: token ``addr``, less C1 row ``c1_addr`` if ``residual``."""
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"en": 1, "residual": 1, "addr": address_width(cfg.token_depth),
+                          "c1_addr": address_width(cfg.c1_depth)})
+
+
+class CentroidWrite(data.StructLayout):
+    """A finished centroid row from CAVG."""
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"c1": 1, "c02": 1,
+                          "addr": address_width(max(cfg.c1_depth, cfg.c02_depth))})
+
+
+class LoadWrite(data.StructLayout):
+    """A row address of the loader."""
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"token": 1, "weight": 1,
+                          "addr": address_width(max(cfg.token_depth, cfg.weight_depth))})
+
+
+class Lane(wiring.Component):
+    """Row i outside the array: its banks, its left adder, its share of the write-back paths.
+
+    One module, d times. Banks: token/KV (K and V take the place of the tokens), weight, C1, and
+    C0 with C2 (O takes the place of C0). Each lane has its own small banks, so that the skew of
+    the array is a skew of addresses (a register a lane) and not of d*(d-1)/2 data registers.
+
+    Timing: ``cmd`` in cycle c reads the banks, ``x``, ``pe`` and ``latch`` are valid in c+2 and
+    ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` in c+2. ``linear`` and ``out`` are taken in
+    the cycle of their write-back command and written one later. No back-pressure: the sequencer
+    knows every cycle. Reset clears the commands under way, never a bank.
+
+    Numerics: residual = saturate(token - (C1 << residual_shift)); golden
+    ``model.cta.centroid.residuals``. It is formed twice, for LSH2 and later for CACC, because the
+    cluster of a token is known only when its row has long left the array; the second is counted.
+
+    Source: Fig. 7 (memories, left column of adders), Sec. V-B (reuse of memories). The paper
+    has two memories; the banks follow from what must be read and written in one cycle.
+    """
+
+    module_name = "cta_lane"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        f = cfg.fmt
+        result = max(f.centroid.width, f.output.width)
+        super().__init__({
+            "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)),
+            "x": Out(shape(cfg.left)), "pe": Out(PEControl), "latch": Out(1),
+            "linear": In(shape(f.qkv)).array(cfg.b),
+            "kv": In(WriteBack(cfg, cfg.token_depth)), "kv_up": Out(WriteBack(cfg, cfg.token_depth)),
+            "out": In(shape(f.output)).array(cfg.b),
+            "o": In(WriteBack(cfg, cfg.c02_depth)), "o_down": Out(WriteBack(cfg, cfg.c02_depth)),
+            "load": In(LoadWrite(cfg)), "load_data": In(ELEMENT_WIDTH),
+            "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)), "cag_moved": Out(1),
+            "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)),
+            "read_en": In(1), "read_addr": In(address_width(cfg.c02_depth)),
+            "read_data": Out(result),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, f, cmd = self.cfg, self.cfg.fmt, self.cmd
+        token_width = max(f.token.width, f.qkv.width)
+        weight_width = max(f.weight.width, f.lsh_a.width)
+        c02_width = len(self.read_data)
+        banks = {"token": SRAM(width=token_width, depth=cfg.token_depth, rw=True),
+                 "weight": SRAM(width=weight_width, depth=cfg.weight_depth),
+                 "c1": SRAM(width=f.centroid.width, depth=cfg.c1_depth, rw=True),
+                 "c02": SRAM(width=c02_width, depth=cfg.c02_depth)}
+        for name, bank in banks.items():
+            m.submodules[f"{name}_bank"] = place(platform, bank)
+        token, weight, c1, c02 = banks.values()
+
+        # Cycle c: the banks read.
+        m.d.comb += [
+            token.r_en.eq(cmd.token), token.r_addr.eq(cmd.addr),
+            weight.r_en.eq(cmd.weight), weight.r_addr.eq(cmd.addr),
+            c1.r_en.eq(cmd.c1), c1.r_addr.eq(cmd.c1_addr),
+            c02.r_en.eq(cmd.c02 | self.read_en),
+            c02.r_addr.eq(Mux(self.read_en, self.read_addr, cmd.addr)),
+            token.q_en.eq(self.cag.en), token.q_addr.eq(self.cag.addr),
+            c1.q_en.eq(self.cag.en & self.cag.residual), c1.q_addr.eq(self.cag.c1_addr),
+            self.read_data.eq(c02.r_data),
+        ]
+        m.d.sync += self.cmd_up.eq(cmd)
+
+        # Cycle c+1: choose, or subtract the centroid.
+        residual, _ = self._residual(token.r_data, c1.r_data)
+        chosen = Signal(shape(cfg.left))
+        at = self.cmd_up     # the command one cycle later
+        with m.If(at.residual):
+            m.d.comb += chosen.eq(residual)
+        with m.Elif(at.token):
+            m.d.comb += chosen.eq(token.r_data.as_signed())
+        with m.Elif(at.weight):
+            m.d.comb += chosen.eq(weight.r_data.as_signed())
+        with m.Elif(at.c1):
+            m.d.comb += chosen.eq(c1.r_data.as_signed())
+        with m.Else():
+            m.d.comb += chosen.eq(c02.r_data.as_signed())
+        x, pe, latch = Signal(shape(cfg.left), reset_less=True), Signal(PEControl), Signal()
+        m.d.sync += [x.eq(chosen), pe.eq(at.pe), latch.eq(at.latch)]
+        m.d.comb += [self.x.eq(x), self.pe.eq(pe), self.latch.eq(latch)]
+
+        # The same for CACC, from the second ports.
+        subtract = Signal()
+        difference, moved = self._residual(token.q_data, c1.q_data)
+        cag_x, cag_moved = Signal(shape(cfg.left), reset_less=True), Signal()
+        asked = Signal()
+        m.d.sync += [asked.eq(self.cag.en), subtract.eq(self.cag.residual),
+                     cag_x.eq(Mux(subtract, difference, token.q_data.as_signed())),
+                     cag_moved.eq(asked & subtract & moved)]
+        m.d.comb += [self.cag_x.eq(cag_x), self.cag_moved.eq(cag_moved)]
+
+        # Writes. A token bank takes the loader before a job and K, V within; the C banks take
+        # CAVG first and O later.
+        kv, kv_data = Signal.like(self.kv), Signal(shape(f.qkv), reset_less=True)
+        o, o_data = Signal.like(self.o), Signal(shape(f.output), reset_less=True)
+        m.d.sync += [kv.eq(self.kv), kv_data.eq(Array(self.linear)[self.kv.col]),
+                     o.eq(self.o), o_data.eq(Array(self.out)[self.o.col])]
+        m.d.comb += [
+            self.kv_up.eq(kv), self.o_down.eq(o),
+            token.w_en.eq(kv.en | self.load.token),
+            token.w_addr.eq(Mux(kv.en, kv.addr, self.load.addr)),
+            token.w_data.eq(Mux(kv.en, kv_data, self.load_data.as_signed())),
+            weight.w_en.eq(self.load.weight), weight.w_addr.eq(self.load.addr),
+            weight.w_data.eq(self.load_data),
+            c1.w_en.eq(self.c.c1), c1.w_addr.eq(self.c.addr), c1.w_data.eq(self.c_data),
+            c02.w_en.eq(o.en | self.c.c02), c02.w_addr.eq(Mux(o.en, o.addr, self.c.addr)),
+            c02.w_data.eq(Mux(o.en, o_data, self.c_data)),
+        ]
+        return m
+
+    def _residual(self, token, centroid):
+        """The left adder: token less centroid, both as bits of their banks."""
+        aligned = centroid.as_signed() << self.cfg.residual_shift
+        return saturate(token.as_signed() - aligned, self.cfg.fmt.token)
+

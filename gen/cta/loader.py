@@ -1,0 +1,105 @@
+"""Loader: brings tokens, weights and parameters from the host streams to the banks."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.host import LoadCommand, beat_width
+from gen.cta.lane import LoadWrite, address_width
+from model.cta.config import CTAConfig
+from model.cta.layout import Parameter, Target
+
+__all__ = ["Loader"]
+
+
+class Loader(wiring.Component):
+    """Takes a load command and its beats, one beat a cycle, into the lanes.
+
+    A row of dw elements comes slice by slice, ``lanes`` elements a beat; group g of a slice
+    belongs to lanes g*lanes and up. The element of a lane and its write are registered.
+
+    A command with an unknown target, set or rows beyond the target takes and drops as many beats
+    as it announces and raises ``error``, which the next job reports (``clear_error``).
+
+    Timing: command in one cycle, first beat in the next; a beat is in its bank two cycles after
+    its transfer. ``busy`` from the command to the last write.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "enable": In(1), "load": In(stream.Signature(LoadCommand)),
+            "data": In(stream.Signature(beat_width(cfg))),
+            "write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
+            "beat": Out(beat_width(cfg)),
+            "p_en": Out(1), "p_set": Out(4), "p_addr": Out(16),
+            "busy": Out(1), "error": Out(1), "clear_error": In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, command = self.cfg, self.load.payload
+        d, n, l, T = cfg.d, cfg.n, cfg.l, cfg.slices  # noqa: E741
+        # Per target: rows it has, first bank row, bank rows from one slice to the next.
+        table = {Target.TOKEN_KV: (n, 0, n), Target.TOKEN_Q: (n, cfg.query_base, n)}
+        for i, target in enumerate((Target.WQ, Target.WK, Target.WV)):
+            table[target] = (d, i * T * d, d)
+        for i, target in enumerate((Target.A0, Target.A1, Target.A2)):
+            table[target] = (l, 3 * T * d + i * T * l, l)
+        table[Target.PARAMETER] = (int(Parameter.END), 0, 0)
+
+        width = address_width(max(cfg.token_depth, cfg.weight_depth))
+        limit, start, stride = Signal(16), Signal(width), Signal(width)
+        token, weight, parameter = Signal(), Signal(), Signal()
+        with m.Switch(command.target):
+            for target, (rows, first, step) in table.items():
+                with m.Case(target):
+                    m.d.comb += [limit.eq(rows), start.eq(first), stride.eq(step),
+                                 token.eq(target <= Target.TOKEN_Q),
+                                 weight.eq((Target.WQ <= target) & (target <= Target.A2)),
+                                 parameter.eq(target == Target.PARAMETER)]
+        legal = ((command.target <= Target.PARAMETER) & (command.set < cfg.sets)
+                 & (command.base + command.rows <= limit))
+        set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[command.set]
+
+        busy, drop = Signal(), Signal()
+        is_token, is_weight, is_parameter = Signal(), Signal(), Signal()
+        rows, row_addr, addr, step = Signal(16), Signal(width), Signal(width), Signal(width)
+        index, group, part = Signal(16), Signal(range(max(2, cfg.groups))), Signal(range(max(2, T)))
+        which = Signal(4)
+        last_group = is_parameter | (group == cfg.groups - 1)
+        last_part = is_parameter | (part == T - 1)
+        m.d.comb += [self.load.ready.eq(self.enable & ~busy & ~self.busy), self.data.ready.eq(busy)]
+
+        with m.If(self.clear_error):
+            m.d.sync += self.error.eq(0)
+        with m.If(self.load.valid & self.load.ready):
+            m.d.sync += [
+                busy.eq(command.rows != 0), drop.eq(~legal), rows.eq(command.rows),
+                is_token.eq(token), is_weight.eq(weight), is_parameter.eq(parameter),
+                row_addr.eq(start + command.base + Mux(weight, set_base, 0)),
+                addr.eq(start + command.base + Mux(weight, set_base, 0)), step.eq(stride),
+                index.eq(command.base), which.eq(command.set), group.eq(0), part.eq(0),
+            ]
+            with m.If(~legal):
+                m.d.sync += self.error.eq(1)
+
+        take = Signal()
+        m.d.comb += take.eq(busy & self.data.valid)
+        m.d.sync += [
+            self.write.token.eq(take & is_token & ~drop),
+            self.write.weight.eq(take & is_weight & ~drop),
+            self.write.addr.eq(addr), self.group.eq(group), self.beat.eq(self.data.payload),
+            self.p_en.eq(take & is_parameter & ~drop), self.p_set.eq(which), self.p_addr.eq(index),
+        ]
+        with m.If(take):
+            m.d.sync += group.eq(Mux(last_group, 0, group + 1))
+            with m.If(last_group):
+                m.d.sync += [part.eq(Mux(last_part, 0, part + 1)), addr.eq(addr + step)]
+                with m.If(last_part):
+                    m.d.sync += [row_addr.eq(row_addr + 1), addr.eq(row_addr + 1),
+                                 index.eq(index + 1), rows.eq(rows - 1)]
+                    with m.If(rows == 1):
+                        m.d.sync += busy.eq(0)
+        m.d.comb += self.busy.eq(busy | self.write.token | self.write.weight | self.p_en)
+        return m

@@ -1,0 +1,86 @@
+"""Partial sums: what goes into the array from below, and what comes back for the next slice."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.lane import address_width
+from gen.emit import place
+from gen.fixed import shape
+from gen.memory import SRAM
+from model.cta.config import CTAConfig
+
+__all__ = ["Inject", "InjectControl", "PartialSumWrite", "PartialSums"]
+
+
+class Inject(enum.Enum, shape=2):
+    """What enters the bottom of a column."""
+
+    ZERO = 0
+    BIAS = 1      # bias of this dimension, on columns below ``cols``
+    PARTIAL = 2   # the sum of the slices before
+
+
+class InjectControl(data.StructLayout):
+    """Control of one cycle of injection at column 0; climbs a column a cycle to the right."""
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"kind": Inject, "addr": address_width(depth(cfg, True)),
+                          "bias": shape(cfg.fmt.bias), "cols": range(cfg.b + 1)})
+
+
+class PartialSumWrite(data.StructLayout):
+    """Keep the sum that column 0 shows now at ``addr``."""
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"en": 1, "addr": address_width(depth(cfg, True))})
+
+
+def depth(cfg: CTAConfig, hashes: bool) -> int:
+    """Partial sums of a column: one a token where it hashes, one a dimension of K and of V."""
+    return max(cfg.n, 2 * cfg.d) if hashes else 2 * cfg.d
+
+
+class PartialSums(wiring.Component):
+    """Bottom edge of the array: zero, a bias, or the partial sum of the slices before.
+
+    A token of T slices takes T passes of d rows; the sum over the slices stays here, one SRAM a
+    column. With one slice there is no memory at all.
+
+    Timing: ``ctl`` in cycle c reaches column j as ``inject[j]`` in cycle c+2+j. ``write`` in cycle
+    c keeps ``sum[j]`` of cycle c+j; it can be read by a ``ctl`` of cycle c+1 or later.
+
+    Source: not in the paper, which takes d_w = d; see docs/decisions.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "ctl": In(InjectControl(cfg)), "write": In(PartialSumWrite(cfg)),
+            "sum": In(shape(cfg.acc)).array(cfg.b), "inject": Out(shape(cfg.acc)).array(cfg.b),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        ctl, write = self.ctl, self.write
+        for j in range(cfg.b):
+            at = Signal(InjectControl(cfg), name=f"ctl_{j}")      # ctl of this column, a cycle on
+            m.d.sync += at.eq(ctl)
+            inject = Signal(shape(cfg.acc), reset_less=True, name=f"inject_{j}")
+            m.d.comb += self.inject[j].eq(inject)
+            value = Mux((at.kind == Inject.BIAS) & (j < at.cols), at.bias, 0)
+            if cfg.slices > 1:
+                bank = SRAM(width=cfg.acc.width, depth=depth(cfg, j < cfg.hash_columns))
+                m.submodules[f"partial_{j}"] = place(platform, bank)
+                m.d.comb += [
+                    bank.r_en.eq(ctl.kind == Inject.PARTIAL), bank.r_addr.eq(ctl.addr),
+                    bank.w_en.eq(write.en), bank.w_addr.eq(write.addr), bank.w_data.eq(self.sum[j]),
+                ]
+                value = Mux(at.kind == Inject.PARTIAL, bank.r_data.as_signed(), value)
+                later = Signal(PartialSumWrite(cfg), name=f"write_{j}")
+                m.d.sync += later.eq(write)
+                write = later
+            m.d.sync += inject.eq(value)
+            ctl = at
+        return m

@@ -1,0 +1,104 @@
+"""Processing element: the multiply-accumulate cell of the systolic array."""
+
+from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.fixed import shape
+
+__all__ = ["PE", "PEControl"]
+
+
+class PEControl(data.Struct):
+    """Control that travels right with the operand.
+
+    ``df2``: the product goes to the result register (dataflow 2), which starts anew where
+    ``first``. ``sc``: take the value register from the shortcut.
+    """
+
+    df2: 1
+    first: 1
+    sc: 1
+
+
+class PE(wiring.Component):
+    """One multiplier, one adder and the registers of both dataflows of Fig. 8.
+
+    Dataflow 1 (LSH, linear, score): ``sum_out = sum_in + x * value``, the operand goes right.
+    Dataflow 2 (output): ``res += x * value``, operand and value go right and up; the results leave
+    on a chain of their own (``shift``), which dataflow 1 may overlap.
+
+    Operand and product are both registered: at 45 nm a 13 x 12 multiplier and a 33-bit adder
+    each fill most of 1 ns, and the two in one cycle do not meet 1 GHz.
+
+    Timing: ``x_in`` in cycle c meets ``sum_in`` in c+2; ``sum_out`` in c+3, ``res_out`` in c+3.
+    ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, like ``x_out``. ``latch`` in c takes
+    ``x_in`` of c-1 as the value of operands from ``x_in`` of c on; ``svc`` and ``sc`` in c take ``shortcut``
+    of c likewise. No back-pressure. Only control is reset: data are never read before they are
+    written.
+    Numerics: exact; :attr:`CTAConfig.acc` holds every sum of every phase.
+    Source: Sec. IV-B(1), Fig. 8. The second operand register and ``svc``, with which CAG borrows
+    multiplier and adder, are ours.
+
+    Parameters
+    ----------
+    cfg : CTAConfig
+
+    Members
+    -------
+    x_in, x_out, ctl_in, ctl_out : operand and control, left to right
+    ap_in, ap_out : value of dataflow 2, upwards
+    sum_in, sum_out : running sum of dataflow 1, upwards
+    res_in, res_out, shift : chain of result registers, upwards
+    latch : the operand register becomes the value
+    shortcut, svc : the value given from outside, and its use in this cycle
+    """
+
+    module_name = "cta_pe"
+
+    def __init__(self, cfg):
+        left, value, acc = shape(cfg.left), shape(cfg.value), shape(cfg.acc)
+        super().__init__({
+            "x_in": In(left), "ctl_in": In(PEControl), "ap_in": In(value), "sum_in": In(acc),
+            "latch": In(1), "shortcut": In(value), "svc": In(1), "shift": In(1),
+            "res_in": In(acc),
+            "x_out": Out(left), "ctl_out": Out(PEControl), "ap_out": Out(value),
+            "sum_out": Out(acc), "res_out": Out(acc),
+        })
+        self._left, self._value, self._acc = left, value, acc
+
+    def elaborate(self, platform):
+        m = Module()
+
+        # Cycle c: operand and value.
+        x = Signal(self._left, reset_less=True)
+        value = Signal(self._value, reset_less=True)
+        ctl = Signal(PEControl)
+        m.d.sync += [x.eq(self.x_in), ctl.eq(self.ctl_in)]
+        with m.If(self.svc | self.ctl_in.sc):
+            m.d.sync += value.eq(self.shortcut)
+        with m.Elif(self.ctl_in.df2):
+            m.d.sync += value.eq(self.ap_in)
+        with m.Elif(self.latch):
+            m.d.sync += value.eq(x)
+        m.d.comb += [self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
+
+        # Cycle c+1: product.
+        product = Signal(signed(len(x) + len(value)), reset_less=True)
+        df2, first = Signal(), Signal()
+        m.d.sync += [product.eq(x * value), df2.eq(ctl.df2), first.eq(ctl.first)]
+
+        # Cycle c+2: the one adder.
+        total = Signal(self._acc, reset_less=True)
+        result = Signal(self._acc, reset_less=True)
+        added = Signal(self._acc)
+        m.d.comb += added.eq(product + Mux(df2, Mux(first, Const(0, self._acc), result),
+                                           self.sum_in))
+        with m.If(df2):
+            m.d.sync += result.eq(added)
+        with m.Else():
+            m.d.sync += total.eq(added)
+            with m.If(self.shift):
+                m.d.sync += result.eq(self.res_in)
+        m.d.comb += [self.sum_out.eq(total), self.res_out.eq(result)]
+        return m

@@ -1,0 +1,188 @@
+"""Schedule: steps through the program of Table I and names the next row for the array."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.host import JobWord
+from gen.cta.lane import address_width
+from model.cta.config import CTAConfig
+from model.cta.job import Mode
+from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Wait
+from model.cta.timing import drain_guard, shortcut_pause, slice_interval
+
+__all__ = ["Schedule", "RowDescriptor"]
+
+
+class RowDescriptor(data.StructLayout):
+    """One stream through the array, and the value load before it.
+
+    ``batch`` is the first centroid row that is loaded, ``rows`` the rows there are of it, ``cols``
+    the live columns. ``load_addr`` and ``load_c1`` belong to column 0, ``addr`` to the first slot.
+    ``split`` is the slot from which scores and AP are of level 2; ``zero`` asks for one slot more,
+    whose score is 0 less the maximum (exact mode).
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        bank = address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth))
+        slots = max(cfg.n, cfg.k12 + 1, cfg.d)
+        super().__init__({
+            "op": Op, "lsh": 2, "hpass": 3, "load": 1, "part_first": 1, "part_last": 1,
+            "length": range(slots + 1), "pad": range(max(slice_interval(cfg), cfg.b) + 1),
+            "load_addr": bank, "load_c1": address_width(cfg.c1_depth),
+            "batch": range(max(cfg.n, cfg.k12, cfg.l) + cfg.b + 1),
+            "rows": range(max(cfg.k12, cfg.l) + 1),
+            "addr": bank, "c1_addr": address_width(cfg.c1_depth), "cols": range(cfg.b + 1),
+            "split": range(cfg.k1 + 1), "zero": 1,
+        })
+
+
+class Schedule(wiring.Component):
+    """The program counter of :data:`model.cta.schedule.PROGRAM`, with the loops around a row.
+
+    ``rows`` is valid where the program runs and what the next row waits for has come true; the
+    row is combinational, so that it can be taken in the last slot of the row before.
+
+    Timing: ``start`` in cycle c, ``rows`` valid in c+1 at the earliest. ``out_issued`` marks the last
+    slot of an output row; ``ap_done`` comes from the PAG once a batch.
+
+    Source: Table I, Sec. V-B. Slices (T > 1) and passes (l > b) are ours.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        count = cfg.count_width
+        super().__init__({
+            "start": In(1), "job": In(JobWord), "k0": In(count), "k1": In(count),
+            "k": In(range(cfg.k12 + 1)),
+            "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1), "out_issued": In(1),
+            "rows": Out(stream.Signature(RowDescriptor(cfg))), "ended": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job, row = self.cfg, self.job, self.rows.payload
+        names = list(PROGRAM)
+        T, P, b, d, n, l = cfg.slices, cfg.passes, cfg.b, cfg.d, cfg.n, cfg.l  # noqa: E741
+        exact = job.mode == Mode.EXACT
+
+        # Where the program stands: its next row and the loops around it. ``at`` holds products of
+        # the slice number, kept by addition.
+        running, pc = Signal(), Signal(range(len(names)))
+        part, hpass = Signal(range(max(2, T))), Signal(range(max(2, P)))
+        base = Signal(range(max(n, cfg.k12) + b + 1))
+        strides = {"n": n, "d": d, "l": l, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2}
+        at = {key: Signal(range(T * step + 1), name=f"part_{key}") for key, step in strides.items()}
+
+        # The fields of the row, from the table.
+        op, wait, lsh, loads, previous = Signal(Op), Signal(Wait), Signal(2), Signal(), Signal()
+        sliced, loop, ends = Signal(), Signal(Loop), Signal()
+        first_slice, again, then = Signal.like(pc), Signal.like(pc), Signal.like(pc)
+        with m.Switch(pc):
+            for number, name in enumerate(names):
+                entry = PROGRAM[name]
+                with m.Case(number):
+                    m.d.comb += [
+                        op.eq(entry.op), wait.eq(entry.wait), lsh.eq(entry.lsh),
+                        loads.eq(entry.load), previous.eq(entry.previous), loop.eq(entry.loop),
+                        sliced.eq(entry.slices is not None), ends.eq(entry.next is None),
+                        first_slice.eq(names.index(entry.slices or name)),
+                        again.eq(names.index(entry.again or name)),
+                        then.eq(names.index(entry.next or name)),
+                    ]
+
+        # What it waits for.
+        drain, ap_ready = Signal(range(drain_guard(cfg) + 1)), Signal()
+        events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
+                  Wait.PROBABILITY: ap_ready, Wait.DRAIN: drain == 0}
+        holds = 1
+        for event, level in events.items():
+            holds &= ((wait & event) == Wait.NONE) | level
+        m.d.comb += self.rows.valid.eq(running & holds)
+        take = self.rows.valid & self.rows.ready
+        with m.If(self.out_issued):
+            m.d.sync += drain.eq(drain_guard(cfg) - 1)
+        with m.Elif(drain != 0):
+            m.d.sync += drain.eq(drain - 1)
+        with m.If(self.ap_done):
+            m.d.sync += ap_ready.eq(1)
+        with m.Elif(take & (op == Op.OUT)):
+            m.d.sync += ap_ready.eq(0)
+
+        # What it reads. Weight banks hold Wq, Wk, Wv, A0, A1, A2 slice by slice, set after set.
+        set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
+        a_base = Array([3 * T * d + c * T * l for c in range(3)])[lsh]
+        query = op == Op.Q
+        rows = Mux(query, self.k0, self.k)
+        left = Mux(rows > base, rows - base, 0)
+        live = Mux(left < b, left, b)
+        # A stays in place from one LSH to the next where the array holds all of it.
+        kept = ((op == Op.HASH) & job.shared_a & (T == 1) & (P == 1)
+                & (pc != names.index(ENTRY[Mode.CTA])))
+        m.d.comb += [
+            row.op.eq(op), row.lsh.eq(lsh), row.hpass.eq(hpass), row.load.eq(loads & ~kept),
+            row.part_first.eq(part == 0), row.part_last.eq(part == T - 1),
+            row.batch.eq(base), row.rows.eq(rows), row.split.eq(self.k1),
+            row.zero.eq(exact & (op == Op.SCORE)), row.cols.eq(Mux(previous, b, live)),
+            row.c1_addr.eq(at["k1"]), row.load_c1.eq(at["k1"] + base),
+        ]
+        with m.Switch(op):
+            with m.Case(Op.HASH):
+                tokens = Mux(lsh == 0, job.m, job.n)
+                short = slice_interval(cfg) - b - tokens
+                m.d.comb += [
+                    row.load_addr.eq(set_base + a_base + at["l"] + hpass * b),
+                    row.addr.eq(at["n"] + Mux((lsh == 0) & job.cross, cfg.query_base, 0)),
+                    row.length.eq(tokens), row.cols.eq(b),
+                    row.pad.eq(Mux((short > 0) & (part != T - 1), short, 0)),
+                    row.rows.eq(l), row.batch.eq(hpass * b),
+                ]
+            with m.Case(Op.K, Op.V):
+                m.d.comb += [
+                    row.load_addr.eq(T * cfg.k0 + at["k2"] + base - self.k1),
+                    row.addr.eq(set_base + Mux(op == Op.K, T * d, 2 * T * d) + at["d"]),
+                    row.length.eq(d), row.pad.eq(max(0, b - d)),
+                ]
+            with m.Case(Op.Q):
+                m.d.comb += [
+                    row.load_addr.eq(at["k0"] + base), row.addr.eq(set_base + at["d"]),
+                    row.length.eq(d),
+                    row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
+                                   max(0, slice_interval(cfg) - b - d))),
+                ]
+            with m.Case(Op.SCORE):
+                m.d.comb += [row.addr.eq(0), row.length.eq(self.k + exact)]
+            with m.Case(Op.OUT):
+                m.d.comb += [row.addr.eq(cfg.k12), row.length.eq(self.k)]
+
+        # Where it goes next: the innermost loop that has not ended.
+        with m.If(take):
+            with m.If(sliced & (part != T - 1)):
+                m.d.sync += [part.eq(part + 1), pc.eq(first_slice),
+                             *(at[key].eq(at[key] + step) for key, step in strides.items())]
+            with m.Else():
+                with m.If(sliced):
+                    m.d.sync += [part.eq(0), *(reg.eq(0) for reg in at.values())]
+                more = Signal()
+                with m.Switch(loop):
+                    with m.Case(Loop.PASS):
+                        m.d.comb += more.eq(hpass != P - 1)
+                        m.d.sync += hpass.eq(Mux(more, hpass + 1, 0))
+                    with m.Case(Loop.KEY):
+                        m.d.comb += more.eq(base + b < self.k)
+                        m.d.sync += base.eq(Mux(more, base + b, 0))
+                    with m.Case(Loop.QUERY):
+                        m.d.comb += more.eq(base + b < self.k0)
+                        with m.If(more):
+                            m.d.sync += base.eq(base + b)
+                m.d.sync += pc.eq(Mux(more, again, then))
+                with m.If(ends):
+                    m.d.sync += running.eq(0)
+        m.d.comb += self.ended.eq(~running)
+
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0),
+                         drain.eq(0), *(reg.eq(0) for reg in at.values()),
+                         pc.eq(Mux(exact, names.index(ENTRY[Mode.EXACT]),
+                                   names.index(ENTRY[Mode.CTA])))]
+        return m

@@ -1,0 +1,65 @@
+"""Write-back: sends K and V up the lanes to the KV banks and O down them to the rows of C0."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.cta.lane import WriteBack
+from gen.cta.ppe import PPEControl, PPEOp
+from gen.pipeline import delay
+from model.cta.config import CTAConfig
+from model.cta.timing import LINEAR_STAGES, RESULT_STAGES
+
+__all__ = ["WriteBackControl"]
+
+
+class WriteBackControl(wiring.Component):
+    """Makes one write command a column, b in a row, which the lanes hand on.
+
+    Column j shows element i of K or V i + j cycles after column 0 shows element 0: a command
+    that starts at lane 0 with column j, j cycles after the first, finds its column's element at every
+    lane on its way up. Results leave row d-1 first, so their commands go down.
+
+    Timing: ``kv`` starts with the first Q/K/V value of a batch, ``o`` with its first result. A batch of K
+    or V takes max(b, d) cycles, so that two never meet in a lane.
+
+    Source: Sec. V-B, "Reduce memory overhead".
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({"start": In(1), "ppe": In(PPEControl(cfg)),
+                          "kv": Out(WriteBack(cfg, cfg.token_depth)),
+                          "o": Out(WriteBack(cfg, cfg.c02_depth))})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, ppe = self.cfg, self.ppe
+        is_k, is_v = ppe.op == PPEOp.K, ppe.op == PPEOp.V
+        # Rows: K of batch t at t*b and up, V the capacity of K above.
+        self._burst(m, self.kv, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
+                    delay(m, ppe.cols, LINEAR_STAGES - 1), cfg.k12,
+                    delay(m, is_v, LINEAR_STAGES - 1))
+        self._burst(m, self.o,
+                    delay(m, (ppe.op == PPEOp.OUT) & ppe.last, RESULT_STAGES - 1, reset=True),
+                    delay(m, ppe.cols, RESULT_STAGES - 1), 0, 1)
+        return m
+
+    def _burst(self, m, write, first, cols, offset, advances):
+        """b commands from the cycle after ``first``; the next batch's rows follow if ``advances``."""
+        cfg = self.cfg
+        base = Signal.like(write.addr)
+        busy, col, live = Signal(), Signal.like(write.col), Signal.like(cols)
+        start_row, row = Signal.like(base), Signal.like(base)
+        m.d.comb += start_row.eq(base + Mux(advances, offset, 0))
+        m.d.comb += [write.en.eq(busy & (col < live)), write.col.eq(col), write.addr.eq(row)]
+        with m.If(busy):
+            m.d.sync += [col.eq(col + 1), row.eq(row + 1)]
+            with m.If(col == cfg.b - 1):
+                m.d.sync += busy.eq(0)
+        with m.If(first):
+            m.d.sync += [busy.eq(1), col.eq(0), live.eq(cols), row.eq(start_row)]
+            with m.If(advances):
+                m.d.sync += base.eq(base + cfg.b)
+        with m.If(self.start):
+            m.d.sync += [base.eq(0), busy.eq(0)]
