@@ -94,6 +94,8 @@ class Emitter:
         """Elaborate ``component`` as Verilog module ``name``."""
         self._modules[name] = None     # its place is before the modules it uses
         text = rtlil.convert(component, name=name, platform=self, emit_src=False)
+        # No power-up values: an ASIC has none, and in simulation they would hide a missing reset.
+        text = re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.M)
         inputs = set(re.findall(r"^  wire .* input \d+ .*\\(clk|rst)$", text, re.M))
         # Clock and reset first, then the ports in the order of the signature.
         self._modules[name] = re.sub(

@@ -6,7 +6,7 @@ signals. Nothing here changes what is computed.
 """
 
 import re
-from collections import deque
+from collections import Counter, deque
 
 __all__ = ["rename", "tidy"]
 
@@ -46,6 +46,8 @@ def _module(text: str) -> str:
             give(wire, wire[1:])
 
     drivers, made_by, reads = {}, {}, []
+    uses = Counter(w for line in re.findall(r"^ +connect .*$", text, re.M)
+                   for w in WORD.findall(line))
     for kind, cell, body in re.findall(r"^  cell (\S+) (\S+)\n(.*?)^  end$", text, re.M | re.S):
         links = re.findall(r"^    connect \\(\S+) (.*)$", body, re.M)
         if kind.startswith("\\"):
@@ -53,6 +55,9 @@ def _module(text: str) -> str:
                 whole = re.fullmatch(r"\\(\S+?)(\$\d+)?", value)
                 if whole and whole[1].replace(".", "_") == port and value not in names:
                     give(value, f"{cell[1:]}_{port}")
+                for wire in WORD.findall(value):
+                    if uses[wire] == 1:
+                        made_by[wire] = "open"     # an output that nobody reads
                 reads.append((f"{cell[1:]}_{port}", WORD.findall(value)))
             continue
         inputs = [w for port, value in links if port not in ("Y", "Q", "RD_DATA")
