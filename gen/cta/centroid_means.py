@@ -1,17 +1,59 @@
 """CAVG: centroids from sums and counts (CTA, Sec. IV-B (3))."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.cta.centroid_sums import sum_rows
 from gen.cta.lane import address_width
+from gen.emit import place
 from gen.fixed import leading_one, popcount, round_half_up, saturate, shape
 from gen.pipeline import delay, stages
 from model.cta.config import CTAConfig
 from model.cta.timing import CAG_FIRST_ROW
+from model.fixed import clog2
 
-__all__ = ["CentroidMeans"]
+__all__ = ["CentroidMeans", "MeanLane"]
+
+
+class MeanLane(wiring.Component):
+    """One lane of CAVG on either side of its multiplier: sum to operand, product to centroid.
+
+    Timing: ``x`` a cycle after ``total`` and ``shift``; ``c`` and ``moved`` a cycle after ``product``.
+    Numerics: round half up, and saturation of ``c``; ``moved`` tells of it.
+    """
+
+    module_name = "cta_mean_lane"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        super().__init__({
+            "total": In(shape(cfg.csum)), "shift": In(shift_width(cfg)), "x": Out(shape(cfg.left)),
+            "product": In(product_shape(cfg)), "c": Out(shape(cfg.fmt.centroid)), "moved": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        # A mean of tokens is a token, so the upper bits of the shifted sum only repeat the sign.
+        scaled = round_half_up(self.total, self.shift)[:cfg.fmt.token.width].as_signed()
+        value, moved = saturate(self.rounded(self.product), cfg.fmt.centroid)
+        m.d.comb += [self.x.eq(delay(m, scaled, 1)), self.c.eq(delay(m, value, 1)),
+                     self.moved.eq(delay(m, moved, 1))]
+        return m
+
+    def rounded(self, product):
+        """A product brought to the point of a centroid."""
+        return round_half_up(product, self.cfg.mean_reciprocal_frac + self.cfg.residual_shift)
+
+
+def product_shape(cfg: CTAConfig):
+    """Shape of what a borrowed multiplier gives."""
+    return signed(cfg.left.width + cfg.value.width)
+
+
+def shift_width(cfg: CTAConfig) -> int:
+    """Bits of ceil(log2 count)."""
+    return clog2(cfg.count_width + 1)
 
 
 class CentroidMeans(wiring.Component):
@@ -40,7 +82,6 @@ class CentroidMeans(wiring.Component):
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        product = signed(cfg.left.width + cfg.value.width)
         slices = address_width(cfg.slices)
         super().__init__({
             "full": In(1), "full_lsh": In(2), "full_slice": In(slices),
@@ -48,7 +89,7 @@ class CentroidMeans(wiring.Component):
             "read_en": Out(1), "read_addr": Out(address_width(sum_rows(cfg))), "read_last": Out(1),
             "count": In(cfg.count_width), "sums": In(shape(cfg.csum)).array(cfg.d),
             "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
-            "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product).array(cfg.d),
+            "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product_shape(cfg)).array(cfg.d),
             "c_we": Out(1), "c_lsh": Out(2), "c_slice": Out(slices),
             "c_addr": Out(address_width(max(cfg.c1_depth, cfg.c02_depth))),
             "c_data": Out(shape(cfg.fmt.centroid)).array(cfg.d),
@@ -75,20 +116,16 @@ class CentroidMeans(wiring.Component):
         shift_r = delay(m, shift, 1)
         m.d.comb += self.cavg_value.eq(delay(m, table[self.count], 2))
 
-        # 2 and 3.
-        m.d.comb += self.cavg_en.eq(valid[3])
-        for total, x in zip(self.sums, self.cavg_x):
-            m.d.comb += x.eq(delay(m, self.scaled(total, shift_r)[:cfg.fmt.token.width].as_signed(), 1))
-
-        # 6 and 7.
-        moved = []
-        for product, c in zip(self.cavg_sum, self.c_data):
-            value, beyond = saturate(self.rounded(product), cfg.fmt.centroid)
-            m.d.comb += c.eq(delay(m, value, 1))
-            moved.append(beyond)
-        m.d.comb += self.c_we.eq(valid[CAG_FIRST_ROW])
-        m.d.sync += self.sat_centroid.eq(popcount(delay(m, Cat(moved), 1)
-                                                  & self.c_we.replicate(cfg.d)))
+        # 2 and 6, a lane each.
+        lanes = [MeanLane(cfg) for _ in range(cfg.d)]
+        for i, lane in enumerate(lanes):
+            m.submodules[f"lane_{i}"] = place(platform, lane)
+            m.d.comb += [lane.total.eq(self.sums[i]), lane.shift.eq(shift_r),
+                         self.cavg_x[i].eq(lane.x), lane.product.eq(self.cavg_sum[i]),
+                         self.c_data[i].eq(lane.c)]
+        m.d.comb += [self.cavg_en.eq(valid[3]), self.c_we.eq(valid[CAG_FIRST_ROW])]
+        moved = popcount(Cat(lane.moved for lane in lanes))
+        m.d.sync += self.sat_centroid.eq(Mux(self.c_we, moved, 0))
 
         # Where the row goes. The bank may get its next job meanwhile, so this goes along.
         base = Array(Const(at, len(self.c_addr)) for at in self.bases())
@@ -101,14 +138,6 @@ class CentroidMeans(wiring.Component):
                      self.started.eq(self.c_we & first), self.done.eq(self.c_we & last),
                      self.busy.eq(Cat(valid).any())]
         return m
-
-    def scaled(self, total, shift):
-        """A sum brought to the size of a token."""
-        return round_half_up(total, shift)
-
-    def rounded(self, product):
-        """A product brought to the point of a centroid."""
-        return round_half_up(product, self.cfg.mean_reciprocal_frac + self.cfg.residual_shift)
 
     def bases(self):
         """First row of each slice of each clustering in its bank, by {lsh, slice}."""

@@ -1,6 +1,6 @@
 """CTA accelerator: wires the blocks together."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -223,16 +223,16 @@ class CTA(wiring.Component):
         ]
         wiring.connect(m, output.out, wiring.flipped(self.out))
         wiring.connect(m, control.status, wiring.flipped(self.status))
-        residuals = [popcount([lane.cag_moved for lane in lanes])]
+        residuals = popcount(Cat(lane.cag_moved for lane in lanes))
         m.d.comb += [
-            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy),
+            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy | self.load.valid),
             control.ended.eq(schedule.ended & ~sequencer.busy), control.out_done.eq(output.done),
             control.key_issued.eq(slot.op == Op.K), control.query_issued.eq(slot.op == Op.Q),
             control.k[0].eq(cag.k[0]), control.k[1].eq(cag.k[1]), control.k[2].eq(k2),
             *(to.eq(by) for to, by in zip(control.overflow, order.overflow)),
             control.zero_rows.eq(ppe.zero_rows),
         ]
-        events = (*residuals, cag.sat_centroid, ppe.sat_hash, ppe.sat_linear, ppe.sat_score,
+        events = (residuals, cag.sat_centroid, ppe.sat_hash, ppe.sat_linear, ppe.sat_score,
                   pag.sat_prob, ppe.sat_output)
         m.d.comb += [to.eq(by) for to, by in zip(control.events, events)]
 

@@ -60,7 +60,7 @@ def _shifts(cfg, xq, xkv, wq, wk, wv, bq, bv):
 
 
 def _lsh(cfg, rng, a, w, bound, centre=0):
-    """One LSH of width ``w`` (accumulator units), its buckets at a random offset from ``centre``."""
+    """One LSH of width ``w``, in accumulator units, with a random offset from ``centre``."""
     b = np.rint(rng.uniform(0, w, cfg.l) - centre)
     b = np.clip(b, cfg.fmt.bias.min, cfg.fmt.bias.max).astype(np.int64)
     inv_w, pre, post = bucket_fields(cfg, w, bound + int(np.abs(b).max()))

@@ -7,7 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from gen.cta.centroid import CentroidAggregation
-from gen.cta.centroid_means import CentroidMeans
+from gen.cta.centroid_means import MeanLane
 from gen.cta.centroid_sums import CentroidSums
 from model.cta.centroid import centroids, residuals
 from model.cta.config import CTAConfig
@@ -255,7 +255,7 @@ def test_mutant_without_hazards(monkeypatch):
 
 def test_mutant_rounding(monkeypatch):
     """A mean that is cut off instead of rounded is seen."""
-    monkeypatch.setattr(CentroidMeans, "rounded", lambda self, product: product >> (
+    monkeypatch.setattr(MeanLane, "rounded", lambda self, product: product >> (
         self.cfg.mean_reciprocal_frac + self.cfg.residual_shift))
     with pytest.raises(AssertionError):
         check(CTAConfig(**CONFIGS["one slice"]), seed=5)
