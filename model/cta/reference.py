@@ -45,7 +45,8 @@ def attention_cta(xq, xkv, wq, wk, wv, bq, bv, ct0, ct1, ct2) -> np.ndarray:
 
 
 def clusters(xq, xkv, a, b, w) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``ct0 ct1 ct2`` by hashing in double precision; ``a`` (3, l, dw), ``b`` (3, l), ``w`` (3,)."""
+    """``ct0 ct1 ct2`` by hashing in double precision; ``a`` (3, l, dw), ``b`` (3, l), ``w`` (3,).
+    """
     ct0 = _first_seen(np.floor((xq @ a[0].T + b[0]) / w[0]))
     ct1 = _first_seen(np.floor((xkv @ a[1].T + b[1]) / w[1]))
     residual = xkv - _means(xkv, ct1)[ct1]

@@ -31,5 +31,6 @@ def test_negative_ties_go_up():
 
 
 def test_no_rows():
-    y, saturated = linear(CONFIGS[0], np.zeros((0, 8), np.int64), np.eye(8, dtype=np.int64), None, 0)
+    unit = np.eye(8, dtype=np.int64)
+    y, saturated = linear(CONFIGS[0], np.zeros((0, 8), np.int64), unit, None, 0)
     assert y.shape == (0, 8) and saturated == 0
