@@ -1,0 +1,1 @@
+"""What a user runs: quantisation, calibration, one head on float, golden model or RTL."""
