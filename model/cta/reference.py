@@ -94,17 +94,17 @@ class Operands:
         return self.xq, self.xkv, self.wq, self.wk, self.wv, self.bq, self.bv
 
 
-def synthetic(n: int, d: int, dw: int = 0, seed: int = 1) -> Operands:
+def synthetic(n: int, d: int, dw: int = 0, seed: int = 1, l: int = 6) -> Operands:  # noqa: E741
     """Seeded tokens around n/4 topics, and a head whose scores have a standard deviation near 2."""
     dw = dw or d
     rng = np.random.default_rng(seed)
     topics = rng.normal(size=(max(1, n // 4), dw))
     x = topics[rng.integers(len(topics), size=n)] + 0.1 * rng.normal(size=(n, dw))
     wq, wk, wv = rng.normal(size=(3, dw, d)) / math.sqrt(dw)
-    # E|q||k|/sqrt(d) sets the spread of the scores; 1.4 on both sides makes it about 2.
-    a = rng.normal(size=(l := 6, dw)) / math.sqrt(dw)
-    return Operands(x, x, 1.4 * wq, 1.4 * wk, wv, 0.1 * rng.normal(size=d),
-                    0.1 * rng.normal(size=d), np.stack([a] * 3),
+    a = rng.normal(size=(l, dw)) / math.sqrt(dw)
+    bq, bv = 0.1 * rng.normal(size=d), 0.1 * rng.normal(size=d)
+    # q.k/sqrt(d) of unit q and k has a deviation of 1; 1.4 on both sides makes it 2.
+    return Operands(x, x, 1.4 * wq, 1.4 * wk, wv, bq, bv, np.stack([a] * 3),
                     rng.uniform(0, 1, size=(3, l)), np.array([1.2, 1.2, 0.6]))
 
 
