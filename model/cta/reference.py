@@ -246,6 +246,12 @@ def _print_error_table() -> None:
           f"{format_error(cfg, real, Mode.EXACT):.4f}")
     print(f"  CTA mode, everything wide                            "
           f"{format_error(variant(cfg, WIDE), real):.6f}")
+    print("\nby number of tokens: CTA, exact mode, CTA with one bit more of AP")
+    for n in (128, 512, 2048):
+        sized, tokens = dataclasses.replace(cfg, n=n, k0=n, k1=n, k2=n), synthetic(n, cfg.d)
+        wider = variant(sized, ROWS["ap"][0](1))
+        print(f"  {n:5}   {format_error(sized, tokens):.4f}   "
+              f"{format_error(sized, tokens, Mode.EXACT):.4f}   {format_error(wider, tokens):.4f}")
     print("\nerror of one choice, the rest wide; and in the chosen set, that one a few bits off:")
     for name, (change, offsets) in ROWS.items():
         alone = format_error(variant(cfg, {**WIDE, **change(0)}), real)
