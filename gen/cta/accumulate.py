@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.cta.score_buffer import index_width
 from gen.fixed import shape
 from gen.memory import SRAM
+from gen.pipeline import delay, stages
 from model.cta.config import CTAConfig
 
 __all__ = ["APBank"]
@@ -15,24 +16,24 @@ __all__ = ["APBank"]
 class APBank(wiring.Component):
     """AP[round][index] += p for the tokens of one parity at one level; all tiles work on one index.
 
-    One memory word holds the entries of all tiles for one cluster, one memory serves each round of
-    tiles. An entry takes four cycles: read, register, add, write. The next three updates
-    therefore may meet an old value; where they have the same round and index they take the
-    sum from the adder's register, or from the copy of the word written last. The comparisons
-    are made a cycle ahead, so that only a multiplexer stands before the adder.
+    One memory word holds the entries of all tiles for one cluster; each round of tiles has a
+    memory. An update takes four cycles: read, register, add, write. So the next three may read
+    an old value; where they have the same round and index they take the sum from the adder's
+    register, or from the copy of the word written last. The comparisons are made a cycle ahead,
+    so that only a multiplexer stands before the adder.
 
     An entry read by ``take`` is cleared, so the banks are zero before each batch without a sweep.
 
-    Timing: ``en, round, index`` in cycle c, ``p`` in c+2, and ``grown`` (the new entries by column, 0
-    where nothing is written) in c+3, in which they are written. One update a cycle, any sequence.
-    ``take, take_index`` in cycle c read all rounds: ``entry`` for all b columns in c+1, in which the word is
-    cleared. No update may be in flight then, and none may read that index before c+2; two
-    takes of one index in adjacent cycles are not allowed.
+    Timing: ``en, round, index`` in cycle c, ``p`` in c+2, and ``grown`` (the new entries by column,
+    0 where nothing is written) in c+3, in which they are written. One update a cycle, in any
+    sequence. ``take, take_index`` in cycle c read all rounds: ``entry`` for all b columns in c+1,
+    in which the word is cleared. Neither a take in c+1 nor an update before c+2 may read the
+    same index, and no update may read or write in the cycles c and c+1.
 
     Numerics: golden ``model.cta.probability.aggregate``; the sums are exact in cfg.ap_bank.
 
-    Source: Sec. IV-B (4), Fig. 9 (d). The paper merges the two tokens of a cycle; here each has its own
-    bank (docs/decisions/0004-probability-banks.md), and the same comparators merge in time.
+    Source: Sec. IV-B (4), Fig. 9 (d). The paper merges the two tokens of a cycle; here each has
+    its own bank (docs/decisions/0004-probability-banks.md), and the comparators merge in time.
     """
 
     LATENCY = 3
@@ -60,23 +61,26 @@ class APBank(wiring.Component):
 
         # Where the update of each cycle is bound for: reading, read, adding, writing.
         reading = (self.en, self.round, self.index)
-        read, adding, writing = (tuple(Signal.like(field, name=f"{stage}_{name}") for field, name in
-                                       zip(reading, ("en", "round", "index")))
-                                 for stage in ("read", "adding", "writing"))
-        for late, early in ((read, reading), (adding, read), (writing, adding)):
-            m.d.sync += [to.eq(of) for to, of in zip(late, early)]
+        _, read, adding, writing = zip(*(
+            stages(m, field, 3, reset=field is self.en, name=name)
+            for field, name in zip(reading, ("en", "round", "index"))))
 
-        # What an update takes instead of the memory's word; in cycle 1 and cycle 2 of its way.
-        from_last, from_sum, from_adder = Signal(), Signal(), Signal()
+        # What an update takes instead of the memory's word: the first two in cycle 1 of its way,
+        # the third in cycle 2.
+        from_last = Signal()
+        from_sum = Signal()
+        from_adder = Signal()
         m.d.sync += [from_last.eq(self.same(reading, writing)),
                      from_sum.eq(self.same(reading, adding)),
                      from_adder.eq(self.same(read, adding))]
 
-        taken, taken_index = Signal(), Signal.like(self.take_index)
-        m.d.sync += [taken.eq(self.take), taken_index.eq(self.take_index)]
+        taken = delay(m, self.take, 1, reset=True, name="taken")
+        taken_index = delay(m, self.take_index, 1, name="taken_index")
 
         # Cycle 0: the memories.
-        total, last = Signal(word), Signal(word)
+        sums = [Signal(shape(cfg.ap_bank), reset_less=True, name=f"sum_{t}") for t in range(tiles)]
+        total = Cat(sums)
+        last = Signal(word, reset_less=True)
         words = []
         for r in range(cfg.pag_rounds):
             m.submodules[f"round{r}"] = sram = SRAM(width=word, depth=self.entries)
@@ -90,20 +94,19 @@ class APBank(wiring.Component):
         m.d.comb += Cat(*self.entry).eq(Cat(words))
 
         # Cycle 1: the word read, unless it is older than a sum at hand.
-        found, old = Signal(word), Signal(word)
+        found = Signal(word)
+        old = Signal(word, reset_less=True)
         with m.Switch(read[1]):
             for r, value in enumerate(words):
                 with m.Case(r):
                     m.d.comb += found.eq(value)
         m.d.sync += [old.eq(Mux(from_sum, total, Mux(from_last, last, found))), last.eq(total)]
 
-        # Cycle 2: the sums. Cycle 3: written from `total`.
-        for t in range(tiles):
-            bits = slice(t * cfg.ap_bank.width, (t + 1) * cfg.ap_bank.width)
-            before = Signal(shape(cfg.ap_bank), name=f"before{t}")
-            m.d.comb += before.eq(Mux(from_adder, total[bits], old[bits]))
-            m.d.sync += total[bits].eq(before + self.p[t])
+        # Cycle 2: the sums. Cycle 3: written.
+        for t, each in enumerate(sums):
+            before = Mux(from_adder, each, old.word_select(t, len(each)))
+            m.d.sync += each.eq(before + self.p[t])
             for r in range(cfg.pag_rounds):
                 with m.If(writing[0] & (writing[1] == r)):
-                    m.d.comb += self.grown[r * tiles + t].eq(total[bits])
+                    m.d.comb += self.grown[r * tiles + t].eq(each)
         return m

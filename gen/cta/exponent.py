@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.fixed import shape
+from gen.pipeline import delay
 from model.cta.config import CTAConfig
 
 __all__ = ["Exponent"]
@@ -48,34 +49,31 @@ class Exponent(wiring.Component):
         below = mantissa + 1
 
         # Cycle 1: the sum, exact.
-        e = Signal(signed(cfg.fmt.score.width + 1))
-        en1 = Signal()
-        m.d.sync += [e.eq(self.s1 + self.s2), en1.eq(self.en)]
+        e = Signal(signed(cfg.fmt.score.width + 1), reset_less=True)
+        m.d.sync += e.eq(self.s1 + self.s2)
 
         # Cycle 2: the table, and beside it the place counted from the lowest one, `below`.
         i = e[cfg.exp_index:].as_signed()
         table = Array(Const(int(v), mantissa) for v in cfg.exp_table)
-        entry = Signal(mantissa)
-        place = Signal(range(above + below + 1))
-        over = Signal()
-        en2 = Signal()
+        entry = Signal(mantissa, reset_less=True)
+        place = Signal(range(above + below + 1), reset_less=True)
+        over = Signal(reset_less=True)
         m.d.sync += [entry.eq(table[e[:cfg.exp_index]]),
                      place.eq(Mux(i < -(below + point), 0, i + (below + point))),
-                     over.eq(i > above - point),
-                     en2.eq(en1)]
+                     over.eq(i > above - point)]
 
         # Cycle 3: the shift. Of the places below the point only the first matters.
-        shifted = Signal(prob.width + 1)
-        over3 = Signal()
-        en3 = Signal()
-        m.d.sync += [shifted.eq((entry << place)[below - 1:]), over3.eq(over), en3.eq(en2)]
+        shifted = Signal(prob.width + 1, reset_less=True)
+        m.d.sync += shifted.eq((entry << place)[below - 1:])
 
         # Cycle 4: the rounding. It carries only after right shifts, so never past prob.max.
-        with m.If(~en3):
+        en = delay(m, self.en, 3, reset=True, name="en")
+        too_large = delay(m, over, 1, name="over")
+        with m.If(~en):
             m.d.sync += self.p.eq(0)
-        with m.Elif(over3):
+        with m.Elif(too_large):
             m.d.sync += self.p.eq(prob.max)
         with m.Else():
             m.d.sync += self.p.eq(shifted[1:] + shifted[0])
-        m.d.sync += self.saturated.eq(over3 & en3)
+        m.d.sync += self.saturated.eq(too_large & en)
         return m

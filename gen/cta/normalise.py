@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.fixed import leading_one, shape
+from gen.pipeline import delay
 from model.cta.config import CTAConfig
 
 __all__ = ["Normalise"]
@@ -19,9 +20,9 @@ class Normalise(wiring.Component):
     shift by nothing, so only the bits above take part.
 
     Timing: ``grown`` (the OR of the bank values written in this cycle) is collected each cycle.
-    ``capture`` in cycle c sets the shift, valid from c+1 on, from all that was collected before c,
-    and starts afresh. ``even, odd`` in cycle c give ``ap`` in c + ``LATENCY``, with the shift as it is in
-    c+2; ``ap`` is 0 if ``en`` was low in c.
+    ``capture`` in cycle c sets the shift, valid from c+1 on, from all that was collected before
+    c, and starts afresh. ``even, odd`` in cycle c give ``ap`` in c + ``LATENCY``, with the shift as
+    it is in c+2; ``ap`` is 0 if ``en`` was low in c.
 
     Numerics: golden ``model.cta.probability.normalise``.
 
@@ -52,17 +53,15 @@ class Normalise(wiring.Component):
 
         # Cycle 1: both banks. Cycle 2: the sum. Cycle 3: the shift, one place below the point
         # kept. Cycle 4: the rounding, which may carry into one bit more.
-        even, odd = Signal.like(self.even), Signal.like(self.odd)
-        total = Signal(cfg.ap_bank.width + 1)
-        shifted = Signal(ap.width + 1)
+        even = delay(m, self.even, 1, name="even")
+        odd = delay(m, self.odd, 1, name="odd")
+        total = Signal(cfg.ap_bank.width + 1, reset_less=True)
+        shifted = Signal(ap.width + 1, reset_less=True)
         rounded = Signal(ap.width + 1)
-        en = Signal(3)
-        m.d.sync += [even.eq(self.even), odd.eq(self.odd),
-                     total.eq(even + odd),
-                     shifted.eq((total << 1) >> shift),
-                     en.eq((en << 1) | self.en)]
+        en = delay(m, self.en, 3, reset=True, name="en")
+        m.d.sync += [total.eq(even + odd), shifted.eq((total << 1) >> shift)]
         m.d.comb += rounded.eq(shifted[1:] + shifted[0])
-        with m.If(~en[2]):
+        with m.If(~en):
             m.d.sync += self.ap.eq(0)
         with m.Elif(rounded[ap.width]):
             m.d.sync += self.ap.eq(ap.max)

@@ -1,4 +1,4 @@
-"""PAG, the probability aggregation module: scores in, aggregated probabilities out (CTA, Fig. 9)."""
+"""PAG, probability aggregation: scores in, aggregated probabilities out (CTA, Fig. 9)."""
 
 from functools import reduce
 from operator import or_
@@ -14,21 +14,14 @@ from gen.cta.normalise import Normalise
 from gen.cta.score_buffer import ScoreBuffer, index_width
 from gen.emit import place
 from gen.fixed import popcount, shape
+from gen.pipeline import delay, stages
 from model.cta.config import CTAConfig
+from model.cta.timing import PAG_STEP
 from model.fixed import clog2
 
 __all__ = ["Probability"]
 
 LANES = ("even", "odd")
-
-
-def _delayed(m, value, name, cycles, since=0):
-    """``value``, valid in cycle ``since`` of a step, by cycle; ``cycles`` registers follow it."""
-    copies = {since: value}
-    for at in range(since, since + cycles):
-        copies[at + 1] = Signal(len(value), name=f"{name}{at + 1}")
-        m.d.sync += copies[at + 1].eq(copies[at])
-    return copies
 
 
 class Probability(wiring.Component):
@@ -38,10 +31,10 @@ class Probability(wiring.Component):
             p = 2**(CS[i, CT1[j]] + CS[i, k1 + CT2[j]])
             AP[i, CT1[j]] += p;  AP[i, k1 + CT2[j]] += p
 
-    A tile is two exponential units and its share of the four AP banks (level 1/2 by even/odd token).
+    A tile is two exponential units and its share of the four AP banks (level 1/2, even/odd token).
     All tiles work on the same pair for different queries, so addresses and hazards are found
-    once, and the words of tiles side by side make one wide memory. With fewer tiles than queries
-    the pairs are walked in rounds, each for the next ``tiles`` columns, without a gap between.
+    once, and the words of the tiles side by side make one wide memory. With fewer tiles than
+    queries the pairs are walked in rounds, each for the next ``tiles`` columns, without a gap.
 
     Timing: no back-pressure; ``model.cta.timing`` has the numbers.
 
@@ -50,18 +43,19 @@ class Probability(wiring.Component):
     * ``start`` takes the oldest batch not yet taken. ``ct_addr`` (pair number) is valid from the
       next cycle on, a pair a cycle; the four CT entries come the cycle after. ``done`` comes
       ``pag_cycles`` after ``start``, ``sat_prob`` up to and including that cycle.
-    * ``ap_en`` from the cycle after ``done``: ``ap[j]`` is valid ``ap_latency`` + j cycles later, and 0 in
-      cycles that no ``ap_en`` asked for. The entry is cleared: each index once a batch.
-      ``start`` may come ``ap_clear_delay`` cycles after the last ``ap_en``.
+    * ``ap_en`` may come from the cycle after ``done`` on: ``ap[j]`` is valid ``ap_latency`` + j
+      cycles later, 0 in columns from ``cols`` on and in cycles that no ``ap_en`` asked for. The
+      entry is cleared, so each index is read once a batch; entries never read must be read or
+      cleared too. ``start`` may come ``ap_clear_delay`` cycles after the last ``ap_en``.
     * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from the
       next cycle until ``start`` and ``ap_en`` are allowed again. Needed after reset only.
 
     Numerics: golden ``model.cta.probability`` (exp2, aggregate, normalise). ``sat_prob`` counts the
-    saturated exponentials of this cycle, in columns below ``cols`` only. With ``exact`` CT1 is the token number, CT2
-    is 0, and level 2 is not accumulated.
+    saturated exponentials of this cycle, of live columns only. With ``exact`` CT1 is the token
+    number, CT2 is 0, and level 2 is not accumulated.
 
-    Source: Sec. IV-B (4), Fig. 6 and 9. Deviations: banks by token parity in place of a merge of two
-    (docs/decisions/0004-probability-banks.md); AP leaves normalised to the row.
+    Source: Sec. IV-B (4), Fig. 6 and 9. Deviations: banks by token parity in place of a merge of
+    two (docs/decisions/0004-probability-banks.md); AP leaves normalised to the row.
     """
 
     module_name = "cta_probability"
@@ -93,9 +87,14 @@ class Probability(wiring.Component):
     def _walk(self, m):
         """Steps through pairs and rounds; gives what each step carries, by cycle of its way."""
         cfg = self.cfg
-        pair, last_pair = Signal.like(self.ct_addr), Signal.like(self.ct_addr)
-        round_, last_round = Signal(index_width(cfg.pag_rounds)), Signal(index_width(cfg.pag_rounds))
-        odd_n, exact, running, ends = Signal(), Signal(), Signal(), Signal()
+        pair = Signal.like(self.ct_addr)
+        last_pair = Signal.like(self.ct_addr)
+        round_ = Signal(index_width(cfg.pag_rounds), name="round")
+        last_round = Signal(index_width(cfg.pag_rounds))
+        odd_n = Signal()
+        exact = Signal(name="exact_walk")
+        running = Signal()
+        ends = Signal()
         low = clog2(cfg.tiles)
         last_tile = Signal(low)
         last_column = (self.cols - 1)[:clog2(cfg.b)]
@@ -110,21 +109,22 @@ class Probability(wiring.Component):
             with m.If(ends):
                 m.d.sync += [pair.eq(0), round_.eq(round_ + 1), running.eq(round_ != last_round)]
 
-        final = _delayed(m, running & ends & (round_ == last_round), "final", 9)
-        m.d.comb += self.done.eq(final[9])
-        en = _delayed(m, Cat(running, running & ~(ends & odd_n)), "en", 6)
-        rounds = _delayed(m, round_, "round", 6)
+        final = running & ends & (round_ == last_round)
+        m.d.comb += self.done.eq(delay(m, final, PAG_STEP, reset=True, name="final"))
+        en = stages(m, Cat(running, running & ~(ends & odd_n)), 6, reset=True, name="en")
+        rounds = stages(m, round_, 6, name="round")
 
-        # Cycle 1: the reply of CT.
-        pairs = _delayed(m, pair, "pair", 1)
+        # Cycle 1: the reply of CT; index[level, lane][q] is valid in cycle 1 + q.
+        asked = delay(m, pair, 1, name="pair")
         index = {}
         for lane, name in enumerate(LANES):
             for level, ct in ((1, getattr(self, f"ct1_{name}")), (2, getattr(self, f"ct2_{name}"))):
-                identity = Cat(Const(lane, 1), pairs[1])[:len(ct)] if level == 1 else 0
-                index[level, lane] = _delayed(m, Mux(exact, identity, ct), f"index{level}_{name}",
-                                              5, since=1)
-        # In the last round a tile may have no live column.
-        live = [(rounds[3] != last_round) | (last_tile >= t) for t in range(cfg.tiles)]
+                identity = Cat(Const(lane, 1), asked)[:len(ct)] if level == 1 else 0
+                index[level, lane] = stages(m, Mux(exact, identity, ct), 5,
+                                            name=f"index{level}_{name}")
+        # In the last round a tile may have no live column, the first tile always has one.
+        live = [Const(1, 1)] + [(rounds[3] != last_round) | (last_tile >= t)
+                                for t in range(1, cfg.tiles)]
         return SimpleNamespace(en=en, round=rounds, index=index, live=live, exact=exact)
 
     # Cycles 2 to 4: the scores of both tokens -------------------------------------------------
@@ -142,22 +142,23 @@ class Probability(wiring.Component):
             buffer.r_en.eq(steps.en[2])]
         units = []
         for lane, name in enumerate(LANES):
-            m.d.comb += [buffer.index1[lane].eq(steps.index[1, lane][2]),
-                         buffer.index2[lane].eq(steps.index[2, lane][2])]
+            m.d.comb += [buffer.index1[lane].eq(steps.index[1, lane][1]),
+                         buffer.index2[lane].eq(steps.index[2, lane][1])]
             units.append([])
             for t in range(cfg.tiles):
                 # Cycle 3: the tile's column of this round.
                 unit = Exponent(cfg)
                 m.submodules[f"exponent_{name}_{t}"] = place(platform, unit)
-                s1, s2, en = (Signal.like(port, name=f"{part}_{name}_{t}") for port, part in
-                              ((unit.s1, "s1"), (unit.s2, "s2"), (unit.en, "live")))
+                s1, s2 = (Signal.like(port, reset_less=True, name=f"{part}_{name}_{t}")
+                          for port, part in ((unit.s1, "s1"), (unit.s2, "s2")))
                 with m.Switch(steps.round[3]):
                     for r in range(cfg.pag_rounds):
                         with m.Case(r):
                             j = r * cfg.tiles + t
                             m.d.sync += [s1.eq(buffer.cs1[lane][j]), s2.eq(buffer.cs2[lane][j])]
-                m.d.sync += en.eq(steps.en[3][lane] & steps.live[t])
-                m.d.comb += [unit.s1.eq(s1), unit.s2.eq(s2), unit.en.eq(en)]
+                live = delay(m, steps.en[3][lane] & steps.live[t], 1, reset=True,
+                             name=f"live_{name}_{t}")
+                m.d.comb += [unit.s1.eq(s1), unit.s2.eq(s2), unit.en.eq(live)]
                 units[lane].append(unit)
         # Cycle 9: counted where the sums are written.
         m.d.sync += self.sat_prob.eq(popcount(Cat(
@@ -171,7 +172,9 @@ class Probability(wiring.Component):
         cfg = self.cfg
 
         # A sweep is a read-out at which nobody looks.
-        sweeping, swept, sweep = Signal(), Signal(), Signal.like(self.clear_count)
+        sweeping = Signal()
+        swept = Signal()
+        sweep = Signal.like(self.clear_count)
         m.d.sync += swept.eq(sweeping)
         m.d.comb += self.clear_busy.eq(sweeping | swept)
         with m.If(self.clear):
@@ -181,25 +184,29 @@ class Probability(wiring.Component):
 
         banks = {}
         for level, entries in ((1, cfg.k1), (2, cfg.k2)):
-            asked = self.ap_en & (self.ap_level2 == (level == 2))
+            take = Signal(name=f"take{level}")
+            take_index = Signal(index_width(entries), name=f"take{level}_index")
+            asked = self.ap_en & (self.ap_level2 if level == 2 else ~self.ap_level2)
+            m.d.comb += [take.eq(asked | (sweeping & (sweep < entries))),
+                         take_index.eq(Mux(sweeping, sweep, self.ap_index))]
             for lane, name in enumerate(LANES):
                 bank = APBank(cfg, entries)
                 m.submodules[f"ap{level}_{name}"] = place(platform, bank)
                 step = steps.en[6][lane]
                 m.d.comb += [
                     bank.en.eq(step if level == 1 else step & ~steps.exact),
-                    bank.round.eq(steps.round[6]), bank.index.eq(steps.index[level, lane][6]),
+                    bank.round.eq(steps.round[6]), bank.index.eq(steps.index[level, lane][5]),
                     *(p.eq(unit.p) for p, unit in zip(bank.p, units[lane])),
-                    bank.take.eq(asked | (sweeping & (sweep < entries))),
-                    bank.take_index.eq(Mux(sweeping, sweep, self.ap_index))]
+                    bank.take.eq(take), bank.take_index.eq(take_index)]
                 banks[level, lane] = bank
         return banks
 
     # The way to the array ---------------------------------------------------------------------
 
     def _read_out(self, m, platform, banks):
-        captured, reads, level2 = Signal(), Signal(), Signal()
-        m.d.sync += [captured.eq(self.done), reads.eq(self.ap_en), level2.eq(self.ap_level2)]
+        captured = delay(m, self.done, 1, reset=True, name="captured")
+        reads = delay(m, self.ap_en, 1, reset=True, name="reads")
+        level2 = delay(m, self.ap_level2, 1, name="level2")
         for j in range(self.cfg.b):
             column = Normalise(self.cfg)
             m.submodules[f"normalise_{j}"] = place(platform, column)
@@ -209,5 +216,5 @@ class Probability(wiring.Component):
                 *(port.eq(Mux(level2, banks[2, lane].entry[j], banks[1, lane].entry[j]))
                   for lane, port in enumerate((column.even, column.odd)))]
             # Column j of the array works j cycles after column 0.
-            m.d.comb += self.ap[j].eq(_delayed(m, column.ap, f"ap{j}_late", j)[j])
+            m.d.comb += self.ap[j].eq(delay(m, column.ap, j, name=f"ap_{j}"))
         return m

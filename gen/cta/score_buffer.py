@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.emit import place
 from gen.fixed import shape
 from gen.memory import SRAM
+from gen.pipeline import delay
 from model.cta.config import CTAConfig
 from model.fixed import clog2
 
@@ -21,19 +21,19 @@ def index_width(entries: int) -> int:
 class ScoreBuffer(wiring.Component):
     """Takes scores as they leave the skewed PPE row, gives them as words of b scores.
 
-    Column j comes j cycles after column 0; it is delayed by b-1-j cycles, so that one word holds one
-    centroid's scores with all b queries of the batch. Level 1 and level 2 have a memory each, and
-    each memory a copy for the even tokens and one for the odd, which read at the same time.
+    Column j comes j cycles after column 0; it is delayed by b-1-j cycles, so that one word holds
+    one centroid's scores with all b queries of the batch. Level 1 and level 2 have a memory each,
+    and each memory a copy for the even tokens and one for the odd, which read at the same time.
     A word's address is {index, parity of the batch}: one half is written while the other is read,
     and no adder stands before the memory.
 
-    Timing: the word is written when the score of column b-1 arrives, b-1 cycles after that of column
-    0; ``cs_done`` is high in the cycle in which the last one of a batch is written. Words may
-    come with gaps. ``take`` moves the reading side to the next batch: addresses from the next
-    cycle on belong to it, the first one to the first batch after reset. ``even`` and ``odd`` (as
-    b scores a level) are valid the cycle after ``r_en`` with their indices and hold while it is low.
+    Timing: the word is written when the score of column b-1 arrives, b-1 cycles after that of
+    column 0; ``cs_done`` is high in the cycle in which the last one of a batch is written. Words
+    may come with gaps. ``take`` moves the reading side to the next batch, at first to the first
+    one: addresses from the next cycle on belong to it. Per lane (even, odd), ``cs1`` and ``cs2``
+    are valid the cycle after ``r_en`` with its indices, and hold while it is low.
 
-    Numerics: none, words pass unchanged.
+    Numerics: none, scores pass unchanged.
 
     Source: Sec. IV-B (4). The paper shares one CS buffer among the tiles without giving its ports;
     see docs/decisions/0004-probability-banks.md.
@@ -55,35 +55,28 @@ class ScoreBuffer(wiring.Component):
         m = Module()
         cfg, b = self.cfg, self.cfg.b
 
-        # Deskew: a triangle of registers.
-        word = []
-        for j in range(b):
-            value = self.score[j]
-            for q in range(b - 1 - j):
-                late = Signal(shape(cfg.fmt.score), name=f"score{j}_late{q + 1}")
-                m.d.sync += late.eq(value)
-                value = late
-            word.append(value)
-
-        # The flags of column 0 walk beside it; the index is formed one cycle before the write.
-        flags = Cat(self.valid, self.first, self.level2, self.last)
-        for q in range(b - 2):
-            late = Signal(len(flags), name=f"flags_late{q + 1}")
-            m.d.sync += late.eq(flags)
-            flags = late
-        valid, first, level2, last = flags
+        # Deskew: a triangle of registers. The flags walk with column 0, and one cycle less, for
+        # the address is formed before the write.
+        word = [delay(m, self.score[j], b - 1 - j, name=f"score_{j}") for j in range(b)]
+        valid, first, level2, last = delay(
+            m, Cat(self.valid, self.first, self.level2, self.last), b - 2, reset=True,
+            name="flags")
         count = Signal(index_width(max(cfg.k1, cfg.k2)))
         was_level2 = Signal()
         index = Signal.like(count)
         w_index = Signal.like(count)
-        w_en1, w_en2, w_last = Signal(), Signal(), Signal()
+        w_en1 = Signal()
+        w_en2 = Signal()
+        w_last = Signal()
         with m.If(~first & (level2 == was_level2)):
             m.d.comb += index.eq(count)
         with m.If(valid):
             m.d.sync += [count.eq(index + 1), was_level2.eq(level2), w_index.eq(index)]
         m.d.sync += [w_en1.eq(valid & ~level2), w_en2.eq(valid & level2), w_last.eq(valid & last)]
 
-        parity_in, parity_out, parity_next = Signal(), Signal(), Signal()
+        parity_in = Signal()
+        parity_out = Signal()
+        parity_next = Signal()
         m.d.comb += self.cs_done.eq(w_last)
         m.d.sync += parity_in.eq(parity_in ^ w_last)
         with m.If(self.take):
@@ -93,8 +86,9 @@ class ScoreBuffer(wiring.Component):
         for level, depth, w_en, read, out in ((1, cfg.k1, w_en1, self.index1, self.cs1),
                                               (2, cfg.k2, w_en2, self.index2, self.cs2)):
             for lane, name in enumerate(("even", "odd")):
+                # Where one entry is all, a second keeps the index a bit of the address.
                 m.submodules[f"cs{level}_{name}"] = cs = SRAM(width=len(Cat(word)),
-                                                              depth=2 * depth)
+                                                              depth=2 * max(2, depth))
                 m.d.comb += [
                     cs.w_en.eq(w_en), cs.w_data.eq(Cat(word)),
                     cs.w_addr.eq(Cat(parity_in, w_index)),
