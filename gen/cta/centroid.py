@@ -19,11 +19,11 @@ BETWEEN = ("full", "full_lsh", "full_slice", "full_k", "read_en", "read_addr", "
 class CentroidAggregation(wiring.Component):
     """Means of the members of each cluster, a job a slice of a clustering.
 
-    CACC (:class:`CentroidSums`) adds up the tokens and CAVG (:class:`CentroidMeans`) divides, one job
-    behind it, so that each works every cycle on its own column and its own bank of sums.
+    CACC (:class:`CentroidSums`) adds up the tokens and CAVG (:class:`CentroidMeans`) divides, one
+    job behind it, so that each works every cycle on its own column and its own bank of sums.
 
-    Timing: ``model.cta.timing.cag_times`` gives all cycles of a job. ``job`` needs count cycles; it is not
-    taken while the last but one job is still being averaged. Nothing else can stall.
+    Timing: ``model.cta.timing.cag_times`` gives all cycles of a job. ``job`` needs count cycles; it
+    is not taken while the last but one job is still being averaged. Nothing else can stall.
 
     Numerics: golden ``model.cta.centroid.centroids``.
 
@@ -36,7 +36,7 @@ class CentroidAggregation(wiring.Component):
     acc[d] / cacc_sum[d] : the column, two and three cycles after ``cacc_en``
     cavg_en, cavg_x[d], cavg_value / cavg_sum[d] : the other column; the product three cycles later
     c_we, c_lsh, c_slice, c_addr, c_data[d] : a row of C1 (lsh 1) or of the C0 and C2 bank
-    started, done : with the first, the last ``c_we`` of a job; ``c_lsh`` and ``c_slice`` say of which
+    started, done : with the first, the last ``c_we`` of a job; ``c_lsh``, ``c_slice`` say of which
     k[3] : clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job
     sat_centroid : elements that saturated in the row written one cycle before
     cacc_busy, cavg_busy : for the trace

@@ -19,7 +19,9 @@ __all__ = ["CentroidMeans", "MeanLane"]
 class MeanLane(wiring.Component):
     """One lane of CAVG on either side of its multiplier: sum to operand, product to centroid.
 
-    Timing: ``x`` a cycle after ``total`` and ``shift``; ``c`` and ``moved`` a cycle after ``product``.
+    Timing: ``x`` comes a cycle after ``total`` and ``shift``, ``c`` and ``moved`` a cycle after
+    ``product``.
+
     Numerics: round half up, and saturation of ``c``; ``moved`` tells of it.
     """
 
@@ -36,9 +38,13 @@ class MeanLane(wiring.Component):
         cfg = self.cfg
         # A mean of tokens is a token, so the upper bits of the shifted sum only repeat the sign.
         scaled = round_half_up(self.total, self.shift)[:cfg.fmt.token.width].as_signed()
-        value, moved = saturate(self.rounded(self.product), cfg.fmt.centroid)
-        m.d.comb += [self.x.eq(delay(m, scaled, 1)), self.c.eq(delay(m, value, 1)),
-                     self.moved.eq(delay(m, moved, 1))]
+        # A wire: an expression would be spelt out for every bit that `saturate` looks at.
+        mean = Signal(self.rounded(self.product).shape())
+        value, moved = saturate(mean, cfg.fmt.centroid)
+        m.d.comb += [mean.eq(self.rounded(self.product)),
+                     self.x.eq(delay(m, scaled, 1, name="scaled")),
+                     self.c.eq(delay(m, value, 1, name="centroid")),
+                     self.moved.eq(delay(m, moved, 1, name="moved"))]
         return m
 
     def rounded(self, product):
@@ -60,22 +66,24 @@ class CentroidMeans(wiring.Component):
     """Divides the sums of a job by the counts on the multipliers of a borrowed column.
 
         s = ceil(log2 count); t = round_half_up(sum, s)
-        c = sat_centroid(round_half_up(t * mean_table[count], mean_reciprocal_frac + residual_shift))
+        m = round_half_up(t * mean_table[count], mean_reciprocal_frac + residual_shift)
+        c = sat_centroid(m)
 
-    The shift first brings a sum to the size of a token, so that the PE's operand is wide enough; the
-    table is the paper's, of the reciprocal's mantissa. A row passes, one cycle each:
+    The shift first brings a sum to the size of a token, so that the PE's operand is wide enough;
+    the table is the paper's, of the reciprocal's mantissa. A row passes, one cycle each:
 
     0. The count is read.             1. s and the table entry.
     2. The sums have arrived; t.      3. ``cavg_en``, ``cavg_x``, ``cavg_value``.
     6. ``cavg_sum``; rounded.         7. ``c_we``: the centroid is written.
 
-    Timing: starts in the cycle in which ``full`` is high, one row a cycle, jobs without a gap. ``started`` and
-    ``done`` are high with ``c_we`` of the first and the last row of a job. ``sat_centroid`` is one cycle later.
+    Timing: starts in the cycle in which ``full`` is high, one row a cycle, jobs without a gap.
+    ``started`` and ``done`` are high with ``c_we`` of the first and the last row of a job.
+    ``sat_centroid`` is one cycle later.
 
     Numerics: golden ``model.cta.centroid.centroids``; t is a token, saturations are counted.
 
-    Source: Sec. IV-B (3), Fig. 9 (b). Counts are read a cycle before the sums, so that shift and reciprocal
-    wait in registers when the wide row comes.
+    Source: Sec. IV-B (3), Fig. 9 (b). Counts are read a cycle before the sums, so that shift and
+    reciprocal wait in registers when the wide row comes.
     """
 
     module_name = "cta_centroid_means"
@@ -108,19 +116,22 @@ class CentroidMeans(wiring.Component):
             m.d.sync += row.eq(row + 1)
         with m.If(self.read_last):
             m.d.sync += row.eq(0)
-        valid = stages(m, self.full, CAG_FIRST_ROW, reset=True)
+        valid = stages(m, self.full, CAG_FIRST_ROW, name="valid", reset=True)
 
         # 1: ceil(log2 count) is the place of the leading one of 2*count - 1.
-        shift = leading_one(Cat(1, self.count - 1)[:cfg.count_width + 1])
-        table = Array(Const(int(v), cfg.mean_reciprocal_frac + 1) for v in cfg.mean_table)
-        shift_r = delay(m, shift, 1)
-        m.d.comb += self.cavg_value.eq(delay(m, table[self.count], 2))
+        less_one, shift = Signal(cfg.count_width), Signal(shift_width(cfg))
+        value = Signal(cfg.mean_reciprocal_frac + 1)
+        table = Array(Const(int(v), len(value)) for v in cfg.mean_table)
+        m.d.comb += [less_one.eq(self.count - 1), value.eq(table[self.count]),
+                     shift.eq(leading_one(Cat(1, less_one))),
+                     self.cavg_value.eq(delay(m, value, 2))]
+        shift_due = delay(m, shift, 1)
 
         # 2 and 6, a lane each.
         lanes = [MeanLane(cfg) for _ in range(cfg.d)]
         for i, lane in enumerate(lanes):
             m.submodules[f"lane_{i}"] = place(platform, lane)
-            m.d.comb += [lane.total.eq(self.sums[i]), lane.shift.eq(shift_r),
+            m.d.comb += [lane.total.eq(self.sums[i]), lane.shift.eq(shift_due),
                          self.cavg_x[i].eq(lane.x), lane.product.eq(self.cavg_sum[i]),
                          self.c_data[i].eq(lane.c)]
         m.d.comb += [self.cavg_en.eq(valid[3]), self.c_we.eq(valid[CAG_FIRST_ROW])]
@@ -129,12 +140,12 @@ class CentroidMeans(wiring.Component):
 
         # Where the row goes. The bank may get its next job meanwhile, so this goes along.
         base = Array(Const(at, len(self.c_addr)) for at in self.bases())
-        start = base[Cat(self.full_slice, self.full_lsh)]
-        along = Cat(self.full_lsh, self.full_slice, (start + row)[:len(self.c_addr)],
+        start, first, last = Signal(len(self.c_addr)), Signal(), Signal()
+        m.d.comb += start.eq(base[Cat(self.full_slice, self.full_lsh)])
+        along = Cat(self.full_lsh, self.full_slice, (start + row)[:len(start)],
                     row == 0, self.read_last)
-        first, last = Signal(), Signal()
         m.d.comb += [Cat(self.c_lsh, self.c_slice, self.c_addr, first, last).eq(
-                         delay(m, along, CAG_FIRST_ROW)),
+                         delay(m, along, CAG_FIRST_ROW, name="along")),
                      self.started.eq(self.c_we & first), self.done.eq(self.c_we & last),
                      self.busy.eq(Cat(valid).any())]
         return m

@@ -42,21 +42,23 @@ class CentroidSums(wiring.Component):
     2. First member? Indices are first-seen, so it is one if the index equals the running count.
     3. ``cacc_en``: the lanes' x goes into the column. Index compared with the two before it.
     4. The sum so far is read from the bank.
-    5. ``acc`` goes into the column: 0 for a first member; the column's own result if the token before
-       was of this cluster; the row written last if the one before that was; else the bank's.
+    5. ``acc`` goes into the column: 0 for a first member; the column's own result if the token
+       before was of this cluster; the row written last if the one before that was; else the
+       bank's.
     6. ``cacc_sum`` comes out; it is written back if the next token is of another cluster.
 
-    Hazards: a row written in the cycle of stage 6 can be read from the next cycle on, i.e. by the third
-    token after; the first and the second get it from the column and from the register ``last_row``.
-    A first member needs no read, so banks are never cleared.
+    Hazards: a row written in the cycle of stage 6 can be read from the next cycle on, i.e. by the
+    third token after; the first and the second get it from the column and from the register
+    ``last_row``. A first member needs no read, so banks are never cleared.
 
     Two banks are used in turn, so that CAVG reads one while CACC fills the other. Counts lie in
     memories of their own, since CAVG wants them a cycle before the sums.
 
-    Timing: ``job`` taken in cycle c, token t in stage s in cycle c + 1 + t + s; the next job can be taken
-    in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``full`` shows that
-    the oldest bank not yet read has all its sums, with ``full_job`` and ``full_k``. ``read_en`` with
-    ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2; ``read_last`` with it frees the bank.
+    Timing: ``job`` taken in cycle c, token t in stage s in cycle c + 1 + t + s; the next job can
+    be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``full`` shows
+    that the oldest bank not yet read has all its sums, with ``full_lsh``, ``full_slice``, ``full_k``.
+    ``read_en`` with ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2;
+    ``read_last`` with it frees the bank.
 
     Numerics: exact. Golden ``model.cta.centroid.cluster_sums``.
 
@@ -104,15 +106,16 @@ class CentroidSums(wiring.Component):
             m.d.sync += [active.eq(~last0), token.eq(token + 1)]
         valid = stages(m, active, 6, reset=True)
         last, bank = stages(m, last0, 6), stages(m, bank0, 6)
-        first = stages(m, token == 0, 2)
+        first = stages(m, token == 0, 2, name="first")
 
         # Stage 1: the index, and the row of the token.
-        index1 = Mux(delay(m, job.identity, 1), delay(m, token, 1), self.ct)
+        index1 = Mux(delay(m, job.identity, 1, name="identity"), delay(m, token, 1), self.ct)
         m.d.comb += [self.tok_en.eq(valid[1]),
-                     self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1)),
-                     self.residual.eq(delay(m, job.residual, 1)),
+                     self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1,
+                                             name="tok_addr")),
+                     self.residual.eq(delay(m, job.residual, 1, name="residual")),
                      self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1)]
-        index = [None, *stages(m, index1, 5)]
+        index = [None, *stages(m, index1, 5, name="index")]
 
         # Stage 2: a first member makes the running count go up; k is what it comes to.
         clusters, so_far, fresh2 = Signal(cfg.count_width), Signal(cfg.count_width), Signal()
@@ -125,7 +128,7 @@ class CentroidSums(wiring.Component):
         # its second is fresh or of the same cluster.
         m.d.comb += self.cacc_en.eq(valid[3])
         same3, back3 = self.hazards(index)
-        same, back = stages(m, same3, 2), stages(m, back3, 2)
+        same, back = stages(m, same3, 2, name="same"), stages(m, back3, 2, name="back")
 
         # Stage 4: read; nothing that is being written or about to be.
         fetch = valid[4] & ~(fresh[4] | same[1] | back[1])
@@ -134,7 +137,8 @@ class CentroidSums(wiring.Component):
         # index changes where the token behind is of another cluster or of another job.
         store, flat = Signal(), Cat(self.cacc_sum)
         m.d.comb += store.eq(valid[6] & (last[6] | ~same[2]))
-        last_row, last_members = Signal(len(flat)), Signal(cfg.count_width)
+        last_row = Signal(len(flat), reset_less=True)
+        last_members = Signal(cfg.count_width)
         members = Signal(cfg.count_width)
         with m.If(store):
             m.d.sync += [last_row.eq(flat), last_members.eq(members)]
@@ -150,11 +154,11 @@ class CentroidSums(wiring.Component):
         return m
 
     def hazards(self, index):
-        """Whether the token in stage 3 is of the cluster of the token before, and of the one before that."""
+        """Whether the token in stage 3 is of the cluster of the last one, of the last but one."""
         return index[3] == index[4], index[3] == index[5]
 
     def banks(self, m, bank, index, fetch, store, flat, members):
-        """Sums and counts, each in two banks. A bank's read port is CACC's until ``full``, then CAVG's."""
+        """Sums and counts, in two banks each; a read port is CACC's until ``full``, then CAVG's."""
         cfg = self.cfg
         reading = Signal()
         with m.If(self.read_last):

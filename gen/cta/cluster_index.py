@@ -17,29 +17,31 @@ __all__ = ["ClusterIndex"]
 class ClusterIndex(wiring.Component):
     """Numbers the hash codes of a clustering: equal codes, and only they, get the same index.
 
-    The cluster tree spells a code in l*D base-2**digit digits, D a hash value, and gives each digit a
-    layer with a memory of its own; a thread is a token on its way from root to leaf. In
-    every cycle one thread starts, one ends, and each of the l*D threads in flight is in another layer.
+    The cluster tree spells a code in l*D base-2**digit digits, D a hash value, and gives each
+    digit a layer with a memory of its own; a thread is a token on its way from root to leaf. In
+    every cycle one thread starts, one ends, and each of the l*D threads in flight is in another
+    layer.
 
-    The threads of the paper stay where they are and a decoder connects them to ever other
-    memories. Here a layer stays with its memory, and the few bits of a thread move on: stage q holds
-    the thread with curr_depth = q, which is the paper's thread number (token mod l*D). Moving some 16
-    bits is cheaper than a rotating crossbar to all layer memories. Why a layer is a digit and not a
-    whole hash value: docs/decisions/0003-cluster-tree.md.
+    The threads of the paper stay where they are and a decoder connects them to other memories
+    in turn. Here a layer stays with its memory, and the few bits of a thread move on: stage q
+    holds the thread with curr_depth = q, which is the paper's thread number (token mod l*D).
+    Moving some 16 bits is cheaper than a rotating crossbar to all layer memories. Why a layer is
+    a digit and not a whole hash value: docs/decisions/0003-cluster-tree.md.
 
-    Codes of more than b values come in ``cfg.passes`` passes over the tokens; hash buffers keep the
-    earlier ones, and the tree is walked in the last.
+    Codes of more than b values come in ``cfg.passes`` passes over the tokens; hash buffers keep
+    the earlier ones, and the tree is walked in the last.
 
-    Timing: column c of ``hash`` is due c cycles after ``valid``; ``first`` and ``last`` mark the ends of
-    each pass. One token a cycle, idle cycles anywhere, no gap needed between passes or clusterings.
-    ``ct_valid`` follows ``valid`` (of the last pass) by ``model.cta.timing.cim_latency`` cycles. After a
-    reset a clustering starts with ``first``; what was cut off leaves no trace.
+    Timing: column c of ``hash`` is due c cycles after ``valid``; ``first`` and ``last`` mark the
+    ends of each pass. One token a cycle, idle cycles anywhere, no gap needed between passes or
+    clusterings. ``ct_valid`` follows ``valid`` (of the last pass) by
+    ``model.cta.timing.cim_latency`` cycles. After a reset a clustering starts with ``first``;
+    what was cut off leaves no trace.
 
-    Numerics: golden ``model.cta.cluster_index.cluster_table``. ``k`` and ``overflow`` count up to and with
-    the token that ``ct`` belongs to, so they are the clustering's with ``ct_last``.
+    Numerics: golden ``model.cta.cluster_index.cluster_table``. ``k`` and ``overflow`` count up to
+    and with the token that ``ct`` belongs to, so they are the clustering's with ``ct_last``.
 
-    Source: Sec. III-A, IV-B (2), Fig. 4 (a). Deviations: l*D layers instead of l, capacity and overflow
-    defined, hash codes longer than the array is wide.
+    Source: Sec. III-A, IV-B (2), Fig. 4 (a). Deviations: l*D layers instead of l, capacity and
+    overflow defined, hash codes longer than the array is wide.
     """
 
     module_name = "cta_cluster_index"
@@ -64,18 +66,18 @@ class ClusterIndex(wiring.Component):
         wait = cim_start(cfg) - 1
         walk = self.valid & (self.hpass == cfg.passes - 1)
         thread = layers[0].i
-        m.d.comb += [thread.valid.eq(delay(m, walk, wait, reset=True)),
+        m.d.comb += [thread.valid.eq(delay(m, walk, wait, name="walk", reset=True)),
                      Cat(thread.first, thread.last, thread.lsh).eq(
-                         delay(m, Cat(self.first, self.last, self.lsh), wait)),
+                         delay(m, Cat(self.first, self.last, self.lsh), wait, name="marks")),
                      thread.node.eq(0), thread.fresh.eq(thread.first), thread.over.eq(0)]
 
         # Each digit reaches its layer with the thread: layer v*D + j takes digit j of value v.
-        for v, (value, due) in enumerate(self.values(m)):
-            value = delay(m, value, cim_start(cfg) + v * cfg.hash_digits - due)
+        for v, (value, due) in enumerate(self.values(m, walk)):
+            value = delay(m, value, cim_start(cfg) + v * cfg.hash_digits - due, name=f"hash_{v}")
             for q in range(v * cfg.hash_digits, (v + 1) * cfg.hash_digits):
                 m.d.comb += layers[q].digit.eq(value[-cfg.digit:])
                 if len(value) > cfg.digit:
-                    value = delay(m, value[:-cfg.digit], 1)
+                    value = delay(m, value[:-cfg.digit], 1, name=f"digits_{q + 1}")
 
         # From layer to layer.
         for above, below in zip(layers, layers[1:]):
@@ -96,7 +98,7 @@ class ClusterIndex(wiring.Component):
         """Layer ``q`` of the tree."""
         return TreeLayer(self.cfg, q)
 
-    def values(self, m):
+    def values(self, m, walk):
         """The hash values of a code in order, each with the cycle it comes in after ``valid``."""
         cfg = self.cfg
         columns = [(value, c) for c, value in enumerate(self.hash)]
@@ -112,12 +114,13 @@ class ClusterIndex(wiring.Component):
         with m.If(self.valid):
             m.d.sync += following.eq(token + 1)
         address = delay(m, token, wait)
-        read = delay(m, self.valid & (self.hpass == cfg.passes - 1), wait, reset=True)
+        read = delay(m, walk, wait, name="read", reset=True)
         earlier = []
         for p in range(cfg.passes - 1):
             m.submodules[f"hash_buffer_{p}"] = buffer = SRAM(width=len(word), depth=cfg.n)
             m.d.comb += [
-                buffer.w_en.eq(delay(m, self.valid & (self.hpass == p), wait, reset=True)),
+                buffer.w_en.eq(delay(m, self.valid & (self.hpass == p), wait, name="write",
+                                     reset=True)),
                 buffer.w_addr.eq(address), buffer.w_data.eq(word),
                 buffer.r_en.eq(read), buffer.r_addr.eq(address)]
             width = cfg.fmt.hash.width

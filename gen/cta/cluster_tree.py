@@ -1,4 +1,4 @@
-"""One layer of the cluster tree: its memory, and the thread that is at this depth (CTA, Fig. 4a)."""
+"""One layer of the cluster tree, and the thread that is at this depth (CTA, Fig. 4a)."""
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -22,8 +22,8 @@ def layer_rows(cfg: CTAConfig, layer: int) -> int:
 class ThreadSignature(wiring.Signature):
     """What a thread takes along from layer to layer (the paper's ``curr_node`` registers).
 
-    ``fresh`` tells that ``node`` was made by this very token; ``over`` that it asked for a node in
-    a full layer. ``curr_depth`` is the layer the thread is in.
+    ``fresh`` tells that ``node`` was made by this very token; ``over`` that it asked for a node
+    in a full layer. ``curr_depth`` is the layer the thread is in.
     """
 
     def __init__(self, rows: int):
@@ -34,16 +34,16 @@ class ThreadSignature(wiring.Signature):
 class TreeLayer(wiring.Component):
     """Finds or makes the child of a node that one digit of the hash code leads to.
 
-    A node is a row of 2**digit slots {made, id}. Id of a missing child: the count of children in this
-    layer, or the last id where the layer is full. A fresh node's row counts as empty, whatever
-    the memory holds, and the first token of a clustering counts from 0: so nothing is cleared
-    between clusterings or after a reset.
+    A node is a row of 2**digit slots {made, id}. Id of a missing child: the count of children in
+    this layer, or the last id where the layer is full. A fresh node's row counts as empty,
+    whatever the memory holds, and the first token of a clustering counts from 0: so nothing is
+    cleared between clusterings or after a reset.
 
-    Timing: a thread enters by ``i`` in cycle c and reads its row; ``digit`` is due in c+1, and the thread
-    leaves by ``o`` in c+1 (combinational from the memory: row, slot, child, address of the next
-    layer). One thread a cycle, idle cycles anywhere. The row is written in c+1 too, while the next
-    thread reads: if that one is at the same node, the row goes to it by the bypass (Sec. IV-B (2)).
-    A layer of one node keeps its row in a register instead.
+    Timing: a thread enters by ``i`` in cycle c and reads its row; ``digit`` is due in c+1, and
+    the thread leaves by ``o`` in c+1 (combinational from the memory: row, slot, child, address of
+    the next layer). One thread a cycle, idle cycles anywhere. The row is written in c+1 too,
+    while the next thread reads: if that one is at the same node, the row goes to it by the bypass
+    (Sec. IV-B (2)). A layer of one node keeps its row in a register instead.
 
     Numerics: golden ``model.cta.cluster_index.cluster_table``, one ``layer``.
     """
@@ -64,7 +64,7 @@ class TreeLayer(wiring.Component):
 
         # The thread at this depth.
         valid, first, fresh = Signal(), Signal(), Signal()
-        node = Signal(len(i.node))
+        node = Signal(len(i.node), reset_less=True)
         last, lsh, over = Signal(), Signal(2), Signal()
         m.d.sync += [valid.eq(i.valid), first.eq(i.first), fresh.eq(i.fresh), node.eq(i.node),
                      last.eq(i.last), lsh.eq(i.lsh), over.eq(i.over)]
@@ -108,7 +108,7 @@ class TreeLayer(wiring.Component):
         """Rows in an SRAM, with the bypass between neighbouring threads."""
         i = self.i
         m.submodules.rows = rows = SRAM(width=self.row.size, depth=self.rows)
-        bypass, bypassed = Signal(), Signal(self.row)
+        bypass, bypassed = Signal(), Signal(self.row, reset_less=True)
         m.d.comb += [rows.r_en.eq(i.valid & ~i.fresh), rows.r_addr.eq(i.node),
                      rows.w_en.eq(write), rows.w_addr.eq(node), rows.w_data.eq(new_row),
                      stored.eq(Mux(bypass, bypassed.as_value(), rows.r_data))]
