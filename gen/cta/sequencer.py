@@ -61,7 +61,7 @@ class Sequencer(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({"rows": In(stream.Signature(RowDescriptor(cfg))), "stop": In(1),
-                          "slot": Out(Slot(cfg)), "busy": Out(1), "trace": Out(TraceOp)})
+                          "slot": Out(Slot(cfg)), "busy": Out(1), "activity": Out(TraceOp)})
 
     def elaborate(self, platform):
         m = Module()
@@ -136,11 +136,11 @@ class Sequencer(wiring.Component):
                              slot.entry.eq(Mux(level2, index - row.split, index))]
 
         with m.If(~busy):
-            m.d.comb += self.trace.eq(TraceOp.IDLE)
+            m.d.comb += self.activity.eq(TraceOp.IDLE)
         with m.Elif(phase == Phase.PAUSE):
-            m.d.comb += self.trace.eq(TraceOp.PAUSE)
+            m.d.comb += self.activity.eq(TraceOp.PAUSE)
         with m.Elif(phase == Phase.LOAD):
-            m.d.comb += self.trace.eq(TraceOp.LOAD)
+            m.d.comb += self.activity.eq(TraceOp.LOAD)
         with m.Else():
-            m.d.comb += self.trace.eq(row.op)
+            m.d.comb += self.activity.eq(row.op)
         return m

@@ -56,7 +56,7 @@ class CTA(wiring.Component):
         super().__init__({
             "load": In(stream.Signature(LoadCommand)), "data": In(stream.Signature(beat_width(cfg))),
             "job": In(stream.Signature(JobWord)), "out": Out(stream.Signature(Beat(cfg))),
-            "status": Out(stream.Signature(StatusWord)), "trace": Out(Trace),
+            "status": Out(stream.Signature(StatusWord)), "activity": Out(Trace),
         })
 
     def elaborate(self, platform):
@@ -237,10 +237,10 @@ class CTA(wiring.Component):
         m.d.comb += [to.eq(by) for to, by in zip(control.events, events)]
 
         m.d.comb += [
-            self.trace.sa.eq(sequencer.trace), self.trace.lsh.eq(slot.lsh),
-            self.trace.cim.eq(cim.ct_valid), self.trace.cacc.eq(cag.cacc_busy),
-            self.trace.cavg.eq(cag.cavg_busy), self.trace.pag.eq(batches.pag_busy),
-            self.trace.drain.eq(ppe.shift[0]), self.trace.load.eq(loader.busy),
-            self.trace.output.eq(output.busy),
+            self.activity.sa.eq(sequencer.activity), self.activity.lsh.eq(slot.lsh),
+            self.activity.cim.eq(cim.ct_valid), self.activity.cacc.eq(cag.cacc_busy),
+            self.activity.cavg.eq(cag.cavg_busy), self.activity.pag.eq(batches.pag_busy),
+            self.activity.drain.eq(ppe.shift[0]), self.activity.load.eq(loader.busy),
+            self.activity.output.eq(output.busy),
         ]
         return m
