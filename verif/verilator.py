@@ -101,6 +101,16 @@ def build(name: str, verilog: str, top: str, *, sources=(), files=None, flags=()
     work = folder.with_name(f"{folder.name}.{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    try:
+        _build(tool, work, files, top, sources, flags, opt, link, runtime, jobs, report)
+        shutil.rmtree(folder, ignore_errors=True)
+        work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder / top
+
+
+def _build(tool, work, files, top, sources, flags, opt, link, runtime, jobs, report):
     for file, text in files.items():
         (work / file).write_text(text)
     report(0, 1, "verilating")
@@ -129,10 +139,7 @@ def build(name: str, verilog: str, top: str, *, sources=(), files=None, flags=()
             report(done, len(tasks) + 1, "compiling")
     _gcc("-o", work / top, *objects, "-pthread", *link)
     shutil.rmtree(work / "obj")
-    shutil.rmtree(folder, ignore_errors=True)
-    work.rename(folder)
     report(len(tasks) + 1, len(tasks) + 1, "built")
-    return folder / top
 
 
 FLAGS = ("-std=gnu++17", "-w", "-pthread", "-faligned-new", "-fcf-protection=none",

@@ -1,0 +1,180 @@
+"""The whole accelerator as a compiled program: fast, without VPI, driven by a script.
+
+    engine = build(cfg)
+    script = Script().reset(4).push("load", word).push("data", *beats).wait("data", len(beats))
+    run = engine.run(script.push("job", word).wait("status", 1))
+    run.received["status"], run.cycles["status"], run.activity
+
+Pushes only queue: streams go at their own pace, waits let time pass. :func:`build` keeps what it
+made by the configuration and by the hash of the emitted Verilog. Any component whose streams and
+probes are ports works: :func:`build_component`.
+"""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from gen.emit import emit, manifest
+from model.cta.config import CTAConfig
+from verif import verilator
+
+__all__ = ["Script", "Run", "Engine", "EngineError", "build", "build_component"]
+
+HARNESS = verilator.HERE / "harness" / "harness.cpp"
+
+
+class EngineError(Exception):
+    """A run that did not end: a wait that took too long, or a bad script."""
+
+
+class Script:
+    """What the host does; every method gives the script itself, so that calls chain."""
+
+    def __init__(self, seed: int = 1):
+        self.lines = [f"seed {seed}"]
+
+    def push(self, stream: str, *payloads: int):
+        """Queue payloads for an input stream."""
+        self.lines += [f"push {stream} {int(p):x}" for p in payloads]
+        return self
+
+    def wait(self, stream: str, count: int):
+        """Until the stream, of either direction, has had ``count`` transfers since the start."""
+        self.lines.append(f"wait {stream} {count}")
+        return self
+
+    def idle(self, cycles: int):
+        self.lines.append(f"idle {cycles}")
+        return self
+
+    def stall(self, stream: str, probability: float, burst: int = 1, seed: int = 1):
+        """From here on pause the host's side of a stream at random."""
+        self.lines.append(f"stall {stream} {probability} {burst} {seed & (2**63 - 1)}")
+        return self
+
+    def reset(self, cycles: int = 2):
+        """Hold the reset; what is queued is dropped."""
+        self.lines.append(f"reset {cycles}")
+        return self
+
+    def limit(self, cycles: int):
+        """Fail a wait that takes longer."""
+        self.lines.append(f"limit {cycles}")
+        return self
+
+
+@dataclass
+class Run:
+    """What happened. ``received``: payloads by output stream. ``cycles``: the cycle of every
+    transfer, by stream of either direction. ``probes``: by name, the cycles of change and the
+    values from there on. ``end``: cycles in all, resets included."""
+
+    received: dict[str, list[int]] = field(default_factory=dict)
+    cycles: dict[str, list[int]] = field(default_factory=dict)
+    probes: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
+    end: int = 0
+    seconds: float = 0.0
+
+    @property
+    def activity(self):
+        """The probe ``activity``: (cycles, values)."""
+        return self.probes["activity"]
+
+    def per_cycle(self, start: int, stop: int, name: str = "activity") -> np.ndarray:
+        """A probe's value in each cycle of ``start`` to ``stop`` - 1, as int64."""
+        at, values = self.probes[name]
+        index = np.searchsorted(at, np.arange(start, stop), side="right") - 1
+        return np.asarray(values, dtype=np.int64)[index]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A compiled component."""
+
+    binary: Path
+    manifest: dict
+
+    def run(self, script: Script, progress: bool = False) -> Run:
+        """Run a script from power-up."""
+        import time
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
+            lines, result = Path(folder, "script"), Path(folder, "result")
+            lines.write_text("\n".join(script.lines) + "\n")
+            process = subprocess.Popen([self.binary, lines, result], text=True,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            with _bar(progress, "simulating", " cycles") as bar:
+                for line in process.stdout:
+                    if line.strip().isdigit():
+                        bar.update(int(line) - bar.n)
+            error = process.stderr.read()
+            process.wait()
+            if not result.exists():
+                raise EngineError(f"the simulation did not start: {error.strip()}")
+            run = self._read(result)
+        if process.returncode:
+            raise EngineError(f"the simulation ended with status {process.returncode}: "
+                              f"{error.strip()}")
+        run.seconds = time.monotonic() - start
+        return run
+
+    def _read(self, result: Path) -> Run:
+        run = Run()
+        for name, stream in self.manifest["streams"].items():
+            run.cycles[name] = []
+            if stream["dir"] == "output":
+                run.received[name] = []
+        for line in result.read_text().splitlines():
+            name, _, rest = line.partition(" ")
+            if name == "error":
+                raise EngineError(rest)
+            at, _, value = rest.partition(" ")
+            if name == "end":
+                run.end = int(at)
+            elif name in run.cycles:
+                run.cycles[name].append(int(at))
+                if value:
+                    run.received[name].append(int(value, 16))
+            else:
+                cycles, values = run.probes.setdefault(name, ([], []))
+                cycles.append(int(at))
+                values.append(int(value, 16))
+        return run
+
+
+@lru_cache(maxsize=None)
+def build(cfg: CTAConfig, progress: bool = False) -> Engine:
+    """The CTA engine of a configuration, compiled once and kept."""
+    from gen.cta.top import CTA
+    return build_component(CTA(cfg), f"cta-{cfg.digest}", progress=progress)
+
+
+def build_component(component, name: str, *, opt: str = "-O2", progress: bool = False) -> Engine:
+    """Emit, verilate and compile a component whose ports are streams and output probes."""
+    described = manifest(component)
+    streams = described["streams"]
+    probes = [p for p in described["ports"] if p["dir"] == "output"
+              and p["name"].partition("__")[0] not in streams]
+    ports = [("IN" if s["dir"] == "input" else "OUT", key, s["width"])
+             for key, s in streams.items()]
+    ports += [("PROBE", p["name"], p["width"]) for p in probes]
+    include = "".join(f"{kind}({key}, {key.replace('__', '___05F')}, {width})\n"
+                      for kind, key, width in ports)
+    with _bar(progress, "emitting", " steps") as bar:
+        def advance(done, of, what):
+            bar.set_description(what)
+            bar.total = of
+            bar.update(done - bar.n)
+        binary = verilator.build(name, emit(component), component.module_name, sources=[HARNESS],
+                                 files={"streams.inc": include}, opt=opt, progress=advance)
+    return Engine(binary, described)
+
+
+def _bar(show: bool, what: str, unit: str):
+    from tqdm import tqdm
+    return tqdm(desc=what, unit=unit, disable=not show, file=sys.stderr, leave=False)

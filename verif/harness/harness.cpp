@@ -1,0 +1,270 @@
+// Drives a verilated engine from a script and records what it answers; no VPI, so it is fast.
+//
+// The generated streams.inc names the streams and probes of the top:
+//   IN(name, port, bits)  OUT(name, port, bits)  PROBE(name, port, bits)
+// where `port` is the name that Verilator gives it (`__` becomes `___05F`).
+// usage: harness SCRIPT RESULT. Script lines, in order; pushes only queue, waits let time pass:
+//   push STREAM HEX          one payload for an input stream
+//   wait STREAM COUNT        until COUNT transfers of the stream in all (either direction)
+//   idle CYCLES              let time pass
+//   stall STREAM P BURST SEED   pause the host's side with probability P, BURST cycles on average
+//   reset CYCLES             hold rst; drops what is queued
+//   limit CYCLES             a wait may take so many cycles, then the run fails
+//   seed N                   power-up bits, first line only
+// Result lines: "STREAM CYCLE [HEX]" a transfer, "PROBE CYCLE HEX" a change, "end CYCLE", or
+// "error TEXT". Progress goes to stdout as "CYCLE" lines.
+#include <cinttypes>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "Vtop.h"
+#include "verilated.h"
+
+double sc_time_stamp() { return 0; }
+
+using Words = std::vector<uint32_t>;
+
+// Ports of every width as 32-bit words, lowest first.
+template <typename T> void put(T& port, const Words& w) {
+    uint64_t v = w[0];
+    if (w.size() > 1) v |= uint64_t(w[1]) << 32;
+    port = T(v);
+}
+template <std::size_t N> void put(VlWide<N>& port, const Words& w) {
+    for (std::size_t i = 0; i < N; ++i) port[i] = w[i];
+}
+template <typename T> void get(const T& port, Words& w) {
+    w[0] = uint32_t(port);
+    if (w.size() > 1) w[1] = uint32_t(uint64_t(port) >> 32);
+}
+template <std::size_t N> void get(const VlWide<N>& port, Words& w) {
+    for (std::size_t i = 0; i < N; ++i) w[i] = port[i];
+}
+
+static std::size_t words(int bits) { return bits ? (bits + 31) / 32 : 1; }
+
+static Words parse(const std::string& hex, int bits) {
+    Words w(words(bits));
+    for (std::size_t i = 0; i < hex.size(); ++i) {
+        const char c = hex[hex.size() - 1 - i];
+        const uint32_t digit = c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+        if (digit && i / 8 < w.size()) w[i / 8] |= digit << (4 * (i % 8));
+    }
+    return w;
+}
+
+static void print(std::FILE* to, const Words& w) {
+    std::size_t top = w.size() - 1;
+    while (top && !w[top]) --top;
+    std::fprintf(to, "%" PRIx32, w[top]);
+    while (top--) std::fprintf(to, "%08" PRIx32, w[top]);
+}
+
+// Decides cycle by cycle whether the host's side of a stream pauses.
+struct Stall {
+    double probability = 0;
+    double burst = 1;
+    std::mt19937_64 random{1};
+    bool paused = false;
+    long left = 0;
+    double uniform() { return double(random() >> 11) * 0x1p-53; }
+    bool operator()() {
+        if (probability <= 0) return false;
+        if (left == 0) {
+            paused = uniform() < probability;
+            left = burst <= 1 ? 1 : 1 + long(-std::log(1 - uniform()) * burst);
+        }
+        --left;
+        return paused;
+    }
+};
+
+struct Stream {
+    std::string name;
+    int bits;
+    bool input;
+    Stall stall;
+    std::deque<Words> queue;   // input: waiting to go in
+    bool offered = false;
+    uint64_t count = 0;
+    Words now;
+};
+
+static VerilatedContext context;
+static std::unique_ptr<Vtop> top;
+static std::vector<Stream> streams;
+static std::FILE* result;
+static uint64_t cycle = 0, limit = 10'000'000;
+
+[[noreturn]] static void fail(const std::string& text) {
+    std::fprintf(result, "error %s\n", text.c_str());
+    std::fclose(result);
+    std::exit(1);
+}
+
+static Stream& find(const std::string& name) {
+    for (auto& s : streams)
+        if (s.name == name) return s;
+    fail("no stream is called " + name);
+}
+
+// One side of one stream; `valid` and `ready` belong to the top.
+template <typename P, typename B> void drive_in(Stream& s, P& payload, B& valid) {
+    if (!s.offered && !s.queue.empty() && !s.stall()) {
+        s.offered = true;
+        put(payload, s.queue.front());
+    }
+    valid = s.offered;
+}
+template <typename B> void sample_in(Stream& s, const B& ready) {
+    if (!s.offered || !ready) return;
+    s.queue.pop_front();
+    s.offered = false;
+    ++s.count;
+    std::fprintf(result, "%s %" PRIu64 "\n", s.name.c_str(), cycle);
+}
+template <typename P, typename B> void sample_out(Stream& s, const P& payload, const B& valid,
+                                                  const B& ready) {
+    if (!valid || !ready) return;
+    ++s.count;
+    get(payload, s.now);
+    std::fprintf(result, "%s %" PRIu64 " ", s.name.c_str(), cycle);
+    print(result, s.now);
+    std::fputc('\n', result);
+}
+template <typename P> void probe(const char* name, const P& port, Words& last, bool& known) {
+    Words now(last.size());
+    get(port, now);
+    if (known && now == last) return;
+    last = now;
+    known = true;
+    std::fprintf(result, "%s %" PRIu64 " ", name, cycle);
+    print(result, now);
+    std::fputc('\n', result);
+}
+
+static void step() {
+    std::size_t i = 0;
+#define IN(name, port, bits) drive_in(streams[i++], top->port##___05Fpayload, top->port##___05Fvalid);
+#define OUT(name, port, bits) top->port##___05Fready = !streams[i++].stall();
+#define PROBE(name, port, bits)
+#include "streams.inc"
+#undef IN
+#undef OUT
+#undef PROBE
+    top->clk = 0;
+    top->eval();
+    if (!top->rst) {
+        i = 0;
+#define IN(name, port, bits) sample_in(streams[i++], top->port##___05Fready);
+#define OUT(name, port, bits) \
+    sample_out(streams[i++], top->port##___05Fpayload, top->port##___05Fvalid, top->port##___05Fready);
+#define PROBE(name, port, bits)                                     \
+    {                                                         \
+        static Words last(words(bits));                       \
+        static bool known = false;                            \
+        probe(#name, top->port, last, known);                 \
+    }
+#include "streams.inc"
+#undef IN
+#undef OUT
+#undef PROBE
+    }
+    top->clk = 1;
+    top->eval();
+    if (++cycle % 4096 == 0) {
+        std::printf("%" PRIu64 "\n", cycle);
+        std::fflush(stdout);
+    }
+}
+
+static std::string state() {
+    std::ostringstream text;
+    for (auto& s : streams) {
+        text << ", " << s.name << " " << s.count;
+        if (s.input && !s.queue.empty()) text << " (" << s.queue.size() << " queued)";
+    }
+    return text.str();
+}
+
+int main(int argc, char** argv) {
+    if (argc != 3) return 2;
+    std::ifstream script(argv[1]);
+    result = std::fopen(argv[2], "w");
+    if (!script || !result) return 2;
+#define IN(name, port, bits) streams.push_back({#name, bits, true, {}, {}, false, 0, Words(words(bits))});
+#define OUT(name, port, bits) \
+    streams.push_back({#name, bits, false, {}, {}, false, 0, Words(words(bits))});
+#define PROBE(name, port, bits)
+#include "streams.inc"
+#undef IN
+#undef OUT
+#undef PROBE
+    std::string line, word, name, hex;
+    uint64_t number = 0;
+    for (bool first = true; std::getline(script, line); first = false) {
+        std::istringstream in(line);
+        in >> word;
+        if (first) {
+            // Registers and memories start with random bits.
+            context.randReset(2);
+            context.randSeed(1);
+            if (word == "seed" && in >> number) context.randSeed(int(number % 0x7fffffff) + 1);
+            top = std::make_unique<Vtop>(&context);
+            top->rst = 0;
+        }
+        if (word == "seed") continue;
+        if (word == "push") {
+            in >> name >> hex;
+            Stream& s = find(name);
+            if (!s.input) fail("stream " + name + " is an output");
+            s.queue.push_back(parse(hex, s.bits));
+        } else if (word == "wait") {
+            in >> name >> number;
+            Stream& s = find(name);
+            const uint64_t start = cycle;
+            while (s.count < number) {
+                if (cycle - start >= limit)
+                    fail("timeout: waited " + std::to_string(limit) + " cycles for transfer " +
+                         std::to_string(number) + " of " + name + "; transfers so far" + state());
+                step();
+            }
+        } else if (word == "idle") {
+            for (in >> number; number; --number) step();
+        } else if (word == "stall") {
+            double p, burst;
+            in >> name >> p >> burst >> number;
+            Stall& stall = find(name).stall;
+            stall = {};
+            stall.probability = p;
+            stall.burst = burst;
+            stall.random.seed(number);
+        } else if (word == "reset") {
+            for (auto& s : streams) {
+                s.queue.clear();
+                s.offered = false;
+            }
+            top->rst = 1;
+            for (in >> number; number; --number) step();
+            top->rst = 0;
+        } else if (word == "limit") {
+            in >> limit;
+        } else {
+            fail("unknown script line: " + line);
+        }
+    }
+    std::fprintf(result, "end %" PRIu64 "\n", cycle);
+    std::fclose(result);
+    top->final();
+    return 0;
+}
