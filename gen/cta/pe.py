@@ -25,17 +25,17 @@ class PE(wiring.Component):
     """One multiplier, one adder and the registers of both dataflows of Fig. 8.
 
     Dataflow 1 (LSH, linear, score): ``sum_out = sum_in + x * value``, the operand goes right.
-    Dataflow 2 (output): ``res += x * value``, operand and value go right and up; the results leave
-    on a chain of their own (``shift``), which dataflow 1 may overlap.
+    Dataflow 2 (output): ``res += x * value``, operand and value go right and up; the results
+    leave on a chain of their own (``shift``), which dataflow 1 may overlap.
 
-    Operand and product are both registered: at 45 nm a 13 x 12 multiplier and a 33-bit adder
-    each fill most of 1 ns, and the two in one cycle do not meet 1 GHz.
+    Operand and product are both registered: at 45 nm a 13 x 12 multiplier and a 33-bit adder each
+    fill most of 1 ns, and the two in one cycle do not meet 1 GHz.
 
     Timing: ``x_in`` in cycle c meets ``sum_in`` in c+2; ``sum_out`` in c+3, ``res_out`` in c+3.
-    ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, like ``x_out``. ``latch`` in c takes
-    ``x_in`` of c-1 as the value of operands from ``x_in`` of c on; ``svc`` and ``sc`` in c take ``shortcut``
-    of c likewise. No back-pressure. Only control is reset: data are never read before they are
-    written.
+    ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, like ``x_out``. ``latch`` in c
+    takes ``x_in`` of c-1 as the value of operands from ``x_in`` of c on; ``svc`` and ``sc`` in c
+    take ``shortcut`` of c likewise. No back-pressure. Only control is reset: data are never read
+    before they are written.
     Numerics: exact; :attr:`CTAConfig.acc` holds every sum of every phase.
     Source: Sec. IV-B(1), Fig. 8. The second operand register and ``svc``, with which CAG borrows
     multiplier and adder, are ours.

@@ -16,9 +16,10 @@ class SystolicRow(wiring.Component):
     """One row of PEs: operand and control go right, sums, values and results go up.
 
     CAG borrows the PEs of two columns that the hash leaves free. The multiplexers sit in front of
-    them, so that there is one PE module. A borrowed PE gets its value by ``svc``: the
-    constant 1 for CACC, the reciprocal for CAVG. PEs b and up exist where the hash leaves fewer than two columns;
-    they do nothing else. A row is a module because all rows are equal, and no larger part is.
+    them, so that there is one PE module. A borrowed PE gets its value by ``svc``: the constant 1
+    for CACC, the reciprocal for CAVG. PEs b and up exist where the hash leaves fewer than two
+    columns; they do nothing else. A row is a module because all rows are equal, and no larger
+    part is.
 
     Timing, numerics and source: :class:`SystolicArray`, :class:`gen.cta.pe.PE`.
 
@@ -90,20 +91,24 @@ class SystolicRow(wiring.Component):
 class SystolicArray(wiring.Component):
     """``sum[j] = inject[j] + sum over rows i of x[i] * value[i][j]``, one result a column a cycle.
 
-    In dataflow 2 each PE (i, j) sums x[i] * ap[j] over the cycles instead. Row 0 is at the bottom.
+    In dataflow 2 each PE (i, j) sums x[i] * ap[j] over the cycles instead. Row 0 is at the
+    bottom.
 
     CAG borrows one column as d adders (CACC: acc + x) and one as d multipliers (CAVG: x * value).
 
-    Timing (X: cycle in which ``x[0]`` gives the operand to column 0; row i in X+i, its ``ctl`` with it):
-    ``ap[j]`` in X+j, ``inject[j]`` in X+2+j, ``sum[j]`` in X+d+2+j, ``ap_top[j]`` in X+d+j.
-    Values: those of columns b-1..0 enter row i as ``x[i]`` in b consecutive cycles, ``latch[i]`` in the
-    next, which may carry the first operand. ``ctl[i].sc`` in cycle c makes PE (i, j) take ``shortcut[j]``
-    of cycle c+j. The results of column j are final in X'+d+2+j, X' the X of the last operand; ``res[j]``
-    shows row d-1, and with each ``shift[j]`` the next row below, which comes with zeros behind it.
-    Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` with their ``_en`` in cycle c, ``cacc_acc`` in c+2, sums in
-    c+3, all rows at once. An operand that comes from the left in a cycle with ``_en`` is lost, and so is
-    the value the column held.
-    Numerics: exact, see :class:`gen.cta.pe.PE`; golden ``model.cta`` lsh, linear, score, output, centroid.
+    Timing (X: cycle in which ``x[0]`` gives the operand to column 0; row i in X+i, its ``ctl``
+    with it): ``ap[j]`` in X+j, ``inject[j]`` in X+2+j, ``sum[j]`` in X+d+2+j, ``ap_top[j]`` in
+    X+d+j.
+    Values: those of columns b-1..0 enter row i as ``x[i]`` in b consecutive cycles, ``latch[i]``
+    in the next, which may carry the first operand. ``ctl[i].sc`` in cycle c makes PE (i, j) take
+    ``shortcut[j]`` of cycle c+j. The results of column j are final in X'+d+2+j, X' the X of the
+    last operand; ``res[j]`` shows row d-1, and with each ``shift[j]`` the next row below, which
+    comes with zeros behind it.
+    Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` with their ``_en`` in cycle c, ``cacc_acc``
+    in c+2, sums in c+3, all rows at once. An operand that comes from the left in a cycle with
+    ``_en`` is lost, and so is the value the column held.
+    Numerics: exact, see :class:`gen.cta.pe.PE`; golden ``model.cta`` lsh, linear, score, output,
+    centroid.
     Source: Sec. IV-B(1), Fig. 7, Fig. 8. CAG's spare columns are ours (docs/decisions).
 
     Parameters

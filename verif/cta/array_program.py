@@ -5,33 +5,29 @@ others, into a table of port values by cycle. Expected results come from ``model
 tests and the cocotb bench play the same programs.
 """
 
-from collections import Counter, defaultdict
-
 import numpy as np
 
 from gen.cta.pe import PEControl
 from gen.cta.ppe import PPEControl, PPEOp
 from model.cta import linear, lsh, output, score
 from model.cta.job import LSHParams
+from verif.port_table import PortTable
 
 __all__ = ["Program", "random_program"]
 
 
-class Program:
-    """Port values by cycle. ``at`` is the next cycle in which an operand may enter row 0.
+class Program(PortTable):
+    """Phases of the array. ``at`` is the next cycle in which an operand may enter row 0."""
 
-    ``drive[cycle][port, index]`` are inputs, ``expect[cycle][port, index]`` outputs, all raw
-    integers; ``static`` job-static inputs; ``total`` what the event counts must sum up to. A data
-    input that no cycle drives may hold anything.
-    """
+    EVENTS = ("sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows")
 
     def __init__(self, cfg, params, shifts, exact=False):
+        super().__init__(control=("ctl", "latch", "ppe_ctl", "cacc_en", "cavg_en"),
+                         events=self.EVENTS)
         self.cfg, self.params, self.exact, self.at = cfg, params, exact, 4
         self.shifts = shifts
-        self.drive, self.expect = defaultdict(dict), defaultdict(dict)
-        self.total = Counter()
         self.ended = -cfg.d    # cycle in which the PPE of column 0 saw the last output phase end
-        self.static = {("exact", None): int(exact)}
+        self.static["exact", None] = int(exact)
         for name, shift in shifts.items():
             self.static[name, None] = shift
         for c, p in enumerate(params):
@@ -132,6 +128,11 @@ class Program:
         self.ended = s
         return o
 
+    def abandon(self, v):
+        """The start of an output phase that a reset cut off: results that nobody drains."""
+        for row in v:
+            self._operand(row, None, PEControl.const({"df2": 1}).as_bits())
+
     def borrow(self, cycle, rng):
         """CAG in one cycle: a sum on one borrowed column, a product on the other."""
         cfg, f = self.cfg, self.cfg.fmt
@@ -146,11 +147,6 @@ class Program:
             self.expect[cycle + 3] |= {("cacc_sum", i): acc + x, ("cavg_sum", i): mean * reciprocal}
 
     # -- parts --------------------------------------------------------------------------------
-
-    @property
-    def end(self):
-        """First cycle after everything driven and expected."""
-        return max(max(self.drive), max(self.expect)) + 4
 
     def _slices(self):
         """Slices of the token dimension: part, whether it is the last, all before it."""
@@ -193,6 +189,7 @@ def random_program(cfg, rng, exact=False):
     program = Program(cfg, params, shifts, exact)
 
     tokens = raw(f.token, int(rng.integers(2, 9)), cfg.dw)
+    program.abandon(raw(f.qkv, 2, d))
     lent = program.at + d
     for c in (1, 0, 2):
         program.hash(c, tokens)

@@ -46,7 +46,8 @@ class ArrayTop(wiring.Component):
             for name, member in part.signature.members.items():
                 if name in INNER:
                     continue
-                inner, outer = getattr(part, name), getattr(self, renamed if name == "ctl" else name)
+                inner = getattr(part, name)
+                outer = getattr(self, renamed if name == "ctl" else name)
                 pairs = zip(inner, outer) if member.dimensions else [(inner, outer)]
                 m.d.comb += [to.eq(by) if member.flow == In else by.eq(to) for to, by in pairs]
         return m
