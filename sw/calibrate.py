@@ -15,7 +15,8 @@ from model.cta.config import CTAConfig
 from model.cta.reference import Operands
 from sw.quantise import lsh_a_point, lsh_params, token_point
 
-__all__ = ["Hashing", "draw", "linear_ratio", "attention_ratio", "targets", "calibrate"]
+__all__ = ["Hashing", "draw", "projection", "linear_ratio", "attention_ratio", "targets",
+           "calibrate"]
 
 LEVEL1_SHARE = 0.9
 """k1 / (k1 + k2): most clusters do most good in level 1."""
@@ -47,10 +48,31 @@ def attention_ratio(m: int, n: int, k0: int, k: int) -> float:
 
 
 def draw(cfg: CTAConfig, seed: int, shared: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """``a`` (3, l, dw) ~ N(0, 1) and ``b / w`` (3, l) ~ U(0, 1); one A for all LSHs if ``shared``."""
+    """``a`` (3, l, dw) ~ N(0, 1), one for all LSHs if ``shared``; ``b / w`` (3, l) ~ U(0, 1)."""
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(3, cfg.l, cfg.dw))
     return np.stack([a[0]] * 3) if shared else a, rng.uniform(size=(3, cfg.l))
+
+
+def projection(cfg: CTAConfig, real: Operands) -> np.ndarray:
+    """``a`` (3, l, dw) fitted to the head: where queries, or keys and values, vary most.
+
+    The principal directions of X Wq for LSH0, and of X [Wk Wv] for LSH1 and LSH2, taken back to
+    tokens. Closer to exact attention than random directions at the same compression; LSH0 then
+    has an A of its own, which costs a load of the value registers. Fewer directions than l
+    leave rows of zeros.
+    """
+    def directions(x, w):
+        y = x @ w
+        _, _, v = np.linalg.svd(y - y.mean(axis=0), full_matrices=False)
+        a = np.zeros((cfg.l, cfg.dw))
+        a[:len(v)] = (w @ v[:cfg.l].T).T
+        size = np.linalg.norm(a)
+        return a * (math.sqrt(a.size) / size) if size else a
+
+    query = directions(real.xq, real.wq)
+    key = directions(real.xkv, np.concatenate([real.wk, real.wv], axis=1))
+    return np.stack([query, key, key])
 
 
 def targets(m: int, n: int, ratio: float) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Reading a head from an ``.npz`` and writing results, with one clear line for whatever is wrong."""
+"""Read a head from an ``.npz``, write results; one clear line for whatever is wrong."""
 
 import json
 import os

@@ -6,10 +6,12 @@ import numpy as np
 
 from model.cta import head as golden
 from model.cta.config import CTAConfig
+from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.reference import (Operands, attention_cta, attention_exact, clusters,
                                  relative_error)
-from sw.calibrate import attention_ratio, calibrate, draw, linear_ratio, targets
+from sw.calibrate import (attention_ratio, calibrate, draw, linear_ratio, projection,
+                          targets)
 from sw.head_file import HeadFile, InputError
 from sw.quantise import Quantised, QuantiseError, quantise
 
@@ -40,10 +42,12 @@ class Outcome:
 
 
 def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: float | None = None,
-            counts: tuple[int, int, int] | None = None, seed: int = 0) -> Prepared:
+            counts: tuple[int, int, int] | None = None, seed: int = 0,
+            fitted: bool = False) -> Prepared:
     """Hash functions and quantisation.
 
     ``counts`` (k0, k1, k2) or ``compression`` RL ask for a compression where the file has no w.
+    ``fitted`` takes A from the head's own weights and tokens instead of the seed.
     """
     m, n = len(head.xq), len(head.xkv)
     a, b, w = head.a, head.b, head.w
@@ -54,15 +58,19 @@ def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: 
     asked = compression is not None or counts is not None
     if w is not None and asked:
         raise InputError("the file has w: no compression can be asked for")
+    if fitted and a is not None:
+        raise InputError("the file has a: no projection can be asked for")
     a = drawn_a if a is None else a
     # Anything will do for what is not known yet; calibration does not look at it.
     real = Operands(head.xq, head.xkv, head.wq, head.wk, head.wv, head.bq, head.bv,
                     a, offset, np.ones(3))
+    if fitted:
+        real, origin["a"] = replace(real, a=projection(cfg, real)), "projection"
     if mode == Mode.EXACT:
         if asked:
             raise InputError("exact mode does not compress: no compression can be asked for")
         # The hash is not used; one that surely can be represented stands in.
-        real = replace(real, a=np.zeros_like(a), b=np.zeros_like(offset))
+        real = replace(real, a=np.zeros_like(real.a), b=np.zeros_like(offset))
         origin = {}
     elif w is None:
         if counts is None:
@@ -80,7 +88,7 @@ def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: 
         real = replace(real, b=offset * w[:, None] if b is None else b, w=w)
     try:
         if counts is not None:
-            found = calibrate(cfg, real, counts, seed, a, b)
+            found = calibrate(cfg, real, counts, seed, real.a, b)
             real, a_point = replace(real, a=found.a, b=found.b, w=found.w), found.a_point
         quantised = quantise(cfg, real, mode, a_point=a_point)
     except QuantiseError as error:
@@ -157,10 +165,6 @@ def _cycles(prepared, r, backend):
     """Cycles of the job, measured on the RTL or else from the cycle model."""
     if backend == "rtl":
         return {"source": "rtl", "total": r.cycles, "phases": r.phases}
-    try:
-        from model.cta.cycles import head_cycles
-    except ImportError:
-        return {"source": "no cycle model", "total": None, "phases": {}}
-    job = prepared.quantised.job
-    total, phases = head_cycles(prepared.cfg, prepared.quantised.weights, job, r)
-    return {"source": "cycle model", "total": total, "phases": phases}
+    model = head_cycles(prepared.cfg, len(prepared.real.xkv), len(prepared.real.xq), r.k0, r.k1,
+                        r.k2, prepared.mode, prepared.quantised.weights.shared_a)
+    return {"source": "cycle model", "total": model.total, "phases": model.phases}

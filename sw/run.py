@@ -66,8 +66,12 @@ def _parser():
                        f"(default {DEFAULT_COMPRESSION} if the head has no w)")
     asked.add_argument("--clusters", type=_counts, metavar="K0,K1,K2",
                        help="the same, by the three cluster counts")
+    cta.add_argument("--hash", choices=("random", "projection"), default="random",
+                     help="where A comes from if the head has none: a seed (the paper), or the "
+                     "head's own principal directions (closer)")
     cta.add_argument("--seed", type=int, default=0, help="of a and b where the head has none")
-    cta.add_argument("--config", metavar="FILE", help="engine configuration, JSON; flags go over it")
+    cta.add_argument("--config", metavar="FILE",
+                     help="engine configuration, JSON; flags go over it")
     for name in STRUCTURE:
         cta.add_argument(f"--{name}", type=int, help=_HELP[name])
     return parser
@@ -102,7 +106,7 @@ def main(argv=None) -> int:
         if args.seed < 0:
             raise InputError(f"seed is {args.seed}, must be at least 0")
         prepared = prepare(cfg, head, Mode[args.mode.upper()], args.compression, args.clusters,
-                           args.seed)
+                           args.seed, args.hash == "projection")
         outcome = execute(prepared, args.backend, progress=sys.stderr.isatty())
         data = report(prepared, outcome, args.backend)
         if args.output:

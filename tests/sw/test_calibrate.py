@@ -8,7 +8,7 @@ import pytest
 from model.cta import head
 from model.cta.config import CTAConfig
 from model.cta.reference import synthetic
-from sw.calibrate import attention_ratio, calibrate, draw, linear_ratio, targets
+from sw.calibrate import attention_ratio, calibrate, draw, linear_ratio, projection, targets
 from sw.quantise import quantise
 
 CFG = CTAConfig(b=4, d=16, dw=32, l=4, n=128)
@@ -58,6 +58,17 @@ def test_draw_is_seeded_and_shared():
     assert np.array_equal(a[0], a[2]) and np.array_equal(a, draw(CFG, 5)[0])
     assert not np.array_equal(*draw(CFG, 5, shared=False)[0][:2])
     assert offset.shape == (3, CFG.l) and (0 <= offset).all() and (offset < 1).all()
+
+
+def test_projection_follows_the_head():
+    """Tokens that differ only where the weights do not look fall into one bucket."""
+    real = synthetic(CFG.n, CFG.d, CFG.dw)
+    w = real.wq.copy()
+    w[CFG.dw // 2:] = 0
+    a = projection(CFG, replace(real, wq=w, wk=w, wv=w))
+    assert a.shape == (3, CFG.l, CFG.dw)
+    assert np.abs(a[:, :, CFG.dw // 2:]).max() < 1e-9 < np.abs(a[:, :, :CFG.dw // 2]).max()
+    assert not projection(CFG, replace(real, wq=0 * w, wk=0 * w, wv=0 * w)).any()
 
 
 def test_ratios_of_the_paper():

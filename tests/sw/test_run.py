@@ -108,6 +108,12 @@ def test_clusters_asked_for(call):
     assert [report["k0"], report["k1"], report["k2"]] == pytest.approx([20, 15, 6], abs=1)
 
 
+def test_fitted_hash(call):
+    status, _, report, _ = call(head(), "--hash", "projection", "--l", 8)
+    assert status == 0 and report["hashing"]["a"] == "projection"
+    assert call(head(a=np.ones((L, DW))), "--hash", "projection")[0] == 2
+
+
 def test_capacity_overflow_is_reported(call):
     status, _, report, _ = call(head(), "--clusters", "20,15,6", "--k0", 5)
     assert status == 0 and report["k0"] == 5 and report["overflow"]["lsh0"] > 0
@@ -147,7 +153,7 @@ BAD = {
     "b": (head(a=np.ones((3, DW)), b=np.ones((3, 4))), [], "b has shape (3, 4), must be (3, 3)"),
     "w": (head(w=np.array([1.0, 0, 1])), [], "w is [1.0, 0.0, 1.0], must be above 0"),
     "w tiny": (head(w=np.full(3, 1e-12)), [], "w = 1e-12 cannot be represented"),
-    "too many": (head(), ["--n", 32], "there are 40 tokens, the engine is built for at most n = 32"),
+    "too many": (head(), ["--n", 32], "there are 40 tokens, the engine is built for at most n"),
     "far too many": (head(x=np.ones((2049, DW))), [], "there are 2049 tokens"),
     "d": (head(), ["--d", 8], "wq has shape (32, 16)"),
     "d illegal": (head(), ["--d", 12], "d is 12, must be one of"),

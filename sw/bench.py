@@ -1,0 +1,130 @@
+"""What the generated hardware does with its cycles: ``make bench``.
+
+Runs jobs whose cluster counts are exactly the paper's three operating points, and exact mode on
+the same tokens, through the RTL; compares with the formula of Table I and with the cycle model.
+Prints how long the Verilog takes to emit and how fast it simulates.
+"""
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+import time
+
+from model.cta import head as golden
+from model.cta.config import CTAConfig
+from model.cta.cycles import head_cycles
+from model.cta.job import Mode
+from model.cta.stimulus import operating_point
+from sw.demo import differences
+from sw.head_file import write_json
+from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
+
+__all__ = ["main"]
+
+PHASES = {"compress": ("hash",), "linear": ("k", "v"), "attention": ("q", "score", "out")}
+"""Phases of the status word, and the products that are formed in each."""
+
+
+def emission(cfg: CTAConfig) -> dict:
+    """Seconds and size of the Verilog, from a fresh process."""
+    flags = [f"--{name}={getattr(cfg, name)}" for name in ("b", "d", "dw", "l", "n")]
+    begin = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "gen.cta", *flags], check=True,
+                          capture_output=True)
+    return {"seconds": time.perf_counter() - begin, "lines": done.stdout.count(b"\n"),
+            "bytes": len(done.stdout)}
+
+
+def measure(cfg, name, weights, job, simulate):
+    """One job: cycles by phase, useful multiplier slots, and what they are compared with."""
+    expected = golden.run(cfg, weights, job)
+    n, m = len(job.xkv), len(job.xkv) if job.xq is None else len(job.xq)
+    model = head_cycles(cfg, n, m, expected.k0, expected.k1, expected.k2, job.mode,
+                        weights.shared_a)
+    total, phases, seconds, equal = model.total, model.phases, None, None
+    if simulate:
+        begin = time.perf_counter()
+        result = simulate(cfg, weights, job)
+        seconds = time.perf_counter() - begin
+        equal = not differences(result, expected)
+        total, phases = result.cycles, result.phases
+    macs = useful_macs(cfg, n, expected.k0, expected.k1, expected.k2, m)
+    slots = cfg.b * cfg.d
+    return {
+        "name": name, "k0": expected.k0, "k1": expected.k1, "k2": expected.k2,
+        "cycles": total, "model": model.total,
+        "table1": None if job.mode == Mode.EXACT else
+        table1_cycles(cfg, n, expected.k0, expected.k1, expected.k2, m),
+        "phases": {phase: {"cycles": phases[phase],
+                           "useful": sum(macs[use] for use in uses) / (slots * phases[phase])}
+                   for phase, uses in PHASES.items()},
+        "useful": sum(macs.values()) / (slots * total),
+        "of_ideal": total / ideal_cycles(cfg, n, m), "equal": equal, "seconds": seconds,
+    }
+
+
+def show(rows, cfg, simulated):
+    """The table."""
+    print(f"{'':8}  {'k0':>4} {'k1':>4} {'k2':>4}  {'cycles':>8}  {'Table I':>8} {'ratio':>6}  "
+          f"{'of ideal':>8}   " + "   ".join(f"{phase + ', useful':>18}" for phase in PHASES)
+          + f"   {'all useful':>10}" + (f"{'= golden':>15}{'= cycle model':>15}" if simulated else ""))
+    for r in rows:
+        table1 = "-" if r["table1"] is None else f"{r['table1']:,}"
+        ratio = "-" if r["table1"] is None else f"{r['cycles'] / r['table1']:.3f}"
+        phases = "   ".join(f"{p['cycles']:>10,} {p['useful']:>7.1%}" for p in r["phases"].values())
+        checks = [r["equal"], r["cycles"] == r["model"]] if simulated else []
+        print(f"{r['name']:8}  {r['k0']:>4} {r['k1']:>4} {r['k2']:>4}  {r['cycles']:>8,}  "
+              f"{table1:>8} {ratio:>6}  {r['of_ideal']:>8.3f}   {phases}   {r['useful']:>10.1%}"
+              + "".join(f"{'yes' if good else 'NO':>15}" for good in checks))
+    print(f"\nof ideal: cycles by those of exact attention with all {cfg.b} × {cfg.d} multipliers "
+          f"busy in every cycle ({ideal_cycles(cfg, cfg.n):,.0f})\n"
+          "useful: multiplier slots whose product enters a result, of all slots")
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(prog="sw.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", action="store_true",
+                        help="cycles from the cycle model; nothing is built or simulated")
+    parser.add_argument("--report", metavar="FILE", help="the numbers as JSON")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    cfg = CTAConfig()
+    simulate = None
+    if not args.model:
+        from verif.cta.driver import run_head
+
+        def simulate(cfg, weights, job):
+            return run_head(cfg, weights, job, progress=False)
+
+    jobs = []
+    for point in OPERATING_POINTS:
+        weights, job = operating_point(cfg, point.k0, point.k1, point.k2, cfg.n, seed=args.seed)
+        jobs.append((point.name, weights, job))
+    jobs.append(("exact", weights, dataclasses.replace(job, mode=Mode.EXACT)))
+
+    data = {"config": {k: v for k, v in cfg.as_dict().items() if k != "fmt"}}
+    source = "cycle model" if args.model else "RTL"
+    print(f"b = {cfg.b}, d = {cfg.d}, l = {cfg.l}, n = {cfg.n}; cycles from the {source}\n")
+    if simulate:
+        # Builds the simulator if need be, so that the runs below are timed without it.
+        simulate(cfg, weights, dataclasses.replace(job, xkv=job.xkv[:2]))
+    rows = data["jobs"] = [measure(cfg, *job, simulate) for job in jobs]
+    show(rows, cfg, bool(simulate))
+    if simulate:
+        seconds, cycles = (sum(r[key] for r in rows) for key in ("seconds", "cycles"))
+        data["simulation"] = {"cycles_per_second": cycles / seconds}
+        print(f"\nsimulation: {cycles / seconds:,.0f} cycles a second, transfers included")
+        data["emission"] = emission(cfg)
+        print("emission: {seconds:.1f} s, {lines:,} lines, {bytes:,} bytes".format(
+            **data["emission"]))
+    if args.report:
+        write_json(args.report, data)
+    wrong = simulate and any(not r["equal"] or r["cycles"] != r["model"] for r in rows)
+    if wrong:
+        print("sw.bench: RTL differs from the golden or the cycle model", file=sys.stderr)
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""The pictures of the demo: the schedule as executed, attention and its error, compression."""
+
+from pathlib import Path
+
+import numpy as np
+
+from model.cta.cycles import Use
+from model.cta.layout import TRACE_FIELDS, TraceOp, unpack_fields
+
+__all__ = ["UNITS", "uses_of_trace", "draw_schedule", "draw_attention", "draw_compression"]
+
+# Okabe and Ito's palette, told apart by colour-blind readers as well.
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY, DARK = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#C8CCD0",
+    "#30363C")
+
+# Rows of the schedule picture, top to bottom: unit, its label, and what it may be busy with.
+UNITS = (
+    ("SA", "systolic array", {"HASH": ("hash", SKY), "K": ("K", GREEN), "V": ("V", "#5CC4A3"),
+                              "Q": ("Q", BLUE), "SCORE": ("score", ORANGE), "OUT": ("output", RED),
+                              "LOAD": ("load values", GREY), "PAUSE": ("pause", "#E4E7EA")}),
+    ("CIM", "cluster index (CIM)", {"": ("", BLUE)}),
+    ("CACC", "centroid sums (CACC)", {"": ("", PURPLE)}),
+    ("CAVG", "centroid means (CAVG)", {"": ("", PURPLE)}),
+    ("PAG", "probabilities (PAG)", {"": ("", ORANGE)}),
+    ("drain", "normalise, drain", {"": ("", RED)}),
+)
+
+
+def uses_of_trace(changes, end) -> list[Use]:
+    """Uses of the units from the trace port: ``changes`` are (cycle, word) whenever it changed.
+
+    The last word holds to before cycle ``end``. Cycles count as in the changes given.
+    """
+    uses, running = [], {}
+    for cycle, word in [*changes, (end, 0)]:
+        fields = unpack_fields(TRACE_FIELDS, word)
+        op = TraceOp(fields.pop("sa"))
+        lsh = fields.pop("lsh")
+        now = {name if name == "drain" else name.upper(): ""
+               for name, busy in fields.items() if busy}
+        if op is not TraceOp.IDLE:
+            # One hash follows another without a gap: the number keeps them apart.
+            now["SA"] = f"HASH {lsh}" if op is TraceOp.HASH else op.name
+        for unit in list(running):
+            what, start = running[unit]
+            if now.get(unit) != what:
+                uses.append(Use(unit, what.split()[0] if what else "", start, cycle))
+                del running[unit]
+        for unit, what in now.items():
+            running.setdefault(unit, (what, cycle))
+    return sorted(uses, key=lambda use: (use.start, use.unit))
+
+
+def _pyplot():
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    pyplot.rcParams.update({
+        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
+        "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
+        "axes.edgecolor": "#9AA0A6", "axes.labelcolor": DARK, "text.color": DARK,
+        "xtick.color": DARK, "ytick.color": DARK, "figure.facecolor": "white",
+        "savefig.dpi": 130, "legend.frameon": False})
+    return pyplot
+
+
+def _save(figure, path):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    # No creation date: the same run gives the same file.
+    figure.savefig(path, metadata={"Software": None})
+    _pyplot().close(figure)
+
+
+def _gantt(axes, uses, begin, end, close=True):
+    """What every unit does between two cycles; a row a unit."""
+    for row, (unit, _, kinds) in enumerate(UNITS):
+        for what, (_, colour) in kinds.items():
+            bars = [(max(use.start, begin), min(use.end, end) - max(use.start, begin))
+                    for use in uses
+                    if use.unit == unit and (use.what == what or len(kinds) == 1)
+                    and use.end > begin and use.start < end]
+            if bars:
+                axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=colour,
+                                 edgecolor="white", linewidth=0.8 if close else 0)
+        if close:
+            for use in uses:
+                middle = (max(use.start, begin) + min(use.end, end)) / 2
+                wide = min(use.end, end) - max(use.start, begin) > 0.04 * (end - begin)
+                label = kinds.get(use.what, (use.what,))[0]
+                if use.unit == unit and wide and label:
+                    axes.text(middle, row, label, ha="center", va="center", fontsize=8,
+                              color="white")
+    axes.set_xlim(begin, end)
+    axes.set_ylim(len(UNITS) - 0.5, -0.5)
+    axes.set_yticks(range(len(UNITS)), [label for _, label, _ in UNITS])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#E4E7EA", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def draw_schedule(path, uses, cycles, title) -> None:
+    """The whole job, then its beginning and a few batches in the middle, close up.
+
+    ``uses`` are those of :class:`model.cta.cycles.Use`: unit, what, start, end.
+    """
+    pyplot = _pyplot()
+    figure, (whole, start, middle) = pyplot.subplots(3, 1, figsize=(12, 8.6), layout="constrained")
+    keys, scores = ([use for use in uses if use.unit == "SA" and use.what == what]
+                    for what in ("K", "SCORE"))
+    _gantt(whole, uses, 0, cycles, close=False)
+    whole.set_title(title)
+    _gantt(start, uses, 0, keys[min(3, len(keys) - 1)].end)
+    start.set_title("Beginning: three hashes, clusters and centroids behind them, the first keys")
+    at = len(scores) // 2
+    _gantt(middle, uses, scores[max(0, at - 1)].start, scores[min(len(scores) - 1, at + 2)].end)
+    middle.set_title("Middle: a batch of queries is scored while the PAG aggregates the last one")
+    for axes in (whole, start, middle):
+        axes.set_xlabel("cycle")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for _, colour in UNITS[0][2].values()]
+    figure.legend(handles, [label for label, _ in UNITS[0][2].values()], ncols=len(handles),
+                  loc="outside lower center", title="systolic array", handlelength=1.2)
+    _save(figure, path)
+
+
+def draw_attention(path, exact, compressed, errors, title) -> None:
+    """Attention matrices (m, n) in double precision beside each other; error of every token.
+
+    ``errors`` maps a label to the relative error of each token's output.
+    """
+    pyplot = _pyplot()
+    figure = pyplot.figure(figsize=(12, 8.6), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.35, 1))
+    left, right = top.subplots(1, 2)
+    floor = 1e-5
+    for axes, matrix, name in ((left, exact, "Exact attention"),
+                               (right, compressed, f"Compressed attention, {title}")):
+        image = axes.imshow(np.log10(np.maximum(matrix, floor)), cmap="magma", vmin=-5, vmax=0,
+                            interpolation="nearest", aspect="equal")
+        axes.set_title(name)
+        axes.set_xlabel("key token")
+        axes.set_ylabel("query token")
+    bar = top.colorbar(image, ax=(left, right), shrink=0.9, pad=0.01)
+    bar.set_label("probability")
+    bar.set_ticks(range(-5, 1), labels=["≤ $10^{-5}$"] + [f"$10^{{{e}}}$" for e in range(-4, 0)]
+                  + ["1"])
+    bar.outline.set_visible(False)
+    spread, share = bottom.subplots(1, 2, width_ratios=(1.6, 1))
+    for (name, error), colour in zip(errors.items(), (SKY, BLUE, DARK, GREEN, RED)):
+        spread.plot(np.maximum(error, 1e-4), ".", markersize=3, color=colour, label=name)
+        share.plot(np.sort(np.maximum(error, 1e-4)), np.linspace(0, 100, len(error)), color=colour,
+                   linewidth=2, label=name)
+    spread.set_yscale("log")
+    spread.set_title("Error of each token's output against exact attention")
+    spread.set_xlabel("token")
+    spread.set_ylabel("relative error")
+    share.set_xscale("log")
+    share.set_title("Tokens within an error")
+    share.set_xlabel("relative error")
+    share.set_ylabel("tokens, %")
+    share.legend(loc="upper left")
+    for axes in (spread, share):
+        axes.grid(color="#E4E7EA", linewidth=0.6)
+        axes.set_axisbelow(True)
+    _save(figure, path)
+
+
+def draw_compression(path, rows, title) -> None:
+    """What each run keeps and costs; ``rows`` are dicts with name, RL, RA, cycles, error."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
+    names, place = [row["name"] for row in rows], np.arange(len(rows))
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+
+    kept = axes[0]
+    for offset, key, colour, label in ((-0.2, "RL", BLUE, "RL, rows of the linears"),
+                                       (0.2, "RA", ORANGE, "RA, query-key pairs")):
+        bars = kept.bar(place + offset, [100 * row[key] for row in rows], 0.38, color=colour,
+                        label=label)
+        kept.bar_label(bars, fmt="%.0f", padding=2, fontsize=8)
+    kept.set_title("Work left, %")
+    kept.set_ylim(0, 135)
+    kept.set_yticks(range(0, 101, 25))
+    kept.legend(loc="upper left", ncols=1, fontsize=8)
+
+    bars = axes[1].bar(place, [row["cycles"] for row in rows], 0.6, color=GREEN)
+    axes[1].bar_label(bars, [f"{row['cycles']:,}" for row in rows], padding=2, fontsize=8)
+    axes[1].set_title("Cycles")
+    axes[1].yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    bars = axes[2].bar(place, [100 * row["error"] for row in rows], 0.6, color=RED)
+    axes[2].bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+    axes[2].set_title("Error against exact attention, %")
+    for chart in axes:
+        chart.set_xticks(place, names)
+        chart.tick_params(axis="x", length=0)
+        chart.grid(axis="y", color="#E4E7EA", linewidth=0.6)
+        chart.set_axisbelow(True)
+    _save(figure, path)

@@ -1,0 +1,64 @@
+"""The cycles of the paper's Table I, and the multiplications a head needs: what to compare with.
+
+The formula prices the schedule of Table I step by step, with ideal overlap and without the
+latencies of real blocks; the exact count of this engine is in ``model.cta.cycles``.
+"""
+
+from dataclasses import dataclass
+
+from model.cta.config import CTAConfig
+
+__all__ = ["OPERATING_POINTS", "OperatingPoint", "table1_cycles", "ideal_cycles", "useful_macs"]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Cluster counts at n = 512 to which the paper's average RL and RA resolve.
+
+    The paper gives k = k1 + k2; 0.9 of it is level 1 here.
+    """
+
+    name: str
+    k0: int
+    k1: int
+    k2: int
+
+    @property
+    def k(self) -> int:
+        return self.k1 + self.k2
+
+
+OPERATING_POINTS = (OperatingPoint("CTA-0", 322, 258, 29),
+                    OperatingPoint("CTA-0.5", 272, 239, 26),
+                    OperatingPoint("CTA-1", 200, 217, 24))
+
+
+def table1_cycles(cfg: CTAConfig, n: int, k0: int, k1: int, k2: int, m: int | None = None,
+                  load: int | None = None) -> int:
+    """Cycles of Table I. ``load`` is what filling the value registers costs, b by default.
+
+    Hashing takes n cycles a clustering; K and V each d a batch of b centroids; Q d, scores 1 + k
+    and outputs k a batch of b queries. PAG takes n/2 a batch, in the shadow of the next batch.
+    Only for the shapes of the paper: one slice (dw = d), l no more than b.
+    """
+    m = n if m is None else m
+    u, d, b, k = cfg.b if load is None else load, cfg.d, cfg.b, k1 + k2
+    key_batches, query_batches, pairs = -(-k // b), -(-k0 // b), -(-n // 2)
+    hashing = u + 2 * n + m + (d + b) + k2
+    keys = key_batches * (u + 2 * d)
+    queries = query_batches * (u + d + 1 + 2 * k)
+    waiting = (query_batches - 1) * max(0, pairs - (u + d + 1 + k))
+    return hashing + keys + queries + waiting + pairs + 2 * d + b
+
+
+def ideal_cycles(cfg: CTAConfig, n: int, m: int | None = None) -> float:
+    """Exact attention with every multiplier busy in every cycle: no schedule can beat it."""
+    return sum(useful_macs(cfg, n, m or n, n, 0, m).values()) / (cfg.b * cfg.d)
+
+
+def useful_macs(cfg: CTAConfig, n: int, k0: int, k1: int, k2: int, m: int | None = None) -> dict:
+    """Multiplications that enter a result, by use of the array; k2 = 0 is exact attention."""
+    m, k = n if m is None else m, k1 + k2
+    hashing = (2 * n + m) * cfg.l * cfg.dw if k2 else 0
+    return {"hash": hashing, "k": k * cfg.dw * cfg.d, "v": k * cfg.dw * cfg.d,
+            "q": k0 * cfg.dw * cfg.d, "score": k0 * k * cfg.d, "out": k0 * k * cfg.d}
