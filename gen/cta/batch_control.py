@@ -36,6 +36,7 @@ class BatchControl(wiring.Component):
         m.d.comb += [self.pag_start.eq((waiting != 0) & ~taken),
                      self.cols.eq(Mux(left < cfg.b, left, cfg.b))]
         m.d.sync += waiting.eq(waiting + self.cs_done - self.pag_start)
+        # Its register is one cycle of what the clearing of the last entry takes.
         free = delay(m, self.ap_last, max(0, ap_clear_delay(cfg) - 1), reset=True)
         with m.If(free):
             m.d.sync += taken.eq(0)

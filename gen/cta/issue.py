@@ -37,7 +37,7 @@ class Issue(wiring.Component):
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "bias_en": Out(1), "bias_v": Out(1), "bias_addr": Out(address_width(cfg.d)),
             "inject": Out(InjectControl(cfg)),
-            "ap_en": Out(1), "ap_level2": Out(1), "ap_entry": Out(range(max(2, cfg.k1, cfg.k2))),
+            "ap_en": Out(1), "ap_last": Out(1), "ap_level2": Out(1), "ap_entry": Out(range(max(2, cfg.k1, cfg.k2))),
             "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg)),
         })
 
@@ -63,8 +63,9 @@ class Issue(wiring.Component):
 
         # AP meets the x of its command.
         ap = self._later(m, slot, wait + 2 - ap_latency(cfg), reset=True)
-        m.d.comb += [self.ap_en.eq((ap.op == Op.OUT) & ap.stream), self.ap_level2.eq(ap.level2),
-                     self.ap_entry.eq(ap.entry)]
+        m.d.comb += [self.ap_en.eq((ap.op == Op.OUT) & ap.stream),
+                     self.ap_last.eq((ap.op == Op.OUT) & ap.last),
+                     self.ap_level2.eq(ap.level2), self.ap_entry.eq(ap.entry)]
 
         # Bottom: partial sums of K and V, and of Q or the hash, have rows of their own.
         before = self._later(m, known, 2)          # a cycle before X

@@ -112,7 +112,7 @@ class Schedule(wiring.Component):
         # What it reads. Weight banks hold Wq, Wk, Wv, A0, A1, A2 slice by slice, set after set.
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
         a_base = Array([3 * T * d + c * T * l for c in range(3)])[lsh]
-        query = op == Op.Q
+        query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
         rows = Mux(query, self.k0, self.k)
         left = Mux(rows > base, rows - base, 0)
         live = Mux(left < b, left, b)

@@ -209,7 +209,7 @@ class CTA(wiring.Component):
             pag.ap_index.eq(issue.ap_entry),
             batches.start.eq(start), batches.k0.eq(cag.k[0]), batches.cs_done.eq(pag.cs_done),
             batches.pag_done.eq(pag.done),
-            batches.ap_last.eq((slot.op == Op.OUT) & slot.last),
+            batches.ap_last.eq(issue.ap_last),
         ]
 
         # Outputs and status.

@@ -84,10 +84,15 @@ class CTAConfig:
     fmt: CTAFormats = field(default_factory=CTAFormats)
 
     def __post_init__(self):
+        for name in ("b", "d", "dw", "l", "n", "k0", "k1", "k2", "pag", "sets", "lanes", "digit"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(f"{name} is {value!r}, must be an integer")
         for name, value in (("dw", self.d), ("k0", self.n), ("k1", self.n), ("k2", self.n),
                             ("pag", 2 * self.b), ("lanes", 8)):
             if getattr(self, name) == 0:
                 object.__setattr__(self, name, value)
+        self._check_formats()
         self._check("b", self.b in SA_WIDTHS, f"one of {SA_WIDTHS}")
         self._check("d", self.d in HEAD_DIMS, f"one of {HEAD_DIMS}")
         self._check("dw", self.dw % self.d == 0 and 1 <= self.dw // self.d <= 16,
@@ -105,9 +110,31 @@ class CTAConfig:
                     f"1, 2 or 4 and a divisor of the hash width {self.fmt.hash.width}")
 
     def _check(self, name, legal, text):
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int) or not legal:
-            raise ConfigError(f"{name} is {value!r}, must be {text}")
+        if not legal:
+            raise ConfigError(f"{name} is {getattr(self, name)!r}, must be {text}")
+
+    def _check_formats(self):
+        """Refuse formats that neither the golden model nor the generator means."""
+        fmt, expected = self.fmt, CTAFormats()
+        if not isinstance(fmt, CTAFormats):
+            raise ConfigError(f"fmt is {fmt!r}, must be CTAFormats")
+        for item in dataclasses.fields(CTAFormats):
+            value, default = getattr(fmt, item.name), getattr(expected, item.name)
+            if not isinstance(value, Format) or value.signed != default.signed:
+                kind = "signed" if default.signed else "unsigned"
+                raise ConfigError(f"fmt.{item.name} is {value!r}, must be {kind}")
+        for name, low, high in (("token", 4, 16), ("lsh_a", 4, 16), ("weight", 4, 16),
+                                ("centroid", 4, 16), ("qkv", 4, 16), ("bias", 4, 32),
+                                ("hash", 2, 16), ("score", 4, 32), ("prob", 4, 32), ("ap", 4, 15),
+                                ("output", 4, 16), ("ppe", 8, 32), ("multiplier", 8, 16)):
+            width = getattr(fmt, name).width
+            if not low <= width <= high:
+                raise ConfigError(f"fmt.{name}.width is {width}, must be in {low}..{high}")
+        if not 0 <= self.residual_shift <= fmt.token.width:
+            raise ConfigError(f"fmt.centroid.frac is {fmt.centroid.frac}, must be in "
+                              f"0..fmt.token.frac = {fmt.token.frac}")
+        if not 1 <= fmt.score.frac <= 10:
+            raise ConfigError(f"fmt.score.frac is {fmt.score.frac}, must be in 1..10")
 
     # -- identity -----------------------------------------------------------------------------
 
@@ -126,7 +153,11 @@ class CTAConfig:
                 raise ConfigError(f"config key {key!r} is unknown, must be one of {sorted(known)}")
         data = dict(data)
         if "fmt" in data:
-            data["fmt"] = CTAFormats(**{k: Format(**v) for k, v in data["fmt"].items()})
+            try:
+                data["fmt"] = CTAFormats(**{k: Format(**v) for k, v in data["fmt"].items()})
+            except (TypeError, AttributeError) as error:
+                raise ConfigError(f"config key 'fmt' is malformed ({error}), must map format names "
+                                  f"to signed, width, frac") from None
         return cls(**data)
 
     @property

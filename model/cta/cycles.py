@@ -1,0 +1,189 @@
+"""Cycle model: what the schedule costs, exactly, from sizes alone.
+
+Interprets the same rows as ``gen.cta.schedule`` with the latencies of ``model.cta.timing``. The RTL's
+cycle count equals :func:`head_cycles` in every run of the tests. Cycle 0 is the one in which the job
+is taken; the count goes to the last O in its bank.
+"""
+
+from dataclasses import dataclass, field
+
+from model.cta.config import CTAConfig
+from model.cta.job import Mode
+from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Row, Wait
+from model.cta.timing import (HASH_STAGES, SCORE_STAGES, CagTimes, ap_clear_delay, ap_latency,
+                              cag_times, cim_latency, cs_latency, drain_guard, issue_delay, pag_cycles,
+                              shortcut_pause, slice_interval, tail, top_latency)
+
+__all__ = ["Use", "HeadCycles", "head_cycles"]
+
+FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
+
+
+@dataclass(frozen=True)
+class Use:
+    """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``."""
+
+    unit: str
+    what: str
+    start: int
+    end: int
+
+
+@dataclass
+class HeadCycles:
+    """``total`` cycles of a job, ``phases`` that add up to it, and the ``uses`` of every unit.
+
+    ``compress`` ends with the first slot of K, ``linear`` with that of Q. ``macs`` counts the useful
+    multiplier slots of the array by phase: products of live data, the borrowed columns' left out.
+    """
+
+    total: int = 0
+    phases: dict = field(default_factory=dict)
+    macs: dict = field(default_factory=dict)
+    uses: list[Use] = field(default_factory=list)
+
+
+def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
+                mode: Mode = Mode.CTA, shared_a: bool = False) -> HeadCycles:
+    """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
+
+    In exact mode k0 = m, k1 = n and k2 = 0, whatever is given.
+    """
+    if mode is Mode.EXACT:
+        k0, k1, k2 = m, n, 0
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a).result
+
+
+class _Run:
+    """One walk through the program."""
+
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a):
+        self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
+        self.k0, self.k1, self.k = k0, k1, k1 + k2
+        self.sizes = (k0, k1, k2)
+        self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
+        self.result = HeadCycles(macs=dict.fromkeys(("compress", "linear", "attention"), 0))
+        self.ready = {Wait.DRAIN: 0}
+        self.cag: list[CagTimes] = []
+        self.scored = []         # (batch, cycle of its last score) that PAG has not taken
+        self.ap_free = 0         # cycle from which AP may be written; None while it is in use
+        self.first = {}      # cycle of the first slot of an op
+        if mode is Mode.EXACT:
+            self._centroids(1, FIRST_TAKE)
+            self._centroids(0, FIRST_TAKE)
+        last = self._walk()
+        total = last + 1 + tail(cfg) - 1
+        compress = self.first[Op.K] - 1
+        linear = self.first[Op.Q] - self.first[Op.K]
+        self.result.total = total
+        self.result.phases = {"compress": compress, "linear": linear,
+                              "attention": total - compress - linear}
+
+    def _walk(self):
+        """Rows in order; returns the cycle of the last slot."""
+        cfg = self.cfg
+        name, part, hpass, base, free = ENTRY[self.mode], 0, 0, 0, FIRST_TAKE
+        while name is not None:
+            row = PROGRAM[name]
+            take = max([free] + [self.ready[w] for w in Wait if w in row.wait and w])
+            load = cfg.b if row.load and not (self.kept and row.op is Op.HASH
+                                              and name != ENTRY[self.mode]) else 0
+            length, pad = self._slots(row, part)
+            stream = take + 1 + load
+            self.first.setdefault(row.op, take + 1)
+            free = stream + length + pad - 1      # its last slot; the next row is taken there
+            batch = base - cfg.b if row.previous else base
+            self._effects(row, part, hpass, batch, stream, stream + length - 1)
+            self._record(row, take + 1, load, length, pad, batch, hpass)
+
+            if row.slices is not None and part != cfg.slices - 1:
+                name, part = row.slices, part + 1
+                continue
+            if row.slices is not None:
+                part = 0
+            more = {Loop.NONE: False, Loop.PASS: hpass != cfg.passes - 1,
+                    Loop.KEY: base + cfg.b < self.k, Loop.QUERY: base + cfg.b < self.k0}[row.loop]
+            if row.loop is Loop.PASS:
+                hpass = hpass + 1 if more else 0
+            elif more:
+                base += cfg.b
+            elif row.loop is Loop.KEY:
+                base = 0
+            name = row.again if more else row.next
+        return free
+
+    def _slots(self, row: Row, part: int):
+        """Slots of the stream and of the pause behind it."""
+        cfg = self.cfg
+        last = part == cfg.slices - 1
+        if row.op is Op.HASH:
+            length = self.m if row.lsh == 0 else self.n
+            return length, 0 if last else max(0, slice_interval(cfg) - cfg.b - length)
+        if row.op in (Op.K, Op.V):
+            return cfg.d, max(0, cfg.b - cfg.d)
+        if row.op is Op.Q:
+            return cfg.d, (shortcut_pause(cfg) if last
+                           else max(0, slice_interval(cfg) - cfg.b - cfg.d))
+        return self.k + (row.op is Op.SCORE and self.mode is Mode.EXACT), 0
+
+    def _effects(self, row: Row, part, hpass, batch, start, end):
+        """What a row sets off in the other blocks; ``start`` and ``end`` are its first, last slot."""
+        cfg = self.cfg
+        if row.op is Op.HASH and part == cfg.slices - 1 and hpass == cfg.passes - 1:
+            index = start + top_latency(cfg) + HASH_STAGES + cim_latency(cfg)
+            self._use("CIM", f"CT{row.lsh}", index, index + end - start + 1)
+            self._centroids(row.lsh, index + 1)
+        elif row.op is Op.SCORE:
+            self.scored.append((batch, end + top_latency(cfg) + SCORE_STAGES + cs_latency(cfg)))
+            self._aggregate()
+        elif row.op is Op.OUT:
+            self.ap_free = (end + issue_delay(cfg) + 2 - ap_latency(cfg)
+                            + max(1, ap_clear_delay(cfg)))
+            self._aggregate()
+            self.ready[Wait.DRAIN] = end + drain_guard(cfg)
+            shift = end + top_latency(cfg) + 3
+            self._use("drain", f"O {batch // cfg.b}", shift, shift + cfg.d)
+
+    def _aggregate(self):
+        """PAG takes the next batch of scores, once O of the last one has taken all AP."""
+        if self.scored and self.ap_free is not None:
+            batch, scored = self.scored.pop(0)
+            start = max(scored + 1, self.ap_free)
+            done = start + pag_cycles(self.cfg, self.n, min(self.cfg.b, self.k0 - batch))
+            self._use("PAG", f"AP {batch // self.cfg.b}", start, done)
+            self.ready[Wait.PROBABILITY], self.ap_free = done + 1, None
+
+    def _centroids(self, lsh, offered):
+        """CAG works through the slices of a clustering that is offered from that cycle on."""
+        cfg, count, k = self.cfg, self.m if lsh == 0 else self.n, self.sizes[lsh]
+        for part in range(cfg.slices):
+            job = cag_times(offered, count, k, self.cag)
+            self.cag.append(job)
+            offered = job.following
+            name = f"C{lsh}" + (f" slice {part}" if cfg.slices > 1 else "")
+            self._use("CACC", name, job.accept, job.following)
+            self._use("CAVG", name, job.average, job.bank_free)
+        if lsh == 1:
+            self.ready[Wait.C1] = job.done + 1
+        if lsh == (0 if self.mode is Mode.EXACT else 2):
+            self.ready[Wait.CENTROIDS] = job.done + 1
+
+    def _record(self, row, start, load, length, pad, batch, hpass):
+        """The row in the picture, and its useful products."""
+        cfg = self.cfg
+        if load:
+            self._use("SA", "LOAD", start, start + load)
+        self._use("SA", row.op.name, start + load, start + load + length)
+        if pad:
+            self._use("SA", "PAUSE", start + load + length, start + load + length + pad)
+        if row.op is Op.HASH:
+            phase, columns = "compress", min(cfg.b, cfg.l - hpass * cfg.b)
+        else:
+            rows = self.k if row.op in (Op.K, Op.V) else self.k0
+            phase = "linear" if row.op in (Op.K, Op.V) else "attention"
+            columns = min(cfg.b, rows - batch)
+            length = min(length, self.k) if row.op is Op.SCORE else length
+        self.result.macs[phase] += cfg.d * columns * length
+
+    def _use(self, unit, what, start, end):
+        self.result.uses.append(Use(unit, what, start, end))
