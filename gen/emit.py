@@ -48,10 +48,13 @@ def ports(component) -> list[tuple[str, str, object, Value]]:
 def place(platform, component):
     """What stands for ``component`` among the submodules of a block.
 
-    A component with an attribute ``module_name`` becomes an instance of that Verilog module;
-    any other becomes a module of its own, as everywhere in Amaranth.
+    Under the simulator that is the component. In Verilog it is an instance of the module
+    ``component.module_name``; equal names promise equal hardware. A component without the
+    attribute is named after its class, and told apart from others of the class by its body. The
+    name None asks for no module at all: the component is an instance itself.
     """
-    if isinstance(platform, Emitter) and hasattr(component, "module_name"):
+    if (isinstance(platform, Emitter) and isinstance(component, wiring.Component)
+            and getattr(component, "module_name", "") is not None):
         return platform.instance(component)
     return component
 
@@ -61,7 +64,7 @@ class Emitter:
 
     def __init__(self):
         self._modules = {}     # module name -> RTLIL, in the order of first use
-        self._known = {}       # module name -> (component type, ports, has clk, has rst)
+        self._known = {}       # module name -> component type and ports
         self.notes = {}        # module name -> first line of the docstring
         self.external = []     # Verilog modules of rtl/ in use
 
@@ -72,38 +75,55 @@ class Emitter:
 
     def instance(self, component) -> Instance:
         """An instance of ``component``, converted on the first call for its module name."""
-        name = component.module_name
         here = ports(component)
         kind = (type(component), tuple((n, way, len(v)) for n, way, _, v in here))
-        if name not in self._known:
+        name = getattr(component, "module_name", None)
+        if name is None:
+            name = self._by_body(component, kind)
+        elif name not in self._known:
             self.convert(component, name, kind)
-        known, clocked, resets = self._known[name]
-        if known != kind:
+        if self._known[name] != kind:
             raise EmitError(f"module name {name!r} stands for two components with different "
                             f"type or ports")
         # Only its body is used, and that once; Amaranth would warn of every other object.
         component._MustUse__used = True
         wires = {f"{way[0]}_{n}": value for n, way, _, value in here}
-        if clocked:
+        inputs = set(re.findall(r"^  wire .* input \d+ .*\\(clk|rst)$", self._modules[name], re.M))
+        if "clk" in inputs:
             wires["i_clk"] = ClockSignal()
-        if resets:
+        if "rst" in inputs:
             wires["i_rst"] = ResetSignal()
         return Instance(name, **wires)
 
     def convert(self, component, name: str, kind=None):
         """Elaborate ``component`` as Verilog module ``name``."""
-        self._modules[name] = None     # its place is before the modules it uses
+        self._modules[name] = ""       # its place is before the modules it uses
         text = rtlil.convert(component, name=name, platform=self, emit_src=False)
         # No power-up values: an ASIC has none, and in simulation they would hide a missing reset.
         text = re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.M)
-        inputs = set(re.findall(r"^  wire .* input \d+ .*\\(clk|rst)$", text, re.M))
         # Clock and reset first, then the ports in the order of the signature.
         self._modules[name] = re.sub(
             r"^(  wire .*put )(\d+)(.*\\)(\w+)$",
             lambda p: p[1] + str({"clk": 1, "rst": 2}.get(p[4], int(p[2]) + 3)) + p[3] + p[4],
             text, flags=re.M)
-        self._known[name] = (kind, "clk" in inputs, "rst" in inputs)
+        self._known[name] = kind
         self.notes[name] = (type(component).__doc__ or "").strip().split("\n")[0]
+
+    def _by_body(self, component, kind):
+        package = type(component).__module__.split(".")[-2:][0]
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_",
+                       type(component).__name__).lower()
+        base = f"{package}_{words}"
+        name, number = base, 1
+        while name in self._known:
+            name, number = f"{base}_{number + 1}", number + 1
+        self.convert(component, name, kind)
+        for other in list(self._known)[:-1]:
+            if (self._known[other] == kind and
+                    self._modules[other].replace(other, name) == self._modules[name]):
+                del self._modules[name], self._known[name], self.notes[name]
+                return other
+        return name
 
     def rtlil(self) -> str:
         """RTLIL of all modules; Amaranth's ``top.sub`` is renamed ``top_sub``."""
@@ -138,7 +158,7 @@ def emit(component, *, name: str | None = None, digest: str = "", command: str =
         if at in order or at not in modules:
             continue
         order.append(at)
-        queue += [used for used in re.findall(r"^  (\w+) (?:#\(|\w+ \()", modules[at], re.M)]
+        queue += [used for used in re.findall(r"^  (\w+) (?:#\(|\S+ +\()", modules[at], re.M)]
     text = [f"// {name}: generated by hashlayer {__version__}"
             + (f", configuration {digest}" if digest else "")]
     if command:

@@ -28,6 +28,8 @@ class SRAM(wiring.Component):
     answer such a read with rubbish, so that a block that relies on it fails its test.
     """
 
+    module_name = None      # elaborates to an instance itself
+
     def __init__(self, *, width: int, depth: int, rw: bool = False):
         if width < 1 or depth < 1:
             raise ValueError(f"SRAM: width is {width}, depth is {depth}, both must be at least 1")

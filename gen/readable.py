@@ -42,8 +42,10 @@ def _module(text: str) -> str:
         names[wire] = "\\" + unique
 
     for wire, kind in wires.items():
-        if "put " in kind:             # ports keep theirs
+        if "put " in kind:             # ports keep theirs; instances spell them alike
             give(wire, wire[1:])
+            if names[wire] != "\\" + re.sub(r"\W", "_", wire[1:]):
+                raise ValueError(f"two ports would be called {wire[1:]!r}")
 
     drivers, made_by, reads = {}, {}, []
     uses = Counter(w for line in re.findall(r"^ +connect .*$", text, re.M)
@@ -71,8 +73,8 @@ def _module(text: str) -> str:
         for wire in WORD.findall(left):
             drivers.setdefault(wire, []).append(WORD.findall(right))
     for wire in wires:
-        if wire not in names and wire.startswith("\\"):
-            give(wire, wire[1:])
+        if wire not in names and wire.startswith("\\") and not wire.startswith("\\$signal"):
+            give(wire, wire[1:])       # `$signal`: Amaranth, where there is none
 
     # From every named wire back through what drives it.
     queue = deque((names[w][1:], w) for w in wires if w in names)
@@ -97,6 +99,7 @@ def _module(text: str) -> str:
             lines[i] = WORD.sub(lambda w: names.get(w[0], w[0]), line)
         elif line.startswith("    connect "):
             head, port, value = line[:12], *line[12:].split(" ", 1)
+            port = "\\" + re.sub(r"\W", "_", port[1:])
             lines[i] = f"{head}{port} " + WORD.sub(lambda w: names.get(w[0], w[0]), value)
     return "\n".join(lines)
 
@@ -132,4 +135,10 @@ def tidy(verilog: str) -> str:
         head = head.replace(" // synopsys parallel_case", "")
         return (head + "endfunction" + call).replace(found[1], name)
 
+    def part(found):
+        plain = f"{found[1]}_{found[2]}"
+        return plain if not re.search(rf"\b{plain}\b", verilog) else found[0]
+
+    # A register of which only some bits are one: `\name_reg[1] ` becomes name_reg_1.
+    verilog = re.sub(r"\\(\w+)\[(\d+)\] ", part, verilog)
     return CHOICE.sub(choice, TABLE.sub(table, verilog))
