@@ -33,7 +33,32 @@ def _sram(cfg):
     return Wrapped(SRAM(width=cfg.d * cfg.fmt.token.width, depth=cfg.n - 1, rw=cfg.b == 2), "sram")
 
 
+def _probability(cfg):
+    from gen.cta.probability import Probability
+    return Probability(cfg)
+
+
+def _cluster_index(cfg):
+    from gen.cta.cluster_index import ClusterIndex
+    return ClusterIndex(cfg)
+
+
+def _centroid(cfg):
+    from gen.cta.centroid import CentroidAggregation
+    return CentroidAggregation(cfg)
+
+
 BENCHES = {
     "sram": Bench("verif.cta.bench_sram", _sram, ({"b": 2, "d": 8, "n": 2}, {"b": 2, "n": 12},
                                                   {"b": 4, "d": 128, "n": 17})),
+    "cluster_index": Bench("verif.cta.bench_cluster_index", _cluster_index,
+                           ({"b": 4, "d": 8, "l": 3, "n": 40, "k0": 5, "k1": 40, "k2": 17},
+                            {"b": 2, "d": 8, "l": 5, "n": 24, "digit": 4}, {"b": 8, "n": 512})),
+    "centroid": Bench("verif.cta.bench_centroid", _centroid,
+                      ({"b": 4, "d": 8, "n": 24}, {"b": 2, "d": 8, "dw": 24, "n": 19, "k2": 11},
+                       {"b": 8, "d": 64, "n": 64})),
+    "probability": Bench("verif.cta.bench_probability", _probability,
+                         ({"b": 2, "d": 8, "n": 40, "k1": 5, "k2": 3, "pag": 2},
+                          {"b": 4, "d": 8, "n": 60, "k1": 60, "k2": 7, "pag": 4},
+                          {"b": 8, "d": 64, "n": 128})),
 }
