@@ -53,6 +53,7 @@ class CTA(wiring.Component):
 
     def __init__(self, cfg: CTAConfig = CTAConfig()):
         self.cfg = cfg
+        cfg.require_buildable()
         super().__init__({
             "load": In(stream.Signature(LoadCommand)), "data": In(stream.Signature(beat_width(cfg))),
             "job": In(stream.Signature(JobWord)), "out": Out(stream.Signature(Beat(cfg))),

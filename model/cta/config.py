@@ -123,18 +123,21 @@ class CTAConfig:
             if not isinstance(value, Format) or value.signed != default.signed:
                 kind = "signed" if default.signed else "unsigned"
                 raise ConfigError(f"fmt.{item.name} is {value!r}, must be {kind}")
+        if not 0 <= self.residual_shift <= fmt.token.width:
+            raise ConfigError(f"fmt.centroid.frac is {fmt.centroid.frac}, must be in "
+                              f"0..fmt.token.frac = {fmt.token.frac}")
+
+    def require_buildable(self):
+        """Raise ConfigError for formats that fit the golden model but not the words of the RTL."""
         for name, low, high in (("token", 4, 16), ("lsh_a", 4, 16), ("weight", 4, 16),
                                 ("centroid", 4, 16), ("qkv", 4, 16), ("bias", 4, 32),
                                 ("hash", 2, 16), ("score", 4, 32), ("prob", 4, 32), ("ap", 4, 15),
                                 ("output", 4, 16), ("ppe", 8, 32), ("multiplier", 8, 16)):
-            width = getattr(fmt, name).width
+            width = getattr(self.fmt, name).width
             if not low <= width <= high:
                 raise ConfigError(f"fmt.{name}.width is {width}, must be in {low}..{high}")
-        if not 0 <= self.residual_shift <= fmt.token.width:
-            raise ConfigError(f"fmt.centroid.frac is {fmt.centroid.frac}, must be in "
-                              f"0..fmt.token.frac = {fmt.token.frac}")
-        if not 1 <= fmt.score.frac <= 10:
-            raise ConfigError(f"fmt.score.frac is {fmt.score.frac}, must be in 1..10")
+        if not 1 <= self.fmt.score.frac <= 10:
+            raise ConfigError(f"fmt.score.frac is {self.fmt.score.frac}, must be in 1..10")
 
     # -- identity -----------------------------------------------------------------------------
 

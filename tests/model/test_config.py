@@ -11,12 +11,12 @@ from model.cta.config import CTAConfig, CTAFormats, ConfigError
 from model.fixed import Format, round_half_up
 
 ILLEGAL = [
-    ("b", 0), ("b", 1), ("b", 3), ("b", 64), ("b", True), ("b", 8.0),
+    ("b", 0), ("b", 1), ("b", 3), ("b", 64),
     ("d", 4), ("d", 0), ("d", 48), ("d", 256),
     ("dw", 32), ("dw", 96), ("dw", -64), ("dw", 17 * 64),
-    ("l", 0), ("l", 9), ("l", -1), ("l", 2.5),
-    ("n", 0), ("n", 1), ("n", 2049), ("n", 512.0),
-    ("k0", 513), ("k1", -1), ("k2", 513), ("k2", 1.5),
+    ("l", 0), ("l", 9), ("l", -1),
+    ("n", 0), ("n", 1), ("n", 2049),
+    ("k0", 513), ("k1", -1), ("k2", 513),
     ("pag", 1), ("pag", 3), ("pag", 6), ("pag", 32), ("pag", -2),
     ("sets", 0), ("sets", 9),
     ("lanes", 2), ("lanes", 12), ("lanes", 128),
@@ -37,6 +37,35 @@ def test_an_illegal_parameter_is_named(name, value):
     with pytest.raises(ConfigError) as error:
         CTAConfig(**{name: value})
     assert str(error.value) == f"{name} is {value!r}, must be {RANGES[name]}"
+
+
+@pytest.mark.parametrize("name, value", [("b", True), ("b", 8.0), ("n", "512"), ("dw", "64"),
+                                         ("l", None), ("k0", "3"), ("lanes", None), ("k2", 1.5)])
+def test_a_wrong_type_is_named(name, value):
+    with pytest.raises(ConfigError) as error:
+        CTAConfig(**{name: value})
+    assert str(error.value) == f"{name} is {value!r}, must be an integer"
+
+
+@pytest.mark.parametrize("fmt, text", [
+    ({"ap": Format(True, 11)}, "fmt.ap is .* must be unsigned"),
+    ({"token": Format(False, 13, 7)}, "fmt.token is .* must be signed"),
+    ({"token": Format(True, 13, 5)}, "fmt.centroid.frac is 6, must be in 0..fmt.token.frac = 5")])
+def test_formats_without_a_meaning(fmt, text):
+    with pytest.raises(ConfigError, match=text):
+        CTAConfig(fmt=dataclasses.replace(CTAFormats(), **fmt))
+
+
+def test_formats_that_fit_no_word_of_the_hardware():
+    wide = CTAConfig(fmt=dataclasses.replace(CTAFormats(), token=Format(True, 17, 11)))
+    with pytest.raises(ConfigError, match="fmt.token.width is 17, must be in 4..16"):
+        wide.require_buildable()
+
+
+@pytest.mark.parametrize("fmt", [{"token": {"width": 3}}, {"unknown": {}}, [1]])
+def test_malformed_formats(fmt):
+    with pytest.raises(ConfigError, match="config key 'fmt' is malformed"):
+        CTAConfig.from_dict({"fmt": fmt})
 
 
 def test_a_digit_divides_the_hash():
