@@ -33,6 +33,21 @@ def _sram(cfg):
     return Wrapped(SRAM(width=cfg.d * cfg.fmt.token.width, depth=cfg.n - 1, rw=cfg.b == 2), "sram")
 
 
+def _pe(cfg):
+    from gen.cta.pe import PE
+    return PE(cfg)
+
+
+def _array(cfg):
+    from verif.cta.array_top import ArrayTop
+    return ArrayTop(cfg)
+
+
+def _ppe(cfg):
+    from gen.cta.ppe import PPERow
+    return PPERow(cfg)
+
+
 def _probability(cfg):
     from gen.cta.probability import Probability
     return Probability(cfg)
@@ -51,6 +66,12 @@ def _centroid(cfg):
 BENCHES = {
     "sram": Bench("verif.cta.bench_sram", _sram, ({"b": 2, "d": 8, "n": 2}, {"b": 2, "n": 12},
                                                   {"b": 4, "d": 128, "n": 17})),
+    "pe": Bench("verif.cta.bench_pe", _pe, ({"b": 2, "d": 8, "n": 2}, {})),
+    "systolic_array": Bench("verif.cta.bench_systolic_array", _array, (
+        {"b": 2, "d": 8, "l": 5, "n": 16, "dw": 16}, {"b": 4, "d": 8, "l": 8, "n": 16},
+        {"b": 16, "d": 8, "n": 16}, {"b": 16, "d": 8, "l": 8, "n": 16, "dw": 24})),
+    "ppe": Bench("verif.cta.bench_ppe", _ppe, ({"b": 2, "d": 8, "l": 5, "n": 16},
+                                               {"b": 8, "d": 16, "n": 2048})),
     "cluster_index": Bench("verif.cta.bench_cluster_index", _cluster_index,
                            ({"b": 4, "d": 8, "l": 3, "n": 40, "k0": 5, "k1": 40, "k2": 17},
                             {"b": 2, "d": 8, "l": 5, "n": 24, "digit": 4}, {"b": 8, "n": 512})),
