@@ -68,7 +68,8 @@ def show(rows, cfg, simulated):
     """The table."""
     print(f"{'':8}  {'k0':>4} {'k1':>4} {'k2':>4}  {'cycles':>8}  {'Table I':>8} {'ratio':>6}  "
           f"{'of ideal':>8}   " + "   ".join(f"{phase + ', useful':>18}" for phase in PHASES)
-          + f"   {'all useful':>10}" + (f"{'= golden':>15}{'= cycle model':>15}" if simulated else ""))
+          + f"   {'all useful':>10}"
+          + (f"{'= golden':>15}{'= cycle model':>15}" if simulated else ""))
     for r in rows:
         table1 = "-" if r["table1"] is None else f"{r['table1']:,}"
         ratio = "-" if r["table1"] is None else f"{r['cycles'] / r['table1']:.3f}"

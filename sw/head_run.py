@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model.cta import head as golden
-from model.cta.config import CTAConfig
+from model.cta.config import CTAConfig, ConfigError
 from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.reference import (Operands, attention_cta, attention_exact, clusters,
@@ -110,9 +110,21 @@ def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome
     if backend == "golden":
         result = golden.run(cfg, prepared.quantised.weights, job)
     else:
-        from verif.cta.driver import run_head    # needs a simulator; the others do not
-        result = run_head(cfg, prepared.quantised.weights, job, progress=progress)
+        result = _simulate(cfg, prepared.quantised.weights, job, progress)
     return Outcome(prepared.quantised.output(cfg, result.o), result)
+
+
+def _simulate(cfg, weights, job, progress):
+    try:
+        from verif.cta.driver import run_head    # needs a simulator; the other backends do not
+        from verif.engine import EngineError
+        from verif.verilator import ToolError
+    except ImportError as error:
+        raise InputError(f"the rtl backend needs {error.name}: pip install hashlayer[rtl]") from None
+    try:
+        return run_head(cfg, weights, job, progress=progress)
+    except (ConfigError, EngineError, ToolError) as error:
+        raise InputError(str(error)) from None
 
 
 def _float(prepared: Prepared) -> Outcome:

@@ -2,7 +2,7 @@
 
     python -m sw.train_demo [--text FILE] [--steps 1600] [-o sw/data/demo_head.npz]
 
-A byte-level masked language model: d = 64, two pre-norm layers with one head of 64, 512 bytes of
+A byte-level masked language model: d = 64, four pre-norm layers with one head of 64, 512 bytes of
 context, a convolution over five bytes in front so that minutes of training suffice. Without
 ``--text`` it reads the sources of Python's standard library, which every machine that runs this
 has. This is the only file here that needs torch.
@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-CONTEXT, WIDTH, LAYERS, VOCAB, MASK = 512, 64, 2, 257, 256
+CONTEXT, WIDTH, LAYERS, VOCAB, MASK = 512, 64, 4, 257, 256
 HERE = Path(__file__).parent
 
 
@@ -144,9 +144,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", help="training text; default: the standard library's sources")
     parser.add_argument("--name", help="what the metadata calls the text")
-    parser.add_argument("--steps", type=int, default=1600, help="about 5 minutes on one core")
+    parser.add_argument("--steps", type=int, default=1600, help="about half a second each on one core")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--layer", type=int, default=1, help="whose attention, 0 or 1")
+    parser.add_argument("--layer", type=int, default=LAYERS - 1,
+                        help="whose attention, from 0")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", default=str(HERE / "data" / "demo_head.npz"))
