@@ -119,7 +119,8 @@ class CentroidMeans(wiring.Component):
         valid = stages(m, self.full, CAG_FIRST_ROW, name="valid", reset=True)
 
         # 1: ceil(log2 count) is the place of the leading one of 2*count - 1.
-        less_one, shift = Signal(cfg.count_width), Signal(shift_width(cfg))
+        less_one = Signal(cfg.count_width)
+        shift = Signal(shift_width(cfg))
         value = Signal(cfg.mean_reciprocal_frac + 1)
         table = Array(Const(int(v), len(value)) for v in cfg.mean_table)
         m.d.comb += [less_one.eq(self.count - 1), value.eq(table[self.count]),
@@ -140,7 +141,9 @@ class CentroidMeans(wiring.Component):
 
         # Where the row goes. The bank may get its next job meanwhile, so this goes along.
         base = Array(Const(at, len(self.c_addr)) for at in self.bases())
-        start, first, last = Signal(len(self.c_addr)), Signal(), Signal()
+        start = Signal(len(self.c_addr))
+        first = Signal()
+        last = Signal()
         m.d.comb += start.eq(base[Cat(self.full_slice, self.full_lsh)])
         along = Cat(self.full_lsh, self.full_slice, (start + row)[:len(start)],
                     row == 0, self.read_last)

@@ -88,10 +88,15 @@ class CentroidSums(wiring.Component):
         cfg = self.cfg
 
         # Stage 0: a job is a walk over its tokens. A bank belongs to a job until CAVG has read it.
-        job, active, token = Signal(CentroidJob(cfg)), Signal(), Signal(cfg.token_id_width)
+        job = Signal(CentroidJob(cfg))
+        active = Signal()
+        token = Signal(cfg.token_id_width)
         token_base = Signal(len(self.tok_addr), reset_less=True)
         c1_base = Signal(len(self.c1_addr), reset_less=True)
-        filling, taken, bank0, last0 = Signal(), Signal(BANKS), Signal(), Signal()
+        filling = Signal()
+        taken = Signal(BANKS)
+        bank0 = Signal()
+        last0 = Signal()
         offer = self.job.payload
         m.d.comb += [last0.eq(token == job.count - 1),
                      self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1)),
@@ -118,7 +123,9 @@ class CentroidSums(wiring.Component):
         index = [None, *stages(m, index1, 5, name="index")]
 
         # Stage 2: a first member makes the running count go up; k is what it comes to.
-        clusters, so_far, fresh2 = Signal(cfg.count_width), Signal(cfg.count_width), Signal()
+        clusters = Signal(cfg.count_width)
+        so_far = Signal(cfg.count_width)
+        fresh2 = Signal()
         m.d.comb += [so_far.eq(Mux(first[2], 0, clusters)), fresh2.eq(index[2] == so_far)]
         with m.If(valid[2]):
             m.d.sync += clusters.eq(so_far + fresh2)
@@ -135,7 +142,8 @@ class CentroidSums(wiring.Component):
 
         # Stages 5 and 6: the sum and the number of members, before and after this token. The
         # index changes where the token behind is of another cluster or of another job.
-        store, flat = Signal(), Cat(self.cacc_sum)
+        store = Signal()
+        flat = Cat(self.cacc_sum)
         m.d.comb += store.eq(valid[6] & (last[6] | ~same[2]))
         last_row = Signal(len(flat), reset_less=True)
         last_members = Signal(cfg.count_width)
@@ -190,8 +198,9 @@ class CentroidSums(wiring.Component):
         cfg, reading = self.cfg, self.reading
         full = Signal(BANKS)
         accepted = self.job.valid & self.job.ready
-        of = [{"lsh": Signal(2), "slice": Signal(len(self.full_slice)),
-               "k": Signal(cfg.count_width)} for _ in range(BANKS)]
+        of = [{key: Signal(width, name=f"bank_{at}_{key}") for key, width in
+               (("lsh", 2), ("slice", len(self.full_slice)), ("k", cfg.count_width))}
+              for at in range(BANKS)]
         for at in range(BANKS):
             with m.If(accepted & (filling == at)):
                 m.d.sync += [taken[at].eq(1), of[at]["lsh"].eq(self.job.payload.lsh),

@@ -109,7 +109,8 @@ class ClusterIndex(wiring.Component):
         # Reading waits as long, so that even the only token of a pass is written before it is read.
         wait = cfg.b - 1
         word = Cat(delay(m, value, wait - c) for value, c in columns)
-        token, following = Signal(cfg.token_id_width), Signal(cfg.token_id_width)
+        token = Signal(cfg.token_id_width)
+        following = Signal(cfg.token_id_width)
         m.d.comb += token.eq(Mux(self.first, 0, following))
         with m.If(self.valid):
             m.d.sync += following.eq(token + 1)

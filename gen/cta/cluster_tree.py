@@ -63,14 +63,20 @@ class TreeLayer(wiring.Component):
         cfg, i, o = self.cfg, self.i, self.o
 
         # The thread at this depth.
-        valid, first, fresh = Signal(), Signal(), Signal()
+        valid = Signal()
+        first = Signal()
+        fresh = Signal()
         node = Signal(len(i.node), reset_less=True)
-        last, lsh, over = Signal(), Signal(2), Signal()
+        last = Signal()
+        lsh = Signal(2)
+        over = Signal()
         m.d.sync += [valid.eq(i.valid), first.eq(i.first), fresh.eq(i.fresh), node.eq(i.node),
                      last.eq(i.last), lsh.eq(i.lsh), over.eq(i.over)]
 
         # Its row as it was, and as it will be.
-        stored, row, new_row = Signal(self.row), Signal(self.row), Signal(self.row)
+        stored = Signal(self.row)
+        row = Signal(self.row)
+        new_row = Signal(self.row)
         write = Signal()
         m.d.comb += row.eq(Mux(fresh, 0, stored.as_value()))
         if self.rows == 1:
@@ -80,8 +86,11 @@ class TreeLayer(wiring.Component):
             self.memory(m, node, stored, new_row, write)
 
         # The child: found, made, or an alias of the last node in a full layer.
-        count, base = Signal(range(self.children + 1)), Signal(range(self.children + 1))
-        full, alias, missing = Signal(), Signal(len(o.node)), Signal()
+        count = Signal(range(self.children + 1))
+        base = Signal(range(self.children + 1))
+        full = Signal()
+        alias = Signal(len(o.node))
+        missing = Signal()
         slot = Signal(self.row.elem_shape)
         # A capacity beyond what the spellings lead to is never reached.
         caps = [min(cap, self.children) for cap in (cfg.k0, cfg.k1, cfg.k2)]
@@ -108,7 +117,8 @@ class TreeLayer(wiring.Component):
         """Rows in an SRAM, with the bypass between neighbouring threads."""
         i = self.i
         m.submodules.rows = rows = SRAM(width=self.row.size, depth=self.rows)
-        bypass, bypassed = Signal(), Signal(self.row, reset_less=True)
+        bypass = Signal()
+        bypassed = Signal(self.row, reset_less=True)
         m.d.comb += [rows.r_en.eq(i.valid & ~i.fresh), rows.r_addr.eq(i.node),
                      rows.w_en.eq(write), rows.w_addr.eq(node), rows.w_data.eq(new_row),
                      stored.eq(Mux(bypass, bypassed.as_value(), rows.r_data))]
