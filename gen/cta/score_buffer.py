@@ -1,6 +1,6 @@
 """CS buffers: the compressed scores of two batches of queries, as wide words (CTA, Sec. IV-B)."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,10 +22,9 @@ class ScoreBuffer(wiring.Component):
     """Takes scores as they leave the skewed PPE row, gives them as words of b scores.
 
     Column j comes j cycles after column 0; it is delayed by b-1-j cycles, so that one word holds
-    one centroid's scores with all b queries of the batch. Level 1 and level 2 have a memory each,
-    and each memory a copy for the even tokens and one for the odd, which read at the same time.
-    A word's address is {index, parity of the batch}: one half is written while the other is read,
-    and no adder stands before the memory.
+    one centroid's scores with all b queries of the batch. Level 1 and level 2 have two memories
+    each, for alternate batches: one is written while both ports of the other read, one for the
+    even tokens and one for the odd. So a second copy for the second token is not needed.
 
     Timing: the word is written when the score of column b-1 arrives, b-1 cycles after that of
     column 0; ``cs_done`` is high in the cycle in which the last one of a batch is written. Words
@@ -82,16 +81,20 @@ class ScoreBuffer(wiring.Component):
         with m.If(self.take):
             m.d.sync += [parity_out.eq(parity_next), parity_next.eq(~parity_next)]
 
-        # CS1 and CS2, a copy for each token of the pair.
-        for level, depth, w_en, read, out in ((1, cfg.k1, w_en1, self.index1, self.cs1),
-                                              (2, cfg.k2, w_en2, self.index2, self.cs2)):
-            for lane, name in enumerate(("even", "odd")):
-                # Where one entry is all, a second keeps the index a bit of the address.
-                m.submodules[f"cs{level}_{name}"] = cs = SRAM(width=len(Cat(word)),
-                                                              depth=2 * max(2, depth))
+        # CS1 and CS2, each a memory for the batches of either parity.
+        for level, depth, w_en, index, out in ((1, cfg.k1, w_en1, self.index1, self.cs1),
+                                               (2, cfg.k2, w_en2, self.index2, self.cs2)):
+            halves = []
+            for parity in (0, 1):
+                m.submodules[f"cs{level}_{parity}"] = cs = SRAM(width=len(Cat(word)), depth=depth,
+                                                                rw=True)
+                even, odd = (en & (parity_out == parity) for en in self.r_en)
                 m.d.comb += [
-                    cs.w_en.eq(w_en), cs.w_data.eq(Cat(word)),
-                    cs.w_addr.eq(Cat(parity_in, w_index)),
-                    cs.r_en.eq(self.r_en[lane]), cs.r_addr.eq(Cat(parity_out, read[lane])),
-                    Cat(*out[lane]).eq(cs.r_data)]
+                    cs.w_en.eq(w_en & (parity_in == parity)), cs.w_addr.eq(w_index),
+                    cs.w_data.eq(Cat(word)),
+                    cs.r_en.eq(even), cs.r_addr.eq(index[0]),
+                    cs.q_en.eq(odd), cs.q_addr.eq(index[1])]
+                halves.append((cs.r_data, cs.q_data))
+            for lane in (0, 1):
+                m.d.comb += Cat(*out[lane]).eq(Mux(parity_out, halves[1][lane], halves[0][lane]))
         return m
