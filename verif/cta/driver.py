@@ -1,0 +1,180 @@
+"""Driver of the whole accelerator: jobs in, results out, through ``verif.engine``.
+
+What a host's driver does: loads the operands, hands over the job word, takes outputs, cluster tables
+and status. No value is computed here; everything returned has come out of the RTL.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model.cta import layout
+from model.cta.config import CTAConfig
+from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Mode, Saturation
+from model.cta.layout import ELEMENT_WIDTH, Load, TraceOp
+from verif.engine import Engine, Run, Script, build
+
+__all__ = ["Activity", "Session", "Refused", "run_head", "run_jobs"]
+
+STREAMS = ("load", "data", "job", "out", "status")
+
+
+class Refused(Exception):
+    """The accelerator refused a job; ``code`` is its :class:`ErrorCode`."""
+
+    def __init__(self, code: ErrorCode):
+        super().__init__(f"the accelerator refused the job: {code.name}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Activity:
+    """``unit`` was busy with ``what`` from cycle ``start`` to before ``end`` of the job."""
+
+    unit: str
+    what: str
+    start: int
+    end: int
+
+
+@dataclass
+class Session:
+    """A script in the making: every call queues what a host would do next."""
+
+    cfg: CTAConfig
+    script: Script = field(default_factory=Script)
+    sent: dict = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
+    jobs: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.script.limit(20_000_000)
+        self.script.reset(4)
+
+    def stall(self, probability: float, seed: int):
+        """Pause every stream at random, the host's sides of it."""
+        for at, stream in enumerate(STREAMS):
+            self.script.stall(stream, probability, 1 + at % 3, seed * 8 + at)
+        return self
+
+    def load(self, loads: Sequence[Load]):
+        """Queue loads and wait until they are in."""
+        for load in loads:
+            values = {"target": load.target, "set": load.set, "base": load.base,
+                      "rows": len(load.rows)}
+            self._push("load", layout.pack_fields(layout.LOAD_FIELDS, values))
+            self._push("data", *layout.beats(self.cfg, load))
+        return self._wait("load", "data")
+
+    def job(self, weights: HeadWeights, job: Job, index: int = 0, reload: bool = True,
+            wait: bool = True, **fields):
+        """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word."""
+        if reload:
+            self.load(layout.weight_loads(weights, index) + layout.token_loads(job))
+        values = layout.job_fields(weights, job, index, tables=True) | fields
+        self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
+        self.jobs.append(values)
+        return self._wait_for_status() if wait else self
+
+    def reset(self, after: int):
+        """Let ``after`` cycles pass since the last push, then reset; running jobs are lost."""
+        self.script.idle(after)
+        self.script.reset(3)
+        return self
+
+    def _push(self, stream, *payloads):
+        self.script.push(stream, *payloads)
+        self.sent[stream] += len(payloads)
+
+    def _wait(self, *streams):
+        for stream in streams:
+            self.script.wait(stream, self.sent[stream])
+        return self
+
+    def _wait_for_status(self):
+        self.sent["status"] += 1
+        return self._wait("status")
+
+    def results(self, run: Run) -> list:
+        """Per job a :class:`HeadResult`, or a :class:`Refused` in its place."""
+        cfg, at, results = self.cfg, 0, []
+        elements = self._elements(run.received["out"])
+        for values, word in zip(self.jobs, run.received["status"], strict=True):
+            status = layout.unpack_fields(layout.STATUS_FIELDS, word)
+            if status["error"]:
+                results.append(Refused(ErrorCode(status["error"])))
+                continue
+            n, m = values["n"], values["m"]
+            rows, tables = m * cfg.groups, max(n, m) if values["tables"] else 0
+            o = elements[at:at + rows].reshape(m, cfg.d)
+            ct = elements[at + rows:at + rows + tables] & ((1 << ELEMENT_WIDTH) - 1)
+            at += rows + tables
+            phases = {"compress": status["cycles_compress"], "linear": status["cycles_linear"]}
+            phases["attention"] = status["cycles"] - sum(phases.values())
+            results.append(HeadResult(
+                o=o, ct0=ct[:m, 0], ct1=ct[:n, 1], ct2=ct[:n, 2],
+                k0=status["k0"], k1=status["k1"], k2=status["k2"],
+                saturations={kind: status[f"sat_{kind.name.lower()}"] for kind in Saturation},
+                overflow=tuple(status[f"overflow{c}"] for c in range(3)),
+                zero_rows=status["zero_rows"], cycles=status["cycles"], phases=phases))
+        if at != len(elements):
+            raise AssertionError(f"the RTL sent {len(elements)} beats, {at} were due")
+        return results
+
+    def _elements(self, beats):
+        """Beats of ``out`` as rows of signed elements; the top bit of a beat is ``last``."""
+        lanes = self.cfg.lanes
+        raw = b"".join((beat & ((1 << lanes * ELEMENT_WIDTH) - 1))
+                       .to_bytes(lanes * ELEMENT_WIDTH // 8, "little") for beat in beats)
+        return np.frombuffer(raw, dtype="<i2").astype(np.int64).reshape(-1, lanes)
+
+
+def run_jobs(cfg: CTAConfig, items: Sequence[tuple[HeadWeights, Job]], *, stalls: float = 0.0,
+             seed: int = 1, progress: bool = False, engine: Engine | None = None) -> list:
+    """Run jobs back to back in one simulation; results as :meth:`Session.results`."""
+    engine = engine or build(cfg, progress=progress)
+    session = Session(cfg, Script(seed))
+    if stalls:
+        session.stall(stalls, seed)
+    for weights, job in items:
+        session.job(weights, job)
+    return session.results(engine.run(session.script, progress=progress))
+
+
+def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = False,
+             seed: int = 1, stalls: float = 0.0) -> HeadResult:
+    """One head on the RTL. Adds ``activity`` (what each unit did when) and ``rate`` (simulated
+    cycles a second) to the result. Raises :class:`Refused`."""
+    engine = build(cfg, progress=progress)
+    session = Session(cfg, Script(seed))
+    if stalls:
+        session.stall(stalls, seed)
+    run = engine.run(session.job(weights, job).script, progress=progress)
+    result, = session.results(run)
+    if isinstance(result, Refused):
+        raise result
+    start = run.cycles["job"][-1]
+    result.activity = activity(run, start, start + result.cycles, job.mode)
+    result.rate = run.end / run.seconds
+    return result
+
+
+def activity(run: Run, start: int, stop: int, mode: Mode) -> list[Activity]:
+    """What each unit was busy with in cycles ``start`` to ``stop``, from the RTL's probe."""
+    words = run.per_cycle(start, stop)
+    names = {"sa": lambda v: TraceOp(v).name}
+    found = []
+    at = 0
+    for field_name, width in layout.TRACE_FIELDS:
+        values = (words >> at) & ((1 << width) - 1)
+        at += width
+        if field_name == "lsh":
+            continue
+        edges = np.flatnonzero(np.diff(values, prepend=0, append=0))
+        for first, last in zip(edges[:-1], edges[1:]):
+            value = int(values[first])
+            if value:
+                what = names.get(field_name, lambda v: "")(value)
+                found.append(Activity(field_name.upper() if field_name != "drain" else "drain",
+                                      what, int(first), int(last)))
+    return found
