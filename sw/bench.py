@@ -42,13 +42,11 @@ def measure(cfg, name, weights, job, simulate):
     n, m = len(job.xkv), len(job.xkv) if job.xq is None else len(job.xq)
     model = head_cycles(cfg, n, m, expected.k0, expected.k1, expected.k2, job.mode,
                         weights.shared_a)
-    total, phases, seconds, equal = model.total, model.phases, None, None
+    total, phases, rate, equal = model.total, model.phases, None, None
     if simulate:
-        begin = time.perf_counter()
         result = simulate(cfg, weights, job)
-        seconds = time.perf_counter() - begin
+        total, phases, rate = result.cycles, result.phases, result.rate
         equal = not differences(result, expected)
-        total, phases = result.cycles, result.phases
     macs = useful_macs(cfg, n, expected.k0, expected.k1, expected.k2, m)
     slots = cfg.b * cfg.d
     return {
@@ -60,7 +58,7 @@ def measure(cfg, name, weights, job, simulate):
                            "useful": sum(macs[use] for use in uses) / (slots * phases[phase])}
                    for phase, uses in PHASES.items()},
         "useful": sum(macs.values()) / (slots * total),
-        "of_ideal": total / ideal_cycles(cfg, n, m), "equal": equal, "seconds": seconds,
+        "of_ideal": total / ideal_cycles(cfg, n, m), "equal": equal, "cycles_per_second": rate,
     }
 
 
@@ -96,7 +94,7 @@ def main(argv=None) -> int:
         from verif.cta.driver import run_head
 
         def simulate(cfg, weights, job):
-            return run_head(cfg, weights, job, progress=False)
+            return run_head(cfg, weights, job, progress=sys.stderr.isatty())
 
     jobs = []
     for point in OPERATING_POINTS:
@@ -107,15 +105,12 @@ def main(argv=None) -> int:
     data = {"config": {k: v for k, v in cfg.as_dict().items() if k != "fmt"}}
     source = "cycle model" if args.model else "RTL"
     print(f"b = {cfg.b}, d = {cfg.d}, l = {cfg.l}, n = {cfg.n}; cycles from the {source}\n")
-    if simulate:
-        # Builds the simulator if need be, so that the runs below are timed without it.
-        simulate(cfg, weights, dataclasses.replace(job, xkv=job.xkv[:2]))
     rows = data["jobs"] = [measure(cfg, *job, simulate) for job in jobs]
     show(rows, cfg, bool(simulate))
     if simulate:
-        seconds, cycles = (sum(r[key] for r in rows) for key in ("seconds", "cycles"))
-        data["simulation"] = {"cycles_per_second": cycles / seconds}
-        print(f"\nsimulation: {cycles / seconds:,.0f} cycles a second, transfers included")
+        rate = sum(r["cycles_per_second"] for r in rows) / len(rows)
+        data["simulation"] = {"cycles_per_second": rate}
+        print(f"\nsimulation: {rate:,.0f} cycles a second, reading and writing included")
         data["emission"] = emission(cfg)
         print("emission: {seconds:.1f} s, {lines:,} lines, {bytes:,} bytes".format(
             **data["emission"]))

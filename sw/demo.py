@@ -20,7 +20,7 @@ from model.cta.job import Mode
 from model.cta.reference import attention_exact, relative_error
 from sw.head_file import read_head
 from sw.head_run import Outcome, execute, prepare, report
-from sw.pictures import draw_attention, draw_compression, draw_schedule, uses_of_trace
+from sw.pictures import draw_attention, draw_compression, draw_schedule
 from sw.table1 import OPERATING_POINTS, table1_cycles
 
 __all__ = ["main", "differences"]
@@ -111,7 +111,7 @@ def main(argv=None) -> int:
             failed |= bool(wrong)
             outcome, backend = Outcome(simulated.o, simulated.result), "rtl"
             if at == shown_at:
-                uses = uses_of_trace(simulated.result.trace, simulated.result.cycles)
+                uses = simulated.result.activity
         data = report(prepared, outcome, backend)
         formula = None if mode == Mode.EXACT else table1_cycles(
             cfg, data["n"], data["k0"], data["k1"], data["k2"])

@@ -116,14 +116,15 @@ def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome
 
 def _simulate(cfg, weights, job, progress):
     try:
-        from verif.cta.driver import run_head    # needs a simulator; the other backends do not
+        # Needs generator and simulator; the other backends do not.
+        from verif.cta.driver import Refused, run_head
         from verif.engine import EngineError
         from verif.verilator import ToolError
     except ImportError as error:
         raise InputError(f"the rtl backend needs {error.name}: pip install hashlayer[rtl]") from None
     try:
         return run_head(cfg, weights, job, progress=progress)
-    except (ConfigError, EngineError, ToolError) as error:
+    except (ConfigError, EngineError, Refused, ToolError) as error:
         raise InputError(str(error)) from None
 
 

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.cta.cycles import Use
-from model.cta.layout import TRACE_FIELDS, TraceOp, unpack_fields
-
-__all__ = ["UNITS", "uses_of_trace", "draw_schedule", "draw_attention", "draw_compression"]
+__all__ = ["UNITS", "draw_schedule", "draw_attention", "draw_compression"]
 
 # Okabe and Ito's palette, told apart by colour-blind readers as well.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY, DARK = (
@@ -25,31 +22,6 @@ UNITS = (
     ("PAG", "probabilities (PAG)", {"": ("", ORANGE)}),
     ("drain", "normalise, drain", {"": ("", RED)}),
 )
-
-
-def uses_of_trace(changes, end) -> list[Use]:
-    """Uses of the units from the trace port: ``changes`` are (cycle, word) whenever it changed.
-
-    The last word holds to before cycle ``end``. Cycles count as in the changes given.
-    """
-    uses, running = [], {}
-    for cycle, word in [*changes, (end, 0)]:
-        fields = unpack_fields(TRACE_FIELDS, word)
-        op = TraceOp(fields.pop("sa"))
-        lsh = fields.pop("lsh")
-        now = {name if name == "drain" else name.upper(): ""
-               for name, busy in fields.items() if busy}
-        if op is not TraceOp.IDLE:
-            # One hash follows another without a gap: the number keeps them apart.
-            now["SA"] = f"HASH {lsh}" if op is TraceOp.HASH else op.name
-        for unit in list(running):
-            what, start = running[unit]
-            if now.get(unit) != what:
-                uses.append(Use(unit, what.split()[0] if what else "", start, cycle))
-                del running[unit]
-        for unit, what in now.items():
-            running.setdefault(unit, (what, cycle))
-    return sorted(uses, key=lambda use: (use.start, use.unit))
 
 
 def _pyplot():
@@ -102,7 +74,7 @@ def _gantt(axes, uses, begin, end, close=True):
 def draw_schedule(path, uses, cycles, title) -> None:
     """The whole job, then its beginning and a few batches in the middle, close up.
 
-    ``uses`` are those of :class:`model.cta.cycles.Use`: unit, what, start, end.
+    ``uses`` have unit, what, start and end, as the driver's activity and the cycle model's uses.
     """
     pyplot = _pyplot()
     figure, (whole, start, middle) = pyplot.subplots(3, 1, figsize=(12, 8.6), layout="constrained")

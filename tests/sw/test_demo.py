@@ -7,10 +7,10 @@ import pytest
 
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
-from model.cta.layout import TRACE_FIELDS, TraceOp, pack_fields
+from model.cta.job import Mode
 from sw import bench, demo
 from sw.head_file import read_head
-from sw.pictures import uses_of_trace
+from sw.pictures import draw_schedule
 from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
 
 CFG = CTAConfig()
@@ -57,27 +57,13 @@ def test_ideal_and_useful():
         (322 + 2 * 287) * 64**2 + 2 * 322 * 287 * 64 + 3 * 6 * 512 * 64
 
 
-def test_trace_gives_the_uses_back():
-    """Written as the trace port would show them, the cycle model's uses are read as they were."""
-    cfg = CTAConfig(b=4, d=8, n=32, l=3)
-    result = head_cycles(cfg, 32, 32, 20, 15, 6)
-    hashes = 0
-    words = [dict() for _ in range(result.total)]
-    for use in result.uses:
-        hashes += use.what == "HASH"
-        for cycle in range(use.start, min(use.end, result.total)):
-            if use.unit == "SA":
-                words[cycle]["sa"] = TraceOp[use.what]
-                words[cycle]["lsh"] = hashes % 3 if use.what == "HASH" else 2
-            else:
-                words[cycle][use.unit.lower()] = 1
-    packed = [pack_fields(TRACE_FIELDS, word) for word in words]
-    changes = [(c, w) for c, w in enumerate(packed) if c == 0 or w != packed[c - 1]]
-    uses = uses_of_trace(changes, result.total)
-    array = [(u.what, u.start, u.end) for u in uses if u.unit == "SA"]
-    assert array == [(u.what, u.start, u.end) for u in result.uses if u.unit == "SA"]
-    for unit in ("CIM", "CACC", "CAVG", "PAG", "drain"):
-        busy, want = (sorted({c for u in found if u.unit == unit
-                              for c in range(u.start, min(u.end, result.total))})
-                      for found in (uses, result.uses))
-        assert busy == want
+def test_schedule_picture(tmp_path):
+    """Any schedule can be drawn: the shortest job, several slices, exact mode."""
+    for at, (cfg, sizes, mode) in enumerate((
+            (CTAConfig(b=2, d=8, n=2, l=1), (1, 1, 1, 1, 1), Mode.CTA),
+            (CTAConfig(b=4, d=8, dw=24, n=40), (40, 30, 20, 15, 6), Mode.CTA),
+            (CTAConfig(b=4, d=8, n=32), (9, 20, 0, 0, 0), Mode.EXACT))):
+        result = head_cycles(cfg, *sizes, mode)
+        path = tmp_path / f"{at}.png"
+        draw_schedule(path, result.uses, result.total, "title")
+        assert path.read_bytes().startswith(b"\x89PNG")
