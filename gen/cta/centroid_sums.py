@@ -56,8 +56,8 @@ class CentroidSums(wiring.Component):
 
     Timing: ``job`` taken in cycle c, token t in stage s in cycle c + 1 + t + s; the next job can
     be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``full`` shows
-    that the oldest bank not yet read has all its sums, with ``full_lsh``, ``full_slice``, ``full_k``.
-    ``read_en`` with ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2;
+    that the oldest bank not yet read has all its sums, ``full_lsh``, ``full_slice``, ``full_k``
+    whose and of how many clusters. ``read_en`` with ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2;
     ``read_last`` with it frees the bank.
 
     Numerics: exact. Golden ``model.cta.centroid.cluster_sums``.
@@ -194,7 +194,7 @@ class CentroidSums(wiring.Component):
         return sums, counts
 
     def hand_over(self, m, valid, last, bank, job, bank0, filling, clusters, taken):
-        """Banks change hands: taken with the job, full after the last write-back, free once read."""
+        """A bank is taken with a job, full after its last write-back, free once it is read."""
         cfg, reading = self.cfg, self.reading
         full = Signal(BANKS)
         accepted = self.job.valid & self.job.ready
