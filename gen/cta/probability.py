@@ -47,8 +47,8 @@ class Probability(wiring.Component):
       cycles later, 0 in columns from ``cols`` on and in cycles that no ``ap_en`` asked for. The
       entry is cleared, so each index is read once a batch, and none in use is left out.
       ``start`` may come ``ap_clear_delay`` cycles after the last ``ap_en``.
-    * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from the
-      next cycle until ``start`` and ``ap_en`` are allowed again. Needed once after a reset.
+    * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from
+      the next cycle until ``start`` and ``ap_en`` are allowed again. Needed once after a reset.
 
     Numerics: golden ``model.cta.probability`` (exp2, aggregate, normalise). ``sat_prob`` counts the
     saturated exponentials of this cycle, of live columns only. With ``exact`` CT1 is the token
