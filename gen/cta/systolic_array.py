@@ -89,7 +89,7 @@ class SystolicRow(wiring.Component):
 
 
 class SystolicArray(wiring.Component):
-    """``sum[j] = inject[j] + sum over rows i of x[i] * value[i][j]``, one result a column a cycle.
+    """``sum[j] = inject[j] + sum over rows i of x[i] * value[i][j]``, a result a column a cycle.
 
     In dataflow 2 each PE (i, j) sums x[i] * ap[j] over the cycles instead. Row 0 is at the
     bottom.

@@ -1,0 +1,39 @@
+"""PE: both dataflows, value loads and result chain, cycle by cycle; shape of the hardware."""
+
+import re
+
+import numpy as np
+import pytest
+from amaranth.back import rtlil
+
+from gen.cta.pe import PE
+from model.cta.config import CTAConfig
+from tests.gen.mutants import rewired
+from verif.cta.pe_program import random_program
+from verif.port_table import play_native
+
+CONFIGS = [CTAConfig(b=2, d=8, n=2), CTAConfig(), CTAConfig(b=32, d=128, dw=2048, n=2048)]
+
+
+def check(pe, cfg, seed):
+    play_native(pe, random_program(cfg, np.random.default_rng(seed)), seed)
+
+
+@pytest.mark.parametrize("cfg", CONFIGS, ids=lambda cfg: f"acc{cfg.acc.width}")
+def test_random_cycles(cfg):
+    check(PE(cfg), cfg, cfg.acc.width)
+
+
+def test_one_multiplier_one_adder():
+    text = rtlil.convert(PE(CTAConfig()))
+    assert len(re.findall(r"cell \$mul\b", text)) == 1
+    assert len(re.findall(r"cell \$(add|sub)\b", text)) == 1
+
+
+@pytest.mark.parametrize("wrong", [
+    {"shift": lambda port: 0}, {"svc": lambda port: 0}, {"sum_in": lambda port: port + 1},
+    {"latch": lambda port: ~port}], ids=lambda wrong: next(iter(wrong)))
+def test_mutation(wrong):
+    cfg = CTAConfig(b=2, d=8, n=2)
+    with pytest.raises(AssertionError, match="seed 1"):
+        check(rewired(PE, **wrong)(cfg), cfg, 1)

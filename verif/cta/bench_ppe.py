@@ -1,0 +1,18 @@
+"""PPE row: jobs with every shift, sums of every magnitude, drains beside other phases."""
+
+import cocotb
+import numpy as np
+
+from verif.cta.ppe_program import random_program
+from verif.ports import BenchPorts
+from verif.runner import config, seed
+from verif.streams import start
+
+
+@cocotb.test()
+@cocotb.parametrize(run=range(2))
+async def program(dut, run):
+    number = seed() + run
+    table = random_program(config(), np.random.default_rng(number), jobs=64)
+    await start(dut)
+    await table.play(BenchPorts(dut), number)

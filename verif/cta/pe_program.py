@@ -1,0 +1,60 @@
+"""Random cycles for one PE: both dataflows, every way to a new value, the result chain."""
+
+from gen.cta.pe import PEControl
+from verif.port_table import PortTable
+
+__all__ = ["random_program"]
+
+
+def random_program(cfg, rng, cycles=400):
+    """Every control and data input free in every cycle.
+
+    A product and a sum have no model but themselves: what is stated here is when they are due.
+    """
+    table = PortTable()
+
+    def raw(fmt):
+        ends = fmt.min, fmt.max, 0
+        return int(rng.choice(ends) if rng.random() < 0.3 else rng.integers(fmt.min, fmt.max + 1))
+
+    data = {"x_in": cfg.left, "ap_in": cfg.value, "sum_in": cfg.acc, "shortcut": cfg.value,
+            "res_in": cfg.acc}
+    bits = {"df2": 0.5, "first": 0.3, "sc": 0.1, "svc": 0.1, "latch": 0.3, "shift": 0.4}
+    inputs = [{name: raw(fmt) for name, fmt in data.items()}
+              | {name: int(rng.random() < share) for name, share in bits.items()}
+              for _ in range(cycles)]
+
+    value = total = result = None
+    for c, now in enumerate(inputs):
+        ctl = PEControl.const({name: now[name] for name in ("df2", "first", "sc")}).as_bits()
+        table.drive[c] |= {(name, None): now[name] for name in data}
+        table.drive[c] |= {(name, None): now[name] for name in ("latch", "svc", "shift")}
+        table.drive[c]["ctl_in", None] = ctl
+
+        # The value that meets x of this cycle.
+        if now["svc"] or now["sc"]:
+            value = now["shortcut"]
+        elif now["df2"]:
+            value = now["ap_in"]
+        elif now["latch"] and c > 0:
+            low = inputs[c - 1]["x_in"] & ((1 << cfg.value.width) - 1)
+            value = low - ((low & 1 << cfg.value.width - 1) << 1)
+        expect = table.expect[c + 1]
+        expect["x_out", None], expect["ctl_out", None] = now["x_in"], ctl
+        if value is None:
+            continue
+        expect["ap_out", None] = value
+
+        # Its product meets what is there two cycles later.
+        if c + 2 >= cycles:
+            continue
+        product, then = now["x_in"] * value, inputs[c + 2]
+        if not now["df2"]:
+            total = then["sum_in"] + product
+            result = then["res_in"] if then["shift"] else result
+        elif now["first"] or result is not None:
+            result = (0 if now["first"] else result) + product
+        for name, due in (("sum_out", total), ("res_out", result)):
+            if due is not None:
+                table.expect[c + 3][name, None] = due
+    return table
