@@ -28,8 +28,8 @@ class PE(wiring.Component):
     Dataflow 2 (output): ``res += x * value``, operand and value go right and up; the results
     leave on a chain of their own (``shift``), which dataflow 1 may overlap.
 
-    Operand and product are both registered: at 45 nm a 13 x 12 multiplier and a 33-bit adder each
-    fill most of 1 ns, and the two in one cycle do not meet 1 GHz.
+    Operand and product are both registered: at 45 nm multiplier and adder in one cycle miss 1 GHz
+    by far, and the operand multiplexer in front of the multiplier misses it still.
 
     Timing: ``x_in`` in cycle c meets ``sum_in`` in c+2; ``sum_out`` in c+3, ``res_out`` in c+3.
     ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, like ``x_out``. ``latch`` in c
