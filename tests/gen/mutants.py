@@ -7,7 +7,7 @@ __all__ = ["rewired"]
 
 
 def rewired(block, **wrong):
-    """A subclass of ``block``; each input in ``wrong`` is ``wrong[name](the outer port)`` inside."""
+    """A subclass of ``block`` in which each input in ``wrong`` is ``wrong[name](outer port)``."""
 
     class Rewired(block):
         def __init__(self, *args):
