@@ -154,7 +154,7 @@ def build(cfg: CTAConfig, progress: bool = False) -> Engine:
     return build_component(CTA(cfg), f"cta-{cfg.digest}", progress=progress)
 
 
-def build_component(component, name: str, *, opt: str = "-O2", progress: bool = False) -> Engine:
+def build_component(component, name: str, *, opt: str = "-O1", progress: bool = False) -> Engine:
     """Emit, verilate and compile a component whose ports are streams and output probes."""
     described = manifest(component)
     streams = described["streams"]
