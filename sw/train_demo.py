@@ -1,6 +1,6 @@
 """Train a tiny transformer and keep the attention inputs of one layer: the demo's real tokens.
 
-    python -m sw.train_demo [--text FILE] [--steps 1600] [-o sw/data/demo_head.npz]
+    python -m sw.train_demo [--text FILE] [--steps 1200] [-o sw/data/demo_head.npz]
 
 A byte-level masked language model: d = 64, four pre-norm layers with one head of 64, 512 bytes of
 context, a convolution over five bytes in front so that minutes of training suffice. Without
@@ -144,7 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", help="training text; default: the standard library's sources")
     parser.add_argument("--name", help="what the metadata calls the text")
-    parser.add_argument("--steps", type=int, default=1600, help="about half a second each on one core")
+    parser.add_argument("--steps", type=int, default=1200, help="about half a second each on one core")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--layer", type=int, default=LAYERS - 1,
                         help="whose attention, from 0")

@@ -5,7 +5,6 @@ and the cocotb bench run it. A cycle is: ``set``, ``await settle()``, ``get``, `
 """
 
 from gen.emit import ports
-from model.fixed import Format, wrap
 
 __all__ = ["NativePorts", "BenchPorts"]
 
@@ -28,7 +27,7 @@ class NativePorts:
 
     def signed(self, name: str) -> int:
         """The value of a port as two's complement."""
-        return wrap(self.get(name), Format(True, self.width(name))).item()
+        return _signed(self.get(name), self.width(name))
 
     def width(self, name: str) -> int:
         return len(self._values[name])
@@ -56,7 +55,7 @@ class BenchPorts:
 
     def signed(self, name: str) -> int:
         """The value of a port as two's complement."""
-        return self._streams.signed(getattr(self._dut, name))
+        return _signed(self.get(name), self.width(name))
 
     def width(self, name: str) -> int:
         return len(getattr(self._dut, name))
@@ -66,3 +65,7 @@ class BenchPorts:
 
     async def tick(self):
         await self._streams.tick(self._dut)
+
+
+def _signed(bits: int, width: int) -> int:
+    return bits - (bits >> (width - 1) << width)

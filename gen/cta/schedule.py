@@ -31,7 +31,7 @@ class RowDescriptor(data.StructLayout):
             "length": range(slots + 1), "pad": range(max(slice_interval(cfg), cfg.b) + 1),
             "load_addr": bank, "load_c1": address_width(cfg.c1_depth),
             "batch": range(max(cfg.n, cfg.k12, cfg.l) + cfg.b + 1),
-            "rows": range(max(cfg.k12, cfg.l) + 1),
+            "rows": range(max(cfg.k0, cfg.k12, cfg.l) + 1),
             "addr": bank, "c1_addr": address_width(cfg.c1_depth), "cols": range(cfg.b + 1),
             "split": range(cfg.k1 + 1), "zero": 1,
         })

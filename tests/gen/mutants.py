@@ -1,13 +1,17 @@
-"""Broken blocks for mutation tests: the block itself behind ports that are wired wrongly."""
+"""Broken blocks for mutation tests: the block wired wrongly, or with one edit in its source."""
+
+import ast
+import inspect
+import textwrap
 
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In
 
-__all__ = ["rewired"]
+__all__ = ["rewired", "edited"]
 
 
 def rewired(block, **wrong):
-    """A subclass of ``block`` in which each input in ``wrong`` is ``wrong[name](outer port)``."""
+    """A subclass of ``block``; each input in ``wrong`` is ``wrong[name](the outer port)`` inside."""
 
     class Rewired(block):
         def __init__(self, *args):
@@ -28,3 +32,18 @@ def rewired(block, **wrong):
             return m
 
     return Rewired
+
+
+def edited(block, old, new, method="elaborate"):
+    """A subclass of ``block`` in whose ``method`` the source text ``old`` reads ``new``.
+
+    ValueError where ``old`` does not stand there exactly once: a mutant must follow its block.
+    """
+    source = textwrap.dedent(inspect.getsource(getattr(block, method)))
+    if source.count(old) != 1:
+        raise ValueError(f"{block.__name__}.{method} has {old!r} {source.count(old)} times, "
+                         f"must have it once")
+    scope = dict(vars(inspect.getmodule(block)))
+    tree = ast.parse(source.replace(old, new))
+    exec(compile(tree, f"<{block.__name__} with {new!r}>", "exec"), scope)
+    return type(f"Edited{block.__name__}", (block,), {method: scope[method]})
