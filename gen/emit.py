@@ -101,7 +101,7 @@ class Emitter:
         text = rtlil.convert(component, name=name, platform=self, emit_src=False)
         # No power-up values: an ASIC has none, and in simulation they would hide a missing reset.
         text = re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.M)
-        # Clock and reset first, then the ports in the order of the signature.
+        # Clock and reset first, then inputs and outputs in the order of the signature.
         self._modules[name] = re.sub(
             r"^(  wire .*put )(\d+)(.*\\)(\w+)$",
             lambda p: p[1] + str({"clk": 1, "rst": 2}.get(p[4], int(p[2]) + 3)) + p[3] + p[4],

@@ -139,6 +139,15 @@ def tidy(verilog: str) -> str:
         plain = f"{found[1]}_{found[2]}"
         return plain if not re.search(rf"\b{plain}\b", verilog) else found[0]
 
+    # A register that is part of a signal, or of several: `_57_` becomes <the first>_bits.
+    taken, names = set(re.findall(r"\w+", verilog)), {}
+    for wire, number in re.findall(r"^  assign (?:\{ )?(\w+)\b.* = (_\d+_);$", verilog, re.M):
+        name, count = f"{wire}_bits", 2
+        while name in taken:
+            name, count = f"{wire}_bits_{count}", count + 1
+        taken.add(name)
+        names[number] = name
+    verilog = re.sub(r"\b_\d+_\b", lambda word: names.get(word[0], word[0]), verilog)
     # A register of which only some bits are one: `\name_reg[1] ` becomes name_reg_1.
     verilog = re.sub(r"\\(\w+)\[(\d+)\] ", part, verilog)
     return CHOICE.sub(choice, TABLE.sub(table, verilog))

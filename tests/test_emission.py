@@ -1,0 +1,266 @@
+"""Emitted Verilog: the same bytes everywhere, each module once, readable, clean under -Wall."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.emit import EmitError, emit, manifest, place
+from gen.memory import SRAM
+from model.cta.config import CTAConfig
+from verif import verilator
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ({"b": 2, "d": 8, "l": 1, "n": 8},
+           {"b": 4, "d": 16, "dw": 48, "l": 3, "n": 20, "k1": 9, "sets": 2, "digit": 4})
+
+
+class Cell(wiring.Component):
+    """One register."""
+
+    module_name = "adder"
+
+    def __init__(self, step=1, width=4):
+        self.step = step
+        wiring.Component.__init__(self, {"x": In(width).array(2), "y": Out(width)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.y.eq(self.x[0] + self.x[1] + self.step)
+        return m
+
+
+class Anonymous(wiring.Component):
+    """Told apart by its body."""
+
+    __init__, elaborate = Cell.__init__, Cell.elaborate
+
+
+class Row(wiring.Component):
+    """Cells in a row."""
+
+    module_name = "row"
+
+    def __init__(self, kinds):
+        self.kinds = kinds
+        super().__init__({"x": In(4), "y": Out(4)})
+
+    def elaborate(self, platform):
+        m = Module()
+        value = self.x
+        for i, kind in enumerate(self.kinds):
+            cell = kind()
+            m.submodules[f"cell_{i}"] = place(platform, cell)
+            m.d.comb += [cell.x[0].eq(value), cell.x[1].eq(i)]
+            value = cell.y
+        m.d.comb += self.y.eq(value)
+        return m
+
+
+def modules(verilog):
+    return re.findall(r"^module (\w+)", verilog, re.M)
+
+
+def bodies(verilog):
+    return {name: body for name, body in
+            re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S)}
+
+
+@pytest.fixture(scope="module", params=range(len(CONFIGS)), ids=["small", "sliced"])
+def engine(request, tmp_path_factory):
+    """(config, arguments, Verilog, manifest) from the command line."""
+    args = [f"--{k}={v}" for k, v in CONFIGS[request.param].items()]
+    cfg = CTAConfig(**CONFIGS[request.param])
+    folder = tmp_path_factory.mktemp("emit")
+    config = folder / "config.json"
+    config.write_text(json.dumps(CONFIGS[request.param]))
+    described = folder / "cta.json"
+    run = subprocess.run([sys.executable, "-m", "gen.cta", "--config", config,
+                          "--manifest", described], cwd=ROOT, text=True, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    return cfg, args, run.stdout, json.loads(described.read_text())
+
+
+def test_each_module_is_emitted_once_however_often_and_deep_it_is_used():
+    class Grid(wiring.Component):
+        """Rows of cells."""
+        module_name = "grid"
+
+        def __init__(self):
+            super().__init__({"x": In(4), "y": Out(4)})
+
+        def elaborate(self, platform):
+            m = Module()
+            value = self.x
+            for i in range(3):
+                row = Row([Cell] * 4)
+                m.submodules[f"row_{i}"] = place(platform, row)
+                m.d.comb += row.x.eq(value)
+                value = row.y
+            m.d.comb += self.y.eq(value)
+            return m
+
+    text = emit(Grid())
+    assert modules(text) == ["grid", "row", "adder"]
+    assert text.count("  row row_") == 3 and text.count("  adder cell_") == 4
+
+
+def test_components_without_a_name_are_told_apart_by_their_body():
+    kinds = [lambda: Anonymous(1), lambda: Anonymous(2), lambda: Anonymous(1)]
+    text = emit(Row(kinds))
+    assert len(modules(text)) == 3      # the row, and two of the three
+    used = re.findall(r"^  (\w+) cell_\d \(", text, re.M)
+    assert used[0] == used[2] != used[1]
+
+
+def test_one_name_for_two_interfaces_is_refused():
+    other = Cell(width=5)
+    with pytest.raises(EmitError, match="'adder' stands for two components"):
+        emit(Row([Cell, lambda: other]))
+    emit(other)
+
+
+def test_no_power_up_values_and_reset_of_every_register():
+    text = emit(Cell())
+    assert "initial" not in text and not re.search(r"reg .*=", text)
+    assert "if (rst) y <= 4'h0;" in text
+
+
+def test_tables_and_choices_are_plain_case():
+    class Table(wiring.Component):
+        """A table and a choice."""
+        module_name = "table_and_choice"
+
+        def __init__(self):
+            super().__init__({"a": In(4), "y": Out(8), "z": Out(4)})
+
+        def elaborate(self, platform):
+            m = Module()
+            with m.Switch(self.a):
+                for i in range(16):
+                    with m.Case(i):
+                        m.d.comb += self.y.eq(i * i)
+            with m.Switch(self.a[:2]):
+                for i in range(3):
+                    with m.Case(i):
+                        m.d.comb += self.z.eq(self.a + i)
+            return m
+
+    text = emit(Table())
+    assert "initial" not in text and "4'd3: table_y = 8'h09;" in text and "case_z(" in text
+    assert lint(text, "table_and_choice") == ""
+
+
+def test_sram_in_both_flavours(tmp_path):
+    class Two(wiring.Component):
+        """Two memories."""
+        module_name = "two"
+
+        def __init__(self):
+            super().__init__({"d": In(1500), "q": Out(1500)})
+
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.one = one = SRAM(width=1500, depth=1)
+            m.submodules.two = two = SRAM(width=1500, depth=5, rw=True)
+            m.d.comb += [one.w_en.eq(1), one.w_data.eq(self.d), one.r_en.eq(1),
+                         two.w_en.eq(self.d[0]), two.w_data.eq(one.r_data), two.q_en.eq(1),
+                         self.q.eq(two.q_data)]
+            return m
+
+    text = emit(Two())
+    assert modules(text) == ["two", "hl_sram_1r1w", "hl_sram_1rw1r"]
+    assert lint(text, "two") == ""
+    guarded = text[text.index("`ifndef HASHLAYER_SRAM_EXTERNAL"):]
+    assert modules(guarded) == ["hl_sram_1r1w", "hl_sram_1rw1r"]
+
+
+def test_manifest_describes_ports_and_streams():
+    class Echo(wiring.Component):
+        """Nothing."""
+        module_name = "echo"
+
+        def __init__(self):
+            pair = data.StructLayout({"low": 3, "high": 4})
+            super().__init__({"i": In(stream.Signature(pair)), "o": Out(stream.Signature(7))})
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += [self.o.payload.eq(self.i.payload), self.o.valid.eq(self.i.valid),
+                         self.i.ready.eq(self.o.ready)]
+            return m
+
+    echo = Echo()
+    described = json.loads(json.dumps(manifest(echo)))
+    text = emit(echo)
+    assert described["streams"]["i"] == {
+        "dir": "input", "width": 7, "fields": [
+            {"name": "low", "offset": 0, "width": 3, "signed": False},
+            {"name": "high", "offset": 3, "width": 4, "signed": False}]}
+    for port in described["ports"]:
+        size = f"[{port['width'] - 1}:0] " if port["width"] > 1 else ""
+        assert f"  {port['dir']} {size}{port['name']};" in text
+
+
+def test_engine_is_the_same_to_the_byte(engine, tmp_path):
+    cfg, args, text, _ = engine
+    run = subprocess.run([sys.executable, "-m", "gen.cta", *args, "-o", "here.v"], cwd=tmp_path,
+                         env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)},
+                         text=True, capture_output=True)
+    assert run.returncode == 0, run.stderr
+
+    def body(verilog):     # the command that made it stands in the header
+        return re.sub(r"^// python.*\n", "", verilog, flags=re.M)
+
+    assert body((tmp_path / "here.v").read_text()) == body(text)
+
+
+def test_engine_holds_no_machine_path_and_no_date(engine):
+    cfg, _, text, _ = engine
+    assert str(ROOT) not in text and "site-packages" not in text and not re.search(r"/\w+/\w+/", text)
+    assert not re.search(r"20\d\d-\d\d-\d\d", text)
+    assert cfg.digest in text.split("\n")[0]
+
+
+def test_engine_modules_are_distinct_and_readable(engine):
+    cfg, _, text, _ = engine
+    names = modules(text)
+    assert len(names) == len(set(names)) and names[0] == "cta"
+    assert text.count("  cta_pe pe_") in (cfg.columns, cfg.columns * cfg.d)
+    seen = {}
+    for name, body in bodies(text).items():
+        assert seen.setdefault(body, name) == name, f"{name} and {seen[body]} are the same"
+    assert "\\$" not in text and not re.search(r"\b_\d+_\b", text)
+    assert "initial" not in text
+
+
+def test_engine_is_clean_under_wall(engine):
+    _, _, text, _ = engine
+    assert lint(text, "cta") == ""
+
+
+def test_engine_manifest(engine):
+    cfg, _, text, described = engine
+    assert described["digest"] == cfg.digest
+    assert CTAConfig.from_dict(described["config"]) == cfg
+    header = re.search(r"^module cta\((.*?)\);", text, re.S | re.M)[1].split(", ")
+    assert header[:2] == ["clk", "rst"]
+    assert sorted(p["name"] for p in described["ports"]) == sorted(header[2:])
+    assert set(described["streams"]) == {"load", "data", "job", "out", "status"}
+
+
+def lint(text, top):
+    path = verilator.cache_dir() / f"lint-{os.getpid()}.v"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    try:
+        return verilator.lint(path, top)
+    finally:
+        path.unlink()
