@@ -1,0 +1,216 @@
+"""Lane: random reads and writes of all banks at once, residuals against model.cta.centroid."""
+
+import random
+
+import numpy as np
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
+
+from gen.cta.lane import Lane
+from model.cta.centroid import residuals
+from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
+
+CONFIGS = {"small": dict(b=4, d=8, l=2, n=6, k0=5, k1=6, k2=3),
+           "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2),
+           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1)}
+
+
+class Twin:
+    """The lane as dictionaries: what a cycle's inputs do to the banks and show, and when."""
+
+    def __init__(self, cfg, ctx, dut, rng):
+        self.cfg, self.ctx, self.dut, self.rng = cfg, ctx, dut, rng
+        f = cfg.fmt
+        self.banks = {"token": [None] * cfg.token_depth, "weight": [None] * cfg.weight_depth,
+                      "c1": [None] * cfg.c1_depth, "c02": [None] * cfg.c02_depth}
+        self.formats = {"token": f.token, "weight": f.weight, "c1": f.centroid, "c02": f.centroid}
+        self.due = {}             # cycle -> {output: value}
+        self.kv = self.o = None   # the write-back under way: (bank row, value)
+        self.cycle = 0
+
+    def raw(self, fmt):
+        return self.rng.choice((fmt.min, fmt.max, self.rng.randint(fmt.min, fmt.max)))
+
+    def known(self, bank, avoid=()):
+        """A row of a bank that may be read now, or None."""
+        rows = [row for row, value in enumerate(self.banks[bank])
+                if value is not None and row not in avoid]
+        return self.rng.choice(rows) if rows else None
+
+    def residual(self, token, centroid):
+        value, moved = residuals(self.cfg, np.array([[token]]), np.array([[centroid]]),
+                                 np.array([0]))
+        return int(value[0, 0]), moved
+
+    def step(self):
+        """Drives one cycle."""
+        rng, ctx, dut = self.rng, self.ctx, self.dut
+        written = {bank: set() for bank in self.banks}
+        stores = []
+
+        def chance(p=0.5):
+            return rng.random() < p
+
+        # Writes: K or V after its write-back command of the last cycle, else the loader.
+        load_token = self.kv is None and chance()
+        load_weight = not load_token and chance()
+        row = rng.randrange(len(self.banks["token" if load_token else "weight"]))
+        value = self.raw(self.cfg.fmt.token if load_token else self.cfg.fmt.weight)
+        ctx.set(dut.load, {"token": load_token, "weight": load_weight, "addr": row})
+        ctx.set(dut.load_data, value & 0xFFFF)
+        if load_token or load_weight:
+            stores.append(("token" if load_token else "weight", row, value))
+        if self.kv:
+            stores.append(("token", *self.kv))
+        c1 = chance()
+        c02 = not c1 and self.o is None and chance()
+        row = rng.randrange(len(self.banks["c1" if c1 else "c02"]))
+        value = self.raw(self.cfg.fmt.centroid)
+        ctx.set(dut.c, {"c1": c1, "c02": c02, "addr": row})
+        ctx.set(dut.c_data, value)
+        if c1 or c02:
+            stores.append(("c1" if c1 else "c02", row, value))
+        if self.o:
+            stores.append(("c02", *self.o))
+        for bank, row, _ in stores:
+            written[bank].add(row)
+
+        self._command(chance, written)
+        self._for_cacc(chance, written)
+        self._write_back(chance)
+        for bank, row, value in stores:
+            self.banks[bank][row] = value
+
+    def _command(self, chance, written):
+        """Port 0 of the token and C1 banks either reads or writes."""
+        banks, rng = self.banks, self.rng
+        kind = rng.choice(("token", "weight", "c02", "c1", "residual", "none"))
+        c1_row = self.known("c1") if not written["c1"] else None
+        row = None if kind in ("c1", "none") else self.known(
+            "token" if kind == "residual" else kind, written.get(kind, ()))
+        legal = {"token": row is not None and not written["token"], "weight": row is not None,
+                 "c02": row is not None, "c1": c1_row is not None, "none": True,
+                 "residual": row is not None and c1_row is not None and not written["token"]}[kind]
+        if not legal or not chance(0.9):
+            kind = "none"
+        command = {
+            "token": kind in ("token", "residual"), "weight": kind == "weight",
+            "c02": kind == "c02", "c1": kind in ("c1", "residual"), "residual": kind == "residual",
+            "addr": row or 0, "c1_addr": c1_row or 0, "latch": rng.getrandbits(1),
+            "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc")}}
+        self.ctx.set(self.dut.cmd, command)
+        self.ctx.set(self.dut.read_en, 0)
+        later = self.due.setdefault(self.cycle + 2, {})
+        if kind == "residual":
+            later["x"] = self.residual(banks["token"][row], banks["c1"][c1_row])[0]
+        elif kind == "c1":
+            later["x"] = banks["c1"][c1_row]
+        elif kind != "none":
+            later["x"] = banks[kind][row]
+        later["pe"], later["latch"] = command["pe"], command["latch"]
+        self.due.setdefault(self.cycle + 1, {})["cmd_up"] = command
+        # The output side reads C0 when the array does not.
+        row = self.known("c02", written["c02"])
+        if kind != "c02" and row is not None and chance():
+            self.ctx.set(self.dut.read_en, 1)
+            self.ctx.set(self.dut.read_addr, row)
+            self.due[self.cycle + 1]["read_data"] = banks["c02"][row]
+
+    def _for_cacc(self, chance, written):
+        ctx, dut, banks = self.ctx, self.dut, self.banks
+        row, c1_row = self.known("token", written["token"]), self.known("c1", written["c1"])
+        residual = c1_row is not None and chance()
+        asked = row is not None and chance(0.8)
+        ctx.set(dut.cag, {"en": asked, "residual": residual, "addr": row or 0,
+                          "c1_addr": c1_row or 0})
+        later = self.due.setdefault(self.cycle + 2, {})
+        later["cag_moved"] = 0
+        if asked and residual:
+            later["cag_x"], later["cag_moved"] = self.residual(banks["token"][row],
+                                                               banks["c1"][c1_row])
+        elif asked:
+            later["cag_x"] = banks["token"][row]
+
+    def _write_back(self, chance):
+        """Commands for K, V and for O; the value is taken now and written a cycle later."""
+        cfg, ctx, dut, rng = self.cfg, self.ctx, self.dut, self.rng
+        under_way = []
+        for name, values, bank, fmt in (("kv", dut.linear, "token", cfg.fmt.qkv),
+                                        ("o", dut.out, "c02", cfg.fmt.output)):
+            shown = [self.raw(fmt) for _ in range(cfg.b)]
+            for port, value in zip(values, shown):
+                ctx.set(port, value)
+            en, col = chance(0.3), rng.randrange(cfg.b)
+            row = rng.randrange(len(self.banks[bank]))
+            command = {"en": en, "col": col, "addr": row}
+            ctx.set(getattr(dut, name), command)
+            onward = "kv_up" if name == "kv" else "o_down"
+            self.due.setdefault(self.cycle + 1, {})[onward] = command
+            under_way.append((row, shown[col]) if en else None)
+        self.kv, self.o = under_way
+
+    def look(self, note):
+        """Compares what is due in this cycle."""
+        for name, want in self.due.pop(self.cycle, {}).items():
+            got = self.ctx.get(getattr(self.dut, name))
+            if isinstance(want, dict):
+                got, want = got.as_bits(), got.shape().const(want).as_bits()
+            elif name == "read_data":
+                want &= (1 << len(self.dut.read_data)) - 1
+            assert got == want, f"{note}: {name} in cycle {self.cycle}"
+
+
+def check(cfg, seed, cycles=700, resets=0, block=Lane):
+    rng, dut, reset = random.Random(seed), block(cfg), Signal()
+
+    async def bench(ctx):
+        twin = Twin(cfg, ctx, dut, rng)
+        for _ in range(cycles):
+            twin.step()
+            twin.look(f"seed {seed}")
+            restart = rng.random() < resets
+            ctx.set(reset, restart)
+            await ctx.tick()
+            twin.cycle += 1
+            if restart:
+                # Commands under way are gone, the banks stay.
+                twin.due.clear()
+                twin.kv = twin.o = None
+                for name in ("kv_up", "o_down"):
+                    assert ctx.get(getattr(dut, name).en) == 0, f"seed {seed}: {name} after reset"
+                assert ctx.get(dut.latch) == 0 and ctx.get(dut.cag_moved) == 0, f"seed {seed}"
+                assert ctx.get(dut.pe).as_bits() == 0, f"seed {seed}"
+
+    sim = Simulator(ResetInserter(reset)(dut))
+    sim.add_clock(1e-9)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_lane(name):
+    check(CTAConfig(**CONFIGS[name]), 11)
+
+
+def test_reset():
+    check(CTAConfig(**CONFIGS["small"]), 12, resets=0.05)
+
+
+MUTANTS = {
+    "residual of the last command": ("elaborate", "m.If(at.residual)", "m.If(cmd.residual)"),
+    "K from the next column": ("elaborate", "[self.kv.col]", "[self.kv.col ^ 1]"),
+    "O over C0 at the wrong row": ("elaborate", "Mux(o.en, o.addr, self.c.addr)", "self.c.addr"),
+    "centroid not aligned": ("_residual", "<< self.cfg.residual_shift", "<< 0"),
+    "moves of plain tokens counted": ("elaborate", "asked & subtract & moved", "asked & moved"),
+    "moves of unasked rows counted": ("elaborate", "asked & subtract & moved", "subtract & moved"),
+    "loader never wins": ("elaborate", "kv.en | self.load.token", "kv.en"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    method, old, new = MUTANTS[name]
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["small"]), 11, block=edited(Lane, old, new, method))

@@ -1,0 +1,112 @@
+"""Schedule alone: the rows of Table I for a consumer that pauses, and when they may be taken."""
+
+import random
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from gen.cta.schedule import Schedule
+from model.cta.config import CTAConfig
+from model.cta.schedule import Op
+from model.cta.timing import drain_guard
+from tests.gen.mutants import edited
+from verif.cta.sequencer_program import Head, random_head, rows
+from verif.ports import NativePorts
+
+CONFIGS = {
+    "plain": dict(b=4, d=8, l=2, n=12),
+    "b above d": dict(b=16, d=8, l=3, n=20),
+    "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3, sets=2),
+}
+
+
+def check(cfg, seed, heads, block=Schedule):
+    """Runs heads; each row must come in order, and be valid from its cycle on."""
+    dut, rng = block(cfg), random.Random(seed)
+
+    async def bench(ctx):
+        for head in heads:
+            await _run(ctx, dut, cfg, head, rng, f"seed {seed}, {head}")
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-9)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+async def _run(ctx, dut, cfg, head, rng, note):
+    ports = NativePorts(ctx, dut)
+    for name, value in (("job", head.word), ("k0", head.k0), ("k1", head.k1), ("k", head.k),
+                        ("start", 1), ("ap_done", 0), ("out_issued", 0), ("rows__ready", 0)):
+        ports.set(name, value)
+    await ctx.tick()
+    ctx.set(dut.start, 0)
+
+    levels = {"c1_done": False, "centroids_done": False}
+    scored, ap_at, ap_ready, drained = 0, None, False, 0     # batches, and cycles
+    under_way, left = None, 0                                # row and its slots
+    cycle, payload = 0, dut.rows.payload
+    waiting = list(rows(cfg, head))
+    while waiting:
+        row = waiting[0]
+        # What the other blocks say: C1, all centroids, AP of a batch, the end of an output row.
+        for name in levels:
+            levels[name] |= rng.random() < 0.02
+            ctx.set(getattr(dut, name), levels[name])
+        ctx.set(dut.ap_done, cycle == ap_at)
+        ends = left == 1 and under_way.op
+        ctx.set(dut.out_issued, ends == Op.OUT)
+        ready = left <= 1 and rng.random() < 0.5
+        ctx.set(dut.rows.ready, ready)
+
+        may = {"": True, "c1": levels["c1_done"], "centroids": levels["centroids_done"],
+               "probability": ap_ready and cycle >= drained}[row.waits]
+        assert ctx.get(dut.rows.valid) == may, f"{note}: valid, {row.op.name} in cycle {cycle}"
+        assert ctx.get(dut.ended) == 0, note
+        if may:
+            got = [ctx.get(field) for field in (payload.op, payload.length, payload.pad, payload.load)]
+            want = [row.op, len(row.stream), row.pause, bool(row.load)]
+            assert got == want, f"{note}: row in cycle {cycle}"
+
+        if cycle == ap_at:
+            ap_ready = True
+        if ends == Op.SCORE:
+            scored += 1
+        if ends == Op.OUT:
+            drained, ap_at = cycle + drain_guard(cfg), None
+        if scored and ap_at is None and ends != Op.OUT:
+            scored, ap_at = scored - 1, cycle + rng.randrange(1, 3 * cfg.d)
+        left = max(0, left - 1)
+        if may and ready:
+            under_way, left = waiting.pop(0), rng.randrange(1, 6)
+            if row.op is Op.OUT:
+                ap_ready = False
+        await ctx.tick()
+        cycle += 1
+    ctx.set(dut.rows.ready, 1)
+    for _ in range(3):
+        assert (ctx.get(dut.rows.valid), ctx.get(dut.ended)) == (0, 1), note
+        await ctx.tick()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rows(name):
+    cfg, rng = CTAConfig(**CONFIGS[name]), np.random.default_rng(4)
+    check(cfg, 4, [random_head(cfg, rng, bool(i % 2)) for i in range(6)])
+
+
+MUTANTS = {
+    "drain too short": ("drain_guard(cfg) - 1", "drain_guard(cfg) - 2"),
+    "one answer of PAG for all": ("ap_ready.eq(0)\n\n", "ap_ready.eq(1)\n\n"),
+    "no wait for C1": ("Wait.C1: self.c1_done", "Wait.C1: 1"),
+    "ends one row early": ("pc.eq(Mux(more, again, then))", "pc.eq(then)"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    cfg = CTAConfig(**CONFIGS["plain"])
+    heads = [Head(12, 12, k0=12, k1=3, k=5)] * 4
+    with pytest.raises(AssertionError, match="seed"):
+        check(cfg, 1, heads, edited(Schedule, *MUTANTS[name]))

@@ -1,0 +1,91 @@
+"""Schedule and sequencer: every slot of Table I in its cycle, for the shapes where loops bend."""
+
+import numpy as np
+import pytest
+
+from gen.cta.schedule import Schedule
+from gen.cta.sequencer import Sequencer
+from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
+from verif.cta.sequencer_program import Head, head_program, random_head
+from verif.cta.sequencer_top import SequencerTop
+from verif.port_table import play_native
+
+CONFIGS = {
+    "plain": dict(b=4, d=8, l=2, n=12),
+    "b above d": dict(b=16, d=8, l=3, n=20, k0=20, k1=11, k2=9),
+    "l above b": dict(b=2, d=8, l=5, n=9, sets=3),
+    "slices": dict(b=4, d=8, dw=24, l=4, n=13, k0=9, k1=13, k2=5, sets=2),
+    "slices, passes, b above d": dict(b=16, d=8, dw=16, l=8, n=11),
+    "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3),
+    "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1),
+}
+
+
+def check(cfg, seed, slow=True, cut=False, heads=None, **blocks):
+    """Plays some heads; every slot must be that of the program."""
+    rng = np.random.default_rng(seed)
+    if heads is None:
+        heads = [random_head(cfg, rng, exact) for exact in (False, True, False)]
+    play_native(SequencerTop(cfg, **blocks), head_program(cfg, rng, heads, slow, cut), seed)
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["prompt", "slow"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_slots(name, slow):
+    """With events as early as can be there is no gap between rows; else they wait as they must."""
+    check(CTAConfig(**CONFIGS[name]), 10 + slow, slow)
+
+
+@pytest.mark.parametrize("name", ["plain", "slices and passes"])
+def test_new_start_in_mid_head(name):
+    """A start leaves nothing of the head before it."""
+    cfg = CTAConfig(**CONFIGS[name])
+    rng = np.random.default_rng(5)
+    check(cfg, 5, cut=True, heads=[random_head(cfg, rng, bool(i % 2)) for i in range(6)])
+
+
+def test_shared_a_is_loaded_once():
+    """Fig. 10 rule a, and only where the array holds all of A."""
+    cfg = CTAConfig(**CONFIGS["plain"])
+    for shared, loads in ((True, 1), (False, 3)):
+        head = Head(n=5, m=5, k0=3, k1=4, k=6, shared_a=shared)
+        table = head_program(cfg, np.random.default_rng(1), [head], slow=False)
+        ends = sum(row.get(("slot_load_last", None), 0) and row["slot_op", None] == 1
+                   for row in table.expect.values())
+        assert ends == loads
+        check(cfg, 1, heads=[head])
+
+
+MUTANTS = {
+    "far column": (Sequencer, "b - 1 - index", "index"),
+    "gap between rows": (Sequencer, "~busy | row_end", "~busy"),
+    "bias on level 2": (Sequencer, "Mux(of_c1 < b, of_c1, b)", "b"),
+    "level 2 one late": (Sequencer, "index >= row.split", "index > row.split"),
+    "value past the last centroid": (Sequencer, "loading & (number < row.rows)", "loading"),
+    "shortcut before the last slice": (Sequencer, "slot.last & row.part_last", "slot.last"),
+    "zero in CTA mode": (Schedule, "exact & (op == Op.SCORE)", "op == Op.SCORE"),
+    "no drain": (Schedule, "drain.eq(drain_guard(cfg) - 1)", "drain.eq(0)"),
+    "drain one short": (Schedule, "drain_guard(cfg) - 1", "drain_guard(cfg) - 2"),
+    "old probabilities": (Schedule, "ap_ready.eq(0)\n\n", "ap_ready.eq(ap_ready)\n\n"),
+    "no shortcut pause": (Schedule, "shortcut_pause(cfg),", "0,"),
+    "slices too close": (Schedule, "slice_interval(cfg) - b - tokens", "-b - tokens"),
+    "queries among the keys": (Schedule, "cfg.query_base, 0)", "0, 0)"),
+    "one batch too few": (Schedule, "base + b < self.k)", "base + b + 1 < self.k)"),
+    "part of the weights": (Schedule, 'a_base + at["l"]', "a_base"),
+    "A reloaded": (Schedule, "loads & ~kept", "loads"),
+    "set 0": (Schedule, "for k in range(cfg.sets)])[job.set]", "for k in range(cfg.sets)])[0]"),
+    "C2 from C1": (Schedule, "+ base - self.k1", "+ base"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    """Each edit shows in one of two configurations."""
+    block, old, new = MUTANTS[name]
+    broken = {block.__name__.lower(): edited(block, old, new)}
+    heads = {"slices": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1)],
+             "plain": [Head(6, 12, k0=9, k1=3, k=5, cross=True, shared_a=True)]}
+    with pytest.raises(AssertionError, match="seed"):
+        for config in heads:
+            check(CTAConfig(**CONFIGS[config]), 3, slow=False, heads=heads[config], **broken)
