@@ -1,0 +1,100 @@
+"""Partial sums: what each column gets from below, and when a sum comes back."""
+
+import random
+
+import pytest
+
+from gen.cta.partial_sum import Inject, PartialSums, depth
+from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
+from tests.gen.native import simulate
+
+CONFIGS = {"slices": dict(b=4, d=8, dw=16, l=2, n=24), "one slice": dict(b=4, d=8, l=2, n=24),
+           "few tokens": dict(b=2, d=8, dw=24, l=8, n=2)}
+
+
+def check(cfg, seed, block=PartialSums, cycles=600):
+    """Random injections and writes in every cycle; an address is not read as it is written."""
+    dut, rng = block(cfg), random.Random(seed)
+    # A sum of the hash may stand at any row; K and V use the first 2d.
+    rows = [depth(cfg, j < cfg.hash_columns) for j in range(cfg.b)]
+    bank = [{} for _ in range(cfg.b)]              # column: row -> sum
+    writes, due = {}, {}                           # (column, cycle) -> row, value
+
+    async def bench(ctx):
+        for cycle in range(cycles):
+            # A hash has rows for all tokens; the columns that have fewer hold junk of it.
+            wide = rng.random() < 0.5
+            limit = max(rows) if wide else min(rows)
+            row = rng.randrange(limit)
+            write = rng.random() < 0.6
+            ctx.set(dut.write, {"en": write, "addr": row})
+            sums = [rng.randint(cfg.acc.min, cfg.acc.max) for _ in range(cfg.b)]
+            for j, value in enumerate(sums):
+                ctx.set(dut.sum[j], value)
+                if write:
+                    writes[j, cycle + j] = row
+                if (j, cycle) in writes:
+                    at = writes[j, cycle]
+                    bank[j][at % rows[j]] = (cycle, value if at < rows[j] else None)
+            kind, cols = rng.choice(list(Inject)), rng.randint(0, cfg.b)
+            bias = rng.randint(cfg.fmt.bias.min, cfg.fmt.bias.max)
+            known = [r for r in bank[0] if r != row or not write]
+            if kind is Inject.PARTIAL and (cfg.slices == 1 or not known):
+                kind = Inject.ZERO
+            addr = rng.choice(known) if kind is Inject.PARTIAL else 0
+            ctx.set(dut.ctl, {"kind": kind, "addr": addr, "bias": bias, "cols": cols})
+            for j in range(cfg.b):
+                if kind is Inject.PARTIAL:
+                    due[j, cycle + 2 + j] = "partial", addr
+                else:
+                    due[j, cycle + 2 + j] = "value", bias if kind is Inject.BIAS and j < cols else 0
+                what, value = due.get((j, cycle), ("value", None))
+                if what == "partial":                  # as it stood two cycles ago
+                    stored = bank[j].get(value)
+                    now = writes.get((j, cycle)) == value or writes.get((j, cycle - 1)) == value
+                    value = None if stored is None or now or stored[0] >= cycle - 2 else stored[1]
+                if value is not None:
+                    assert ctx.get(dut.inject[j]) == value, f"seed {seed}: {j} in cycle {cycle}"
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_partial_sums(name):
+    check(CTAConfig(**CONFIGS[name]), 41)
+
+
+def test_read_in_the_cycle_after_the_write():
+    """At full speed: a row written in cycle c goes in again with a control of cycle c+1."""
+    cfg = CTAConfig(**CONFIGS["slices"])
+    dut = PartialSums(cfg)
+
+    async def bench(ctx):
+        for cycle in range(40):
+            ctx.set(dut.write, {"en": 1, "addr": cycle % 16})
+            ctx.set(dut.ctl, {"kind": Inject.PARTIAL, "addr": (cycle - 1) % 16})
+            for j in range(cfg.b):
+                ctx.set(dut.sum[j], 1000 * j + cycle)
+                if cycle > 3 + j:
+                    # Read in cycle - 2 by the control for column j, written a cycle earlier.
+                    assert ctx.get(dut.inject[j]) == 1000 * j + cycle - 3
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+MUTANTS = {
+    "bias on all columns": ("(at.kind == Inject.BIAS) & (j < at.cols)", "at.kind == Inject.BIAS"),
+    "columns not skewed": ("    ctl = at\n", "    pass\n"),
+    "writes not skewed": ("write = later\n", "pass\n"),
+    "partial sums forgotten": ("Mux(at.kind == Inject.PARTIAL, bank.r_data.as_signed(), value)",
+                               "value"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["slices"]), 41, edited(PartialSums, *MUTANTS[name]))
