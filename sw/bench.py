@@ -17,7 +17,8 @@ from model.cta.cycles import head_cycles
 from model.cta.job import Mode
 from model.cta.stimulus import operating_point
 from sw.demo import differences
-from sw.head_file import write_json
+from sw.head_file import InputError, write_json
+from sw.head_run import build_rtl
 from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
 
 __all__ = ["main"]
@@ -63,25 +64,37 @@ def measure(cfg, name, weights, job, simulate):
 
 
 def show(rows, cfg, simulated):
-    """The table."""
-    print(f"{'':8}  {'k0':>4} {'k1':>4} {'k2':>4}  {'cycles':>8}  {'Table I':>8} {'ratio':>6}  "
-          f"{'of ideal':>8}   " + "   ".join(f"{phase + ', useful':>18}" for phase in PHASES)
-          + f"   {'all useful':>10}"
-          + (f"{'= golden':>15}{'= cycle model':>15}" if simulated else ""))
+    """Two tables: cycles and what they are compared with, multiplier slots by phase."""
+    print(f"{'':8}{'k0':>6}{'k1':>6}{'k2':>6}{'cycles':>10}{'Table I':>10}{'ratio':>8}"
+          f"{'of ideal':>10}" + (f"{'= golden':>10}{'= model':>9}" if simulated else ""))
     for r in rows:
-        table1 = "-" if r["table1"] is None else f"{r['table1']:,}"
-        ratio = "-" if r["table1"] is None else f"{r['cycles'] / r['table1']:.3f}"
-        phases = "   ".join(f"{p['cycles']:>10,} {p['useful']:>7.1%}" for p in r["phases"].values())
-        checks = [r["equal"], r["cycles"] == r["model"]] if simulated else []
-        print(f"{r['name']:8}  {r['k0']:>4} {r['k1']:>4} {r['k2']:>4}  {r['cycles']:>8,}  "
-              f"{table1:>8} {ratio:>6}  {r['of_ideal']:>8.3f}   {phases}   {r['useful']:>10.1%}"
-              + "".join(f"{'yes' if good else 'NO':>15}" for good in checks))
+        formula, ratio = "-", "-"
+        if r["table1"] is not None:
+            formula, ratio = f"{r['table1']:,}", f"{r['cycles'] / r['table1']:.3f}"
+        checks = (("yes" if r["equal"] else "NO").rjust(10)
+                  + ("yes" if r["cycles"] == r["model"] else "NO").rjust(9) if simulated else "")
+        print(f"{r['name']:8}{r['k0']:>6}{r['k1']:>6}{r['k2']:>6}{r['cycles']:>10,}{formula:>10}"
+              f"{ratio:>8}{r['of_ideal']:>10.3f}{checks}")
+    print(f"\n{'':8}" + "".join(f"{phase:>12}{'useful':>8}" for phase in PHASES)
+          + f"{'all':>12}{'useful':>8}")
+    for r in rows:
+        print(f"{r['name']:8}"
+              + "".join(f"{p['cycles']:>12,}{p['useful']:>8.1%}" for p in r["phases"].values())
+              + f"{r['cycles']:>12,}{r['useful']:>8.1%}")
     print(f"\nof ideal: cycles by those of exact attention with all {cfg.b} × {cfg.d} multipliers "
           f"busy in every cycle ({ideal_cycles(cfg, cfg.n):,.0f})\n"
           "useful: multiplier slots whose product enters a result, of all slots")
 
 
 def main(argv=None) -> int:
+    try:
+        return _bench(argv)
+    except InputError as error:
+        print(f"sw.bench: {error}", file=sys.stderr)
+        return 2
+
+
+def _bench(argv):
     parser = argparse.ArgumentParser(prog="sw.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--model", action="store_true",
                         help="cycles from the cycle model; nothing is built or simulated")
@@ -91,6 +104,7 @@ def main(argv=None) -> int:
     cfg = CTAConfig()
     simulate = None
     if not args.model:
+        build_rtl(cfg, progress=sys.stderr.isatty())
         from verif.cta.driver import run_head
 
         def simulate(cfg, weights, job):

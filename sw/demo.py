@@ -18,8 +18,8 @@ from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.reference import attention_exact, relative_error
-from sw.head_file import read_head
-from sw.head_run import Outcome, execute, prepare, report
+from sw.head_file import InputError, read_head
+from sw.head_run import Outcome, build_rtl, execute, prepare, report
 from sw.pictures import draw_attention, draw_compression, draw_schedule
 from sw.table1 import OPERATING_POINTS, table1_cycles
 
@@ -71,6 +71,14 @@ def _table_row(name, data, formula, checked):
 
 
 def main(argv=None) -> int:
+    try:
+        return _demo(argv)
+    except InputError as error:
+        print(f"sw.demo: {error}", file=sys.stderr)
+        return 2
+
+
+def _demo(argv):
     parser = argparse.ArgumentParser(prog="sw.demo", description=__doc__.splitlines()[0])
     parser.add_argument("--rtl", choices=("all", "one", "none"), default="all",
                         help="which runs go through the RTL as well")
@@ -96,6 +104,11 @@ def main(argv=None) -> int:
     jobs.append(("exact", Mode.EXACT, None, False))
     rtl = {"all": range(len(jobs)), "one": [shown_at], "none": []}[args.rtl]
 
+    if rtl:
+        begin = time.monotonic()
+        print("emitting and compiling the Verilog (minutes, once) ...", end=" ", flush=True)
+        build_rtl(cfg, progress=sys.stderr.isatty())
+        print(f"{time.monotonic() - begin:.1f} s\n")
     print(_row([name for name, _ in COLUMNS]))
     errors, bars, uses, failed = {}, [], None, False
     shown = None
@@ -105,8 +118,8 @@ def main(argv=None) -> int:
         if at in rtl:
             begin = time.monotonic()
             simulated = execute(prepared, "rtl", progress=sys.stderr.isatty())
-            wrong = differences(simulated.result, outcome.result)
             seconds = time.monotonic() - begin
+            wrong = differences(simulated.result, outcome.result)
             checked = f"DIFFERS: {wrong}" if wrong else f"equal, {seconds:.1f} s"
             failed |= bool(wrong)
             outcome, backend = Outcome(simulated.o, simulated.result), "rtl"

@@ -1,5 +1,6 @@
 """One head, from real operands to a result and its report, on any of the three backends."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from sw.head_file import HeadFile, InputError
 from sw.quantise import Quantised, QuantiseError, quantise
 
 __all__ = ["BACKENDS", "DEFAULT_COMPRESSION", "Prepared", "Outcome", "prepare", "execute",
-           "report"]
+           "build_rtl", "report"]
 
 BACKENDS = ("float", "golden", "rtl")
 DEFAULT_COMPRESSION = 0.52
@@ -114,16 +115,31 @@ def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome
     return Outcome(prepared.quantised.output(cfg, result.o), result)
 
 
+def build_rtl(cfg: CTAConfig, progress: bool = False) -> None:
+    """Emit and compile the engine, unless that has been done for this configuration."""
+    with _tools():
+        from verif.engine import build
+        build(cfg, progress=progress)
+
+
 def _simulate(cfg, weights, job, progress):
+    with _tools():
+        from verif.cta.driver import run_head
+        return run_head(cfg, weights, job, progress=progress)
+
+
+@contextmanager
+def _tools():
+    """Failures of generator, compiler and simulator, which only this backend needs, in one line."""
     try:
-        # Needs generator and simulator; the other backends do not.
-        from verif.cta.driver import Refused, run_head
+        from verif.cta.driver import Refused
         from verif.engine import EngineError
         from verif.verilator import ToolError
     except ImportError as error:
-        raise InputError(f"the rtl backend needs {error.name}: pip install hashlayer[rtl]") from None
+        raise InputError(f"the rtl backend needs {error.name}, which `make setup` installs"
+                         ) from None
     try:
-        return run_head(cfg, weights, job, progress=progress)
+        yield
     except (ConfigError, EngineError, Refused, ToolError) as error:
         raise InputError(str(error)) from None
 

@@ -1,5 +1,6 @@
 """The pictures of the demo: the schedule as executed, attention and its error, compression."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,13 @@ def _pyplot():
 
 def _save(figure, path):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    # No creation date: the same run gives the same file.
-    figure.savefig(path, metadata={"Software": None})
+    from PIL import Image
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png")
     _pyplot().close(figure)
+    # 256 colours are enough for these and make a third of the file.
+    Image.open(whole).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        path, format="png", optimize=True)
 
 
 def _gantt(axes, uses, begin, end, close=True):
@@ -131,7 +136,8 @@ def draw_attention(path, exact, compressed, errors, title) -> None:
     share.set_title("Tokens within an error")
     share.set_xlabel("relative error")
     share.set_ylabel("tokens, %")
-    share.legend(loc="upper left")
+    bottom.legend(*share.get_legend_handles_labels(), loc="outside lower center",
+                  ncols=len(errors))
     for axes in (spread, share):
         axes.grid(color="#E4E7EA", linewidth=0.6)
         axes.set_axisbelow(True)
@@ -142,7 +148,8 @@ def draw_compression(path, rows, title) -> None:
     """What each run keeps and costs; ``rows`` are dicts with name, RL, RA, cycles, error."""
     pyplot = _pyplot()
     figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
-    names, place = [row["name"] for row in rows], np.arange(len(rows))
+    names = [row["name"].replace(", ", ",\n") for row in rows]
+    place = np.arange(len(rows))
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
 
     kept = axes[0]

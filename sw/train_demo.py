@@ -144,7 +144,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", help="training text; default: the standard library's sources")
     parser.add_argument("--name", help="what the metadata calls the text")
-    parser.add_argument("--steps", type=int, default=1200, help="about half a second each on one core")
+    parser.add_argument("--steps", type=int, default=1200,
+                        help="about half a second each on one core")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--layer", type=int, default=LAYERS - 1,
                         help="whose attention, from 0")
