@@ -1,0 +1,122 @@
+"""Clustering order: jobs for CAG in the order of Table I, each as soon as its table begins."""
+
+import random
+
+import pytest
+
+from gen.cta.cluster_order import ClusterOrder
+from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
+from tests.gen.native import simulate
+
+CONFIGS = {"one slice": dict(b=4, d=8, l=2, n=12), "slices": dict(b=2, d=8, dw=24, l=3, n=9)}
+
+
+def check(cfg, seed, block=ClusterOrder, heads=10):
+    dut, rng = block(cfg), random.Random(seed)
+
+    async def bench(ctx):
+        for head in range(heads):
+            await run(ctx, head % 3 == 2, f"seed {seed}, head {head}")
+
+    async def run(ctx, exact, note):
+        cross, n, m = rng.getrandbits(1), rng.randint(1, cfg.n), rng.randint(1, cfg.n)
+        m = m if cross else n
+        word = {"mode": exact, "cross": cross, "n": n, "m": m}
+        ctx.set(dut.start, 1)
+        ctx.set(dut.job, word)
+        for name in ("ct_valid", "done"):
+            ctx.set(getattr(dut, name), 0)
+        ctx.set(dut.jobs.ready, 0)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        order = (1, 0) if exact else (1, 0, 2)
+        expected = [(c, part) for c in order for part in range(cfg.slices)]
+        # Indices as CIM gives them: one a cycle, a pause before each table and none within.
+        indices, lost, at = {}, [0, 0, 0], 1
+        for c in () if exact else order:
+            at += rng.randrange(20)
+            count = m if c == 0 else n
+            lost[c] = rng.randint(0, count)
+            for token in range(count):
+                indices[at] = c, token, token == count - 1
+                at += 1
+        begun, busy, pending, cycle = set(), 0, None, 0
+        dones = []                                 # (cycle, lsh, slice) of jobs in CAG
+        c1_done = centroids_done = False
+        settled = 0
+        while settled < 5:
+            c, token, last = indices.get(cycle, (rng.randrange(3), rng.randrange(cfg.n), 0))
+            valid = cycle in indices
+            for name, value in (("ct_valid", valid), ("ct_lsh", c), ("lost", lost[c]),
+                                ("ct_first", token == 0 if valid else rng.getrandbits(1)),
+                                ("ct_last", last if valid else rng.getrandbits(1))):
+                ctx.set(getattr(dut, name), value)
+            if valid:
+                assert ctx.get(dut.ct_index) == token, f"{note}: token of cycle {cycle}"
+            done = dones.pop(0) if dones and dones[0][0] <= cycle else None
+            ctx.set(dut.done, done is not None)
+            ctx.set(dut.done_lsh, done[1] if done else rng.randrange(3))
+            ctx.set(dut.done_slice, done[2] if done else cfg.slices - 1)
+            ready = busy == 0 and rng.random() < 0.5
+            ctx.set(dut.jobs.ready, ready)
+
+            offered = expected[0] if expected and (exact or expected[0][0] in begun) else None
+            assert ctx.get(dut.jobs.valid) == (offered is not None), f"{note}: cycle {cycle}"
+            if offered:
+                lsh, part = offered
+                job = dut.jobs.payload
+                got = [ctx.get(field) for field in (job.lsh, job.slice, job.count, job.identity,
+                                                    job.residual, job.query)]
+                want = [lsh, part, m if lsh == 0 else n, exact, lsh == 2, lsh == 0 and cross]
+                assert got == want, f"{note}: job in cycle {cycle}"
+            assert ctx.get(dut.c1_done) == c1_done, f"{note}: C1 in cycle {cycle}"
+            assert ctx.get(dut.centroids_done) == centroids_done, f"{note}: cycle {cycle}"
+
+            if offered and ready:
+                expected.pop(0)
+                busy = rng.randint(0, 12)
+                dones.append((cycle + busy + 5, *offered))
+            else:
+                busy = max(0, busy - 1)
+            if valid:
+                begun.add(c)
+            if done and done[2] == cfg.slices - 1:
+                c1_done |= done[1] == 1
+                centroids_done |= done[1] == order[-1]
+            settled += not (expected or dones or cycle <= max(indices, default=0))
+            await ctx.tick()
+            cycle += 1
+        if not exact:
+            assert [ctx.get(count) for count in dut.overflow] == lost, note
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_jobs(name):
+    check(CTAConfig(**CONFIGS[name]), 71)
+
+
+MUTANTS = {
+    "does not wait for its table": ("(exact | begun.bit_select(lsh, 1))", "1"),
+    "queries among the keys": ("(lsh == 0) & job.cross", "0"),
+    "done with the first slice": ("self.done & (self.done_slice == cfg.slices - 1)", "self.done"),
+    "n tokens for the queries": ("out.count.eq(job.m)", "out.count.eq(job.n)"),
+    "a second level in exact mode": ("exact & (lsh == 0)", "exact & (lsh == 2)"),
+    "overflow of the first table": ("m.Switch(self.ct_lsh)", "m.Switch(self.ct_lsh & 1)"),
+    "numbers run on": ("self.ct_index.eq(0)", "self.ct_index.eq(number)"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["slices"]), 71, edited(ClusterOrder, *MUTANTS[name]))
+
+
+def test_order_is_that_of_table_1(monkeypatch):
+    """A wrong order is found out."""
+    monkeypatch.setattr("gen.cta.cluster_order.ORDER", (0, 1, 2))
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["one slice"]), 71)
