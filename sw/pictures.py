@@ -113,15 +113,15 @@ def draw_attention(path, exact, compressed, errors, title) -> None:
     floor = 1e-5
     for axes, matrix, name in ((left, exact, "Exact attention"),
                                (right, compressed, f"Compressed attention, {title}")):
-        image = axes.imshow(np.log10(np.maximum(matrix, floor)), cmap="magma", vmin=-5, vmax=0,
+        image = axes.imshow(np.log10(np.maximum(matrix, floor)), cmap="magma", vmin=-5, vmax=-1,
                             interpolation="nearest", aspect="equal")
         axes.set_title(name)
         axes.set_xlabel("key token")
         axes.set_ylabel("query token")
     bar = top.colorbar(image, ax=(left, right), shrink=0.9, pad=0.01)
     bar.set_label("probability")
-    bar.set_ticks(range(-5, 1), labels=["≤ $10^{-5}$"] + [f"$10^{{{e}}}$" for e in range(-4, 0)]
-                  + ["1"])
+    bar.set_ticks(range(-5, 0), labels=["≤ $10^{-5}$", "$10^{-4}$", "$10^{-3}$", "$10^{-2}$",
+                                        "≥ $10^{-1}$"])
     bar.outline.set_visible(False)
     spread, share = bottom.subplots(1, 2, width_ratios=(1.6, 1))
     for (name, error), colour in zip(errors.items(), (SKY, BLUE, DARK, GREEN, RED)):
