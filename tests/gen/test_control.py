@@ -1,0 +1,193 @@
+"""Control: when a job starts, is read out and reported; what is refused; what is counted."""
+
+import random
+
+import pytest
+from amaranth.hdl import Signal
+
+from gen.cta.control import Control
+from gen.cta.host import JobWord, LoadCommand, StatusWord
+from model.cta.config import CTAConfig
+from model.cta.job import ErrorCode, Mode, Saturation
+from model.cta.layout import JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS, pack_fields
+from model.cta.timing import tail
+from tests.gen.mutants import edited
+from tests.gen.native import simulate
+
+CFG = CTAConfig(b=4, d=8, l=2, n=20, k0=15, k1=12, k2=6, sets=3)
+
+
+FAULTS = [(ErrorCode.NONE, {})] * 12 + [
+    (code, fault) for code, faults in {
+        ErrorCode.TOKENS: [{"n": 0}, {"m": 0}, {"n": CFG.n + 1}, {"m": CFG.n + 1}, {"n": 65535}],
+        ErrorCode.CAPACITY: [{"mode": Mode.EXACT, "n": CFG.k1 + 1, "m": 1, "cross": 1},
+                             {"mode": Mode.EXACT, "n": 1, "m": CFG.k0 + 1, "cross": 1},
+                             {"mode": Mode.EXACT, "n": CFG.n, "m": CFG.n}],
+        ErrorCode.WEIGHT_SET: [{"set": CFG.sets}, {"set": 15}],
+        ErrorCode.SELF: [{"cross": 0, "n": 5, "m": 6}],
+    }.items() for fault in faults]
+
+
+def random_word(rng):
+    """A legal job word."""
+    exact, cross = rng.getrandbits(1), rng.getrandbits(1)
+    n = rng.randint(1, CFG.k1 if exact else CFG.n)
+    m = rng.randint(1, CFG.k0 if exact else CFG.n) if cross else n
+    return {"mode": exact, "cross": cross, "tables": rng.getrandbits(1), "n": n, "m": m,
+            "set": rng.randrange(CFG.sets), "shared_a": rng.getrandbits(1),
+            **{f"shift_{name}": rng.randrange(32) for name in "qkvs"},
+            "shift_o": rng.randint(-8, 7)}
+
+
+def check(seed, block=Control):
+    """Jobs with every fault among legal ones, with resets in between."""
+    dut, rng, reset = block(CFG), random.Random(seed), Signal()
+    # Ports with the most that each may count in a cycle.
+    events = [2 ** len(port) - 1 for port in dut.events]
+
+    async def bench(ctx):
+        ctx.set(dut.ended, 1)
+        for job, (code, fault) in enumerate(rng.sample(FAULTS, len(FAULTS))):
+            word = random_word(rng) | fault
+            if rng.random() < 0.1:
+                code = ErrorCode.LOAD          # comes before every other fault
+            await accept(ctx, word, f"seed {seed}, job {job}")
+            if rng.random() < 0.1:             # a reset at any point leaves it idle
+                for _ in range(rng.randrange(60)):
+                    ctx.set(dut.ended, rng.random() < 0.1)
+                    await ctx.tick()
+                ctx.set(reset, 1)
+                ctx.set(dut.ended, 1)
+                await ctx.tick()
+                ctx.set(reset, 0)
+                assert ctx.get(dut.idle) == 1 and ctx.get(dut.status.valid) == 0, f"seed {seed}"
+                continue
+            await run(ctx, word, code, f"seed {seed}, job {job}, {code.name}")
+
+    async def accept(ctx, word, note):
+        ctx.set(dut.job.payload, word)
+        offered = False
+        while True:
+            offered = offered or rng.random() < 0.5
+            busy = rng.random() < 0.5
+            ctx.set(dut.load_busy, busy)
+            ctx.set(dut.job.valid, offered)
+            drive_events(ctx)                  # of no job: they do not count
+            assert (ctx.get(dut.idle), ctx.get(dut.job.ready)) == (1, not busy), note
+            assert (ctx.get(dut.take), ctx.get(dut.start)) == (0, 0), note
+            await ctx.tick()
+            if offered and not busy:
+                break
+        ctx.set(dut.job.payload, {"n": 7})     # the word is kept
+        ctx.set(dut.job.valid, rng.getrandbits(1))
+
+    def drive_events(ctx, total=None):
+        """Random counts; ``total`` adds them up if they count."""
+        for i, (port, most) in enumerate(zip(dut.events, events)):
+            value = rng.choice((0, 0, most, rng.randint(0, most)))
+            ctx.set(port, value)
+            if total is not None:
+                total[i] += value
+        zero = rng.choice((0, 0, rng.randint(0, CFG.b)))
+        ctx.set(dut.zero_rows, zero)
+        if total is not None:
+            total[-1] += zero
+
+    async def run(ctx, word, code, note):
+        ctx.set(dut.load_error, code is ErrorCode.LOAD)
+        drive_events(ctx)
+        # One cycle after the job was taken.
+        assert (ctx.get(dut.take), ctx.get(dut.start)) == (1, code is ErrorCode.NONE), note
+        held = {name: ctx.get(dut.word[name]) for name in word}
+        assert held == word, note
+        total = [0] * (len(Saturation) + 1)
+        # Cycles since the job was taken: the last slot of the schedule, first K, first Q.
+        key = 2 + rng.randrange(20)
+        query = key + 1 + rng.randrange(20)
+        end = query + 1 + rng.randrange(20)
+        sizes, lost = ([rng.randint(0, CFG.n) for _ in range(3)] for _ in range(2))
+        await ctx.tick()
+        if code is ErrorCode.NONE:
+            for cycle in range(2, end + tail(CFG) + 1):
+                drive_events(ctx, total)
+                # K again and Q again do not count; k, overflow are looked at with the last O.
+                ctx.set(dut.key_issued, cycle == key or (cycle > key and rng.getrandbits(1)))
+                ctx.set(dut.query_issued, cycle == query or (cycle > query and rng.getrandbits(1)))
+                ctx.set(dut.ended, cycle > end)
+                final = cycle == end + tail(CFG)
+                for ports, values in ((dut.k, sizes), (dut.overflow, lost)):
+                    for port, value in zip(ports, values):
+                        ctx.set(port, value if final else rng.randint(0, CFG.n))
+                assert ctx.get(dut.read_out) == final, f"{note}: cycle {cycle} of {end}"
+                assert (ctx.get(dut.idle), ctx.get(dut.job.ready)) == (0, 0), note
+                assert ctx.get(dut.status.valid) == 0, note
+                await ctx.tick()
+            for left in reversed(range(rng.randint(1, 9))):
+                drive_events(ctx)              # too late to count
+                ctx.set(dut.out_done, left == 0)
+                assert (ctx.get(dut.status.valid), ctx.get(dut.read_out)) == (0, 0), note
+                await ctx.tick()
+            ctx.set(dut.out_done, 0)
+        else:
+            sizes = lost = [0, 0, 0]
+        want = {"error": code, "zero_rows": total[-1] & 0xFFFF,
+                **{f"k{c}": size for c, size in enumerate(sizes)},
+                **{f"overflow{c}": count for c, count in enumerate(lost)},
+                **{f"sat_{kind.name.lower()}": total[kind] for kind in Saturation},
+                "cycles": 0, "cycles_compress": 0, "cycles_linear": 0}
+        if code is ErrorCode.NONE:
+            want |= {"cycles": end + tail(CFG), "cycles_compress": key - 1,
+                     "cycles_linear": query - key}
+        for _ in range(rng.randrange(5)):      # the status waits for the host
+            ctx.set(dut.status.ready, 0)
+            drive_events(ctx)
+            assert ctx.get(dut.status.valid) == 1, note
+            status = ctx.get(dut.status.payload)
+            assert {name: status[name] for name in want} == want, note
+            await ctx.tick()
+        ctx.set(dut.status.ready, 1)
+        status = ctx.get(dut.status.payload)
+        assert ctx.get(dut.status.valid) == 1, note
+        assert {name: status[name] for name in want} == want, note
+        ctx.set(dut.job.valid, 0)
+        await ctx.tick()
+        ctx.set(dut.status.ready, 0)
+        assert (ctx.get(dut.idle), ctx.get(dut.status.valid)) == (1, 0), note
+
+    simulate(dut, bench, reset)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_jobs(seed):
+    check(seed)
+
+
+@pytest.mark.parametrize("layout, fields", [(JobWord, JOB_FIELDS), (LoadCommand, LOAD_FIELDS),
+                                            (StatusWord, STATUS_FIELDS)])
+def test_words(layout, fields):
+    """The fields of a word stand where software packs them."""
+    for name, width in fields:
+        ones = pack_fields(fields, {name: -1 if name == "shift_o" else (1 << width) - 1})
+        assert ones >> layout[name].offset == (1 << width) - 1 and layout[name].width == width
+
+
+MUTANTS = {
+    "n one too large": ("word.n > cfg.n", "word.n > cfg.n + 1"),
+    "capacity in CTA mode": ("exact & ((word.n > cfg.k1)", "((word.n > cfg.k1)"),
+    "sets not checked": ("word.set >= cfg.sets", "0"),
+    "self with m": ("~word.cross & (word.n != word.m)", "0"),
+    "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
+    "read out one early": ("left.eq(tail(cfg) - 2)", "left.eq(tail(cfg) - 3)"),
+    "jobs beside a load": ("self.job.ready.eq(~self.load_busy)", "self.job.ready.eq(1)"),
+    "last K counts": ("first_key & self.key_issued", "self.key_issued"),
+    "counts of the job before": ("report.eq(0)", "report.error.eq(0)"),
+    "events of no job": ("with m.If(counting):\n", "with m.If(1):\n"),
+    "cycles from the start": ("counting | self.start", "counting"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    with pytest.raises(AssertionError, match="seed"):
+        for seed in range(3):
+            check(seed, edited(Control, *MUTANTS[name]))

@@ -1,0 +1,110 @@
+"""Output: rows of O and cluster tables, in order, whatever the sink does, and at what pace."""
+
+import random
+
+import pytest
+from amaranth.hdl import Signal
+
+from gen.cta.output import OutputStream
+from model.cta.config import CTAConfig
+from model.cta.layout import ELEMENT_WIDTH
+from tests.gen.mutants import edited
+from tests.gen.native import simulate
+
+CONFIGS = {"plain": dict(b=4, d=16, l=2, n=9), "one group": dict(b=2, d=8, l=1, n=6),
+           "slices": dict(b=2, d=32, dw=64, l=3, n=5, lanes=4)}
+MASK = (1 << ELEMENT_WIDTH) - 1
+
+
+def check(cfg, seed, stall=0.0, block=OutputStream, jobs=8, reset_after=None):
+    """Some jobs' outputs; a token takes d/lanes + 2 cycles and a row of tables 2, and pauses."""
+    dut, rng, reset = block(cfg), random.Random(seed), Signal()
+
+    async def bench(ctx):
+        for job in range(jobs):
+            n, m, tables = rng.randint(1, cfg.n), rng.randint(1, cfg.n), rng.getrandbits(1)
+            if job == 0 and reset_after is not None:
+                await run(ctx, cfg.n, cfg.n, 1, "cut off", until=reset_after)
+                ctx.set(reset, 1)
+                await ctx.tick()
+                ctx.set(reset, 0)
+                assert (ctx.get(dut.busy), ctx.get(dut.out.valid)) == (0, 0), f"seed {seed}"
+            await run(ctx, n, m, tables, f"seed {seed}, job {job}, n={n} m={m} tables={tables}")
+
+    async def run(ctx, n, m, tables, note, until=None):
+        ct = [[rng.randrange(cfg.k0), rng.randrange(cfg.n), rng.randrange(cfg.n)]
+              for _ in range(cfg.n)]
+        low, high = cfg.fmt.output.min, cfg.fmt.output.max
+        o = [[rng.choice((low, high, rng.randint(low, high))) for _ in range(cfg.d)]
+             for _ in range(cfg.k0)]
+        due = [(o[ct[t][0]][g * cfg.lanes:(g + 1) * cfg.lanes], 0)
+               for t in range(m) for g in range(cfg.groups)]
+        if tables:
+            due += [(ct[t] + [0] * (cfg.lanes - 3), 0) for t in range(max(n, m))]
+        due[-1] = due[-1][0], 1
+        for name, value in (("n", n), ("m", m), ("tables", tables), ("start", 1)):
+            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.out.ready, 0)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        cycles, empty, waiting = 0, 0, None
+        while due and cycles != until:
+            ready = rng.random() >= stall
+            ctx.set(dut.out.ready, ready)
+            valid, done = ctx.get(dut.out.valid), ctx.get(dut.done)
+            assert ctx.get(dut.busy) == 1, note
+            if waiting is not None:
+                assert valid and ctx.get(dut.out.payload).as_bits() == waiting, f"{note}: changed"
+            if valid:
+                payload = ctx.get(dut.out.payload)
+                elements, last = due[0]
+                want = sum((value & MASK) << ELEMENT_WIDTH * i for i, value in enumerate(elements))
+                assert (payload.data, payload.last) == (want, last), f"{note}: {len(due)} left"
+            waiting = payload.as_bits() if valid and not ready else None
+            if valid and ready:
+                due.pop(0)
+            assert done == (not due), f"{note}: done in cycle {cycles}"
+            # The memories answer in the next cycle and hold.
+            tokens = ctx.get(dut.ct_addr) if ctx.get(dut.ct_en) else None
+            row = ctx.get(dut.row_addr) if ctx.get(dut.row_en) else None
+            await ctx.tick()
+            cycles, empty = cycles + 1, empty + (not valid)
+            if tokens is not None:
+                for port, value in zip(dut.ct, ct[tokens]):
+                    ctx.set(port, value)
+            if row is not None:
+                for port, value in zip(dut.row, o[row]):
+                    ctx.set(port, value & ((1 << cfg.fmt.output.width) - 1))
+        if not due:
+            assert (ctx.get(dut.busy), ctx.get(dut.out.valid)) == (0, 0), note
+            assert empty == 2 * m + (max(n, m) if tables else 0), f"{note}: pace"
+
+    simulate(dut, bench, reset)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_output(name, stall):
+    check(CTAConfig(**CONFIGS[name]), 91, stall)
+
+
+@pytest.mark.parametrize("after", [1, 2, 9, 40])
+def test_reset(after):
+    check(CTAConfig(**CONFIGS["plain"]), 92, 0.3, reset_after=after, jobs=3)
+
+
+MUTANTS = {
+    "token for cluster": ("self.row_addr.eq(self.ct[0])", "self.row_addr.eq(token)"),
+    "last before the tables": ("& ~self.tables", ""),
+    "last in every token": ("last_token & (group", "(group"),
+    "tables of the queries only": ("Mux(self.n > self.m, self.n, self.m)", "self.m"),
+    "unsigned outputs": ("_extend(value)", "_unsigned(value)"),
+    "does not wait for the sink": ('self.out.valid.eq(1), self.out.payload.last',
+                                   'self.out.valid.eq(self.out.ready), self.out.payload.last'),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["plain"]), 91, 0.3, edited(OutputStream, *MUTANTS[name]))
