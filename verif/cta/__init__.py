@@ -63,6 +63,11 @@ def _centroid(cfg):
     return CentroidAggregation(cfg)
 
 
+def _sequencer(cfg):
+    from verif.cta.sequencer_top import SequencerTop
+    return SequencerTop(cfg)
+
+
 def _cta(cfg):
     from gen.cta.top import CTA
     return CTA(cfg)
@@ -87,6 +92,8 @@ BENCHES = {
                          ({"b": 2, "d": 8, "n": 40, "k1": 5, "k2": 3, "pag": 2},
                           {"b": 4, "d": 8, "n": 60, "k1": 60, "k2": 7, "pag": 4},
                           {"b": 8, "d": 64, "n": 128})),
+    "sequencer": Bench("verif.cta.bench_sequencer", _sequencer, (
+        {"b": 4, "d": 8, "l": 2, "n": 12}, {"b": 16, "d": 8, "dw": 16, "l": 8, "n": 11})),
     "cta": Bench("verif.cta.bench_cta", _cta, (
         {"b": 2, "d": 8, "l": 3, "n": 12}, {"b": 4, "d": 8, "dw": 16, "l": 5, "n": 20, "k0": 12,
                                             "k1": 9, "k2": 5, "pag": 2, "sets": 2, "lanes": 4})),
