@@ -32,6 +32,7 @@ class SRAM(wiring.Component):
 
     def __init__(self, *, width: int, depth: int, rw: bool = False):
         if width < 1 or depth < 1:
+            self._MustUse__used = True      # what is not there need not be used
             raise ValueError(f"SRAM: width is {width}, depth is {depth}, both must be at least 1")
         self.width, self.depth, self.rw = width, depth, rw
         address = max(1, clog2(depth))

@@ -69,22 +69,29 @@ def run(name: str, bench: Bench, cfg: CTAConfig, run_seed: int) -> tuple[int, in
                    "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
                    "COCOTB_RANDOM_SEED": str(run_seed),
                    "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parent), *sys.path])}
-    # Registers and memories start with random bits, another set a seed.
-    simulator = get_runner("verilator")
-    log = binary.with_name(f"log-{os.getpid()}.txt")
-    results = simulator.test(
-        test_module=bench.module, hdl_toplevel=binary.name, hdl_toplevel_lang="verilog",
-        build_dir=binary.parent, test_dir=binary.parent, extra_env=environment,
-        results_xml=f"results-{os.getpid()}.xml", log_file=log,
-        plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
-    cases = list(ElementTree.parse(results).iter("testcase"))
-    failed = [case for case in cases if case.find("failure") is not None
-              or case.find("error") is not None]
-    Path(results).unlink()
-    if failed:
+    log, results = (binary.with_name(f"{what}-{os.getpid()}") for what in ("log", "results.xml"))
+    try:
+        # Registers and memories start with random bits, another set a seed.
+        get_runner("verilator").test(
+            test_module=bench.module, hdl_toplevel=binary.name, hdl_toplevel_lang="verilog",
+            build_dir=binary.parent, test_dir=binary.parent, extra_env=environment,
+            results_xml=results, log_file=log,
+            plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
+    except SystemExit:
+        pass           # a failed test, where pytest runs us; the results tell
+    try:
+        cases = list(ElementTree.parse(results).iter("testcase"))
+        failed = [case for case in cases if case.find("failure") is not None
+                  or case.find("error") is not None]
+        if failed:
+            print(log.read_text())
+        return len(cases), len(failed)
+    except FileNotFoundError:
         print(log.read_text())
-    log.unlink()
-    return len(cases), len(failed)
+        return 0, 1    # it broke down before it had results
+    finally:
+        results.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
 
 
 def main(argv=None) -> int:
