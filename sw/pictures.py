@@ -49,13 +49,18 @@ def _save(figure, path):
         path, format="png", optimize=True)
 
 
+def _kind(use):
+    """``HASH 1`` is a HASH."""
+    return use.what.partition(" ")[0]
+
+
 def _gantt(axes, uses, begin, end, close=True):
     """What every unit does between two cycles; a row a unit."""
     for row, (unit, _, kinds) in enumerate(UNITS):
         for what, (_, colour) in kinds.items():
             bars = [(max(use.start, begin), min(use.end, end) - max(use.start, begin))
                     for use in uses
-                    if use.unit == unit and (use.what == what or len(kinds) == 1)
+                    if use.unit == unit and (_kind(use) == what or len(kinds) == 1)
                     and use.end > begin and use.start < end]
             if bars:
                 axes.broken_barh(bars, (row - 0.36, 0.72), facecolors=colour,
@@ -64,7 +69,7 @@ def _gantt(axes, uses, begin, end, close=True):
             for use in uses:
                 middle = (max(use.start, begin) + min(use.end, end)) / 2
                 wide = min(use.end, end) - max(use.start, begin) > 0.04 * (end - begin)
-                label = kinds.get(use.what, (use.what,))[0]
+                label = kinds.get(_kind(use), (use.what,))[0] + use.what[len(_kind(use)):]
                 if use.unit == unit and wide and label:
                     axes.text(middle, row, label, ha="center", va="center", fontsize=8,
                               color="white")

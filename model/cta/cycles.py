@@ -173,7 +173,8 @@ class _Run:
         cfg = self.cfg
         if load:
             self._use("SA", "LOAD", start, start + load)
-        self._use("SA", row.op.name, start + load, start + load + length)
+        what = f"HASH {row.lsh}" if row.op is Op.HASH else row.op.name
+        self._use("SA", what, start + load, start + load + length)
         if pad:
             self._use("SA", "PAUSE", start + load + length, start + load + length + pad)
         if row.op is Op.HASH:

@@ -11,7 +11,7 @@ import numpy as np
 
 from model.cta import layout
 from model.cta.config import CTAConfig
-from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Mode, Saturation
+from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Saturation
 from model.cta.layout import ELEMENT_WIDTH, Load, TraceOp
 from verif.engine import Engine, Run, Script, build
 
@@ -154,27 +154,29 @@ def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = Fa
     if isinstance(result, Refused):
         raise result
     start = run.cycles["job"][-1]
-    result.activity = activity(run, start, start + result.cycles, job.mode)
+    result.activity = activity(run, start, start + result.cycles)
     result.rate = run.end / run.seconds
     return result
 
 
-def activity(run: Run, start: int, stop: int, mode: Mode) -> list[Activity]:
-    """What each unit was busy with in cycles ``start`` to ``stop``, from the RTL's probe."""
-    words = run.per_cycle(start, stop)
-    names = {"sa": lambda v: TraceOp(v).name}
-    found = []
-    at = 0
-    for field_name, width in layout.TRACE_FIELDS:
-        values = (words >> at) & ((1 << width) - 1)
+def activity(run: Run, start: int, stop: int) -> list[Activity]:
+    """What each unit was busy with in cycles ``start`` to ``stop``, from the RTL's probe.
+
+    Units and work are named as in :class:`model.cta.cycles.Use`; an LSH is told from the next.
+    """
+    words, found, at = run.per_cycle(start, stop), [], 0
+    values = {}
+    for name, width in layout.TRACE_FIELDS:
+        values[name] = (words >> at) & ((1 << width) - 1)
         at += width
-        if field_name == "lsh":
-            continue
-        edges = np.flatnonzero(np.diff(values, prepend=0, append=0))
+    lsh = values.pop("lsh")
+    for name, value in values.items():
+        key = value + (value == TraceOp.HASH) * (lsh << 8) if name == "sa" else value
+        edges = np.flatnonzero(np.diff(key, prepend=0, append=0))
         for first, last in zip(edges[:-1], edges[1:]):
-            value = int(values[first])
-            if value:
-                what = names.get(field_name, lambda v: "")(value)
-                found.append(Activity(field_name.upper() if field_name != "drain" else "drain",
-                                      what, int(first), int(last)))
+            if value[first]:
+                what = TraceOp(value[first]).name if name == "sa" else ""
+                what += f" {lsh[first]}" if what == "HASH" else ""
+                found.append(Activity(name if name == "drain" else name.upper(), what,
+                                      int(first), int(last)))
     return found
