@@ -1,0 +1,167 @@
+"""The accelerator in the Amaranth simulator: one small head, from its streams to its streams.
+
+Verilator runs the emitted Verilog in ``tests/rtl``; this is the same source without the emitter.
+"""
+
+import random
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from gen.cta.top import CTA
+from gen.emit import ports
+from model.cta import head, layout, stimulus
+from model.cta.config import ConfigError, CTAConfig, CTAFormats
+from model.cta.cycles import head_cycles
+from model.cta.job import Mode
+from model.fixed import Format
+from tests.gen.mutants import edited
+from verif.cta.driver import Session
+from verif.engine import Run
+
+CFG = CTAConfig(b=2, d=8, l=1, n=5, k0=4, k1=5, k2=3, pag=2)
+
+
+class Host:
+    """Sources with queues and sinks, each of which pauses at random."""
+
+    def __init__(self, ctx, dut, rng, stall):
+        self.ctx, self.rng, self.stall = ctx, rng, stall
+        self.inputs = {name: getattr(dut, name) for name in ("load", "data", "job")}
+        self.outputs = {name: getattr(dut, name) for name in ("out", "status")}
+        self.queue = {name: [] for name in self.inputs}
+        self.received = {name: [] for name in self.outputs}
+        self.cycles = {name: [] for name in (*self.inputs, *self.outputs)}
+        self.offered, self.cycle = set(), 0
+
+    async def step(self):
+        ctx = self.ctx
+        for name, port in self.inputs.items():
+            if self.queue[name] and self.rng.random() >= self.stall:
+                self.offered.add(name)
+            ctx.set(port.valid, name in self.offered)
+            if self.offered & {name}:
+                ctx.set(port.payload, port.payload.shape().from_bits(self.queue[name][0])
+                        if name != "data" else self.queue[name][0])
+        for name, port in self.outputs.items():
+            ready = self.rng.random() >= self.stall
+            ctx.set(port.ready, ready)
+            if ready and ctx.get(port.valid):
+                self.received[name].append(ctx.get(port.payload).as_bits())
+                self.cycles[name].append(self.cycle)
+        for name in [name for name in self.offered if ctx.get(self.inputs[name].ready)]:
+            self.queue[name].pop(0)
+            self.cycles[name].append(self.cycle)
+            self.offered.remove(name)
+        await ctx.tick()
+        self.cycle += 1
+
+    async def until(self, condition, limit=3000):
+        for _ in range(limit):
+            if condition():
+                return
+            await self.step()
+        raise AssertionError(f"nothing more happens, cycle {self.cycle}")
+
+
+def check(seed, jobs, stall=0.0, block=CTA):
+    """Jobs one after another; results, cycles, and the cycles at the streams."""
+    rng, dut = random.Random(seed), block(CFG)
+
+    async def bench(ctx):
+        host = Host(ctx, dut, rng, stall)
+        for number, (weights, job) in enumerate(jobs):
+            note = f"seed {seed}, job {number}"
+            before = len(host.received["out"])
+            for load in layout.weight_loads(weights) + layout.token_loads(job):
+                host.queue["load"].append(layout.pack_fields(layout.LOAD_FIELDS, {
+                    "target": load.target, "base": load.base, "rows": len(load.rows)}))
+                host.queue["data"] += layout.beats(CFG, load)
+            await host.until(lambda: not (host.queue["load"] or host.queue["data"]))
+            values = layout.job_fields(weights, job, tables=True)
+            host.queue["job"].append(layout.pack_fields(layout.JOB_FIELDS, values))
+            await host.until(lambda: len(host.received["status"]) > number)
+            session = Session(CFG)
+            session.jobs.append(values)
+            result, = session.results(Run(received={"out": host.received["out"][before:],
+                                                    "status": host.received["status"][-1:]}))
+            golden = head.run(CFG, weights, job)
+            for name in ("o", "ct0", "ct1", "ct2"):
+                np.testing.assert_array_equal(getattr(result, name), getattr(golden, name),
+                                              err_msg=f"{note}: {name}")
+            for name in ("k0", "k1", "k2", "overflow", "zero_rows", "saturations"):
+                assert getattr(result, name) == getattr(golden, name), f"{note}: {name}"
+            n, m = values["n"], values["m"]
+            cycles = head_cycles(CFG, n, m, golden.k0, golden.k1, golden.k2, job.mode,
+                                 weights.shared_a)
+            assert (result.cycles, result.phases) == (cycles.total, cycles.phases), note
+            if not stall:
+                # The first beat follows the last O by its cluster, its row and itself.
+                beats = host.cycles["out"][before:]
+                assert beats[0] == host.cycles["job"][-1] + cycles.total + 3, note
+                assert host.cycles["status"][-1] == beats[-1] + 1, note
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-9)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+def jobs(seed, count=2):
+    rng = np.random.default_rng(seed)
+    kinds = [dict(n=5, m=4), dict(n=3, mode=Mode.EXACT), dict(n=4, saturating=True)]
+    return [stimulus.random_job(CFG, rng, **kinds[i % 3]) for i in range(count)]
+
+
+def test_heads():
+    """CTA mode and exact mode, cycle for cycle."""
+    check(1, jobs(1))
+
+
+def test_heads_with_pauses():
+    check(2, jobs(2, 3)[2:], stall=0.4)
+
+
+def test_ports():
+    """Streams and the probe, nothing else."""
+    names = {name.partition("__")[0] for name, *_ in ports(CTA(CFG))}
+    assert names == {"load", "data", "job", "out", "status", "activity"}
+
+
+def test_unbuildable_formats_are_refused():
+    with pytest.raises(ConfigError, match="fmt.token.width is 17, must be in 4..16"):
+        CTA(CTAConfig(b=2, d=8, fmt=CTAFormats(token=Format(True, 17, 7))))
+
+
+MUTANTS = {
+    "lanes not skewed": ("below.cmd_up if below else issue.cmd", "issue.cmd"),
+    "results go up": ("above.o_down if above else write_back.o", "write_back.o"),
+    "C2 for C1": ("cag.c_we & (cag.c_lsh == 1)", "cag.c_we & (cag.c_lsh == 2)"),
+    "CT2 twice": ("pag.ct1_even.eq(tables.pair[2])", "pag.ct1_even.eq(tables.pair[4])"),
+    "scores one late": ("delay(m, issue.ppe, SCORE_STAGES, reset=True)",
+                        "delay(m, issue.ppe, SCORE_STAGES + 1, reset=True)"),
+    "no shortcut": ("array.shortcut[j].eq(ppe.linear[j])", "array.shortcut[j].eq(0)"),
+    "no bias": ("partial.ctl.bias.eq(parameters.bias)", "partial.ctl.bias.eq(0)"),
+    "k without level 2": ("k.eq(cag.k[1] + k2)", "k.eq(cag.k[1])"),
+    "drain forgotten": ("schedule.out_issued.eq((slot.op == Op.OUT) & slot.last)",
+                        "schedule.out_issued.eq(0)"),
+    "events swapped": ("residuals, cag.sat_centroid", "cag.sat_centroid, residuals"),
+}
+
+
+def killed(name):
+    work = [*jobs(1, 1), *jobs(2, 3)[2:]]
+    with pytest.raises(AssertionError, match="seed|more happens"):
+        check(1, work, block=edited(CTA, *MUTANTS[name]))
+
+
+def test_mutant():
+    killed("lanes not skewed")
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name):
+    """Wires of the top, one at a time."""
+    killed(name)
