@@ -10,12 +10,10 @@ import pytest
 from amaranth.sim import Simulator
 
 from gen.cta.top import CTA
-from gen.emit import ports
 from model.cta import head, layout, stimulus
-from model.cta.config import ConfigError, CTAConfig, CTAFormats
+from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
-from model.fixed import Format
 from tests.gen.mutants import edited
 from verif.cta.driver import Session
 from verif.engine import Run
@@ -68,6 +66,7 @@ class Host:
 def check(seed, jobs, stall=0.0, block=CTA):
     """Jobs one after another; results, cycles, and the cycles at the streams."""
     rng, dut = random.Random(seed), block(CFG)
+    assert set(dut.signature.members) == {"load", "data", "job", "out", "status", "activity"}
 
     async def bench(ctx):
         host = Host(ctx, dut, rng, stall)
@@ -121,17 +120,6 @@ def test_heads():
 
 def test_heads_with_pauses():
     check(2, jobs(2, 3)[2:], stall=0.4)
-
-
-def test_ports():
-    """Streams and the probe, nothing else."""
-    names = {name.partition("__")[0] for name, *_ in ports(CTA(CFG))}
-    assert names == {"load", "data", "job", "out", "status", "activity"}
-
-
-def test_unbuildable_formats_are_refused():
-    with pytest.raises(ConfigError, match="fmt.token.width is 17, must be in 4..16"):
-        CTA(CTAConfig(b=2, d=8, fmt=CTAFormats(token=Format(True, 17, 7))))
 
 
 MUTANTS = {
