@@ -14,16 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
 __all__ = ["CTAConfig", "ConfigError", "CTAFormats"]
 
 SA_WIDTHS = (2, 4, 8, 16, 32)
 HEAD_DIMS = (8, 16, 32, 64, 128)
-
-
-class ConfigError(ValueError):
-    """An illegal configuration; the message names the parameter, its value and the legal range."""
 
 
 @dataclass(frozen=True)

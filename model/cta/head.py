@@ -11,20 +11,12 @@ from model.cta.lsh import hash_codes
 from model.cta.output import outputs
 from model.cta.probability import aggregate, normalise
 from model.cta.score import scores
-from model.fixed import Format
+from model.errors import JobRefused, require_range, require_raw
 
 __all__ = ["JobRefused", "check", "trace", "run"]
 
 SHIFT_MAX = 31
 SHIFT_O_MIN, SHIFT_O_MAX = -8, 7
-
-
-class JobRefused(ValueError):
-    """A job that the engine answers with an error code instead of an output."""
-
-    def __init__(self, code: ErrorCode, reason: str):
-        super().__init__(f"job refused, {code.name}: {reason}")
-        self.code = code
 
 
 def _refusal(cfg: CTAConfig, job: Job) -> tuple[ErrorCode, str]:
@@ -50,42 +42,25 @@ def check(cfg: CTAConfig, weights: HeadWeights, job: Job) -> ErrorCode:
     return _refusal(cfg, job)[0]
 
 
-def _operand(name: str, raw, shape: tuple, fmt: Format) -> np.ndarray:
-    raw = np.asarray(raw)
-    if raw.dtype.kind not in "iu":
-        raise ValueError(f"{name} has dtype {raw.dtype}, must be raw integers")
-    if raw.shape != shape:
-        raise ValueError(f"{name} has shape {raw.shape}, must be {shape}")
-    if not fmt.holds(raw).all():
-        raise ValueError(f"{name} has values in [{raw.min()}, {raw.max()}], "
-                         f"must be in [{fmt.min}, {fmt.max}]")
-    return raw.astype(np.int64)
-
-
-def _scalar(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, must be in {low}..{high}")
-
-
 def _validate(cfg: CTAConfig, weights: HeadWeights, job: Job) -> tuple[np.ndarray, np.ndarray]:
     """The token tensors, after every operand was held against its shape and format."""
     f = cfg.fmt
-    xkv = _operand("xkv", job.xkv, (len(job.xkv), cfg.dw), f.token)
-    xq = xkv if job.xq is None else _operand("xq", job.xq, (len(job.xq), cfg.dw), f.token)
+    xkv = require_raw("xkv", job.xkv, (len(job.xkv), cfg.dw), f.token)
+    xq = xkv if job.xq is None else require_raw("xq", job.xq, (len(job.xq), cfg.dw), f.token)
     for name in ("wq", "wk", "wv"):
-        _operand(name, getattr(weights, name), (cfg.dw, cfg.d), f.weight)
+        require_raw(name, getattr(weights, name), (cfg.dw, cfg.d), f.weight)
     for name in ("bq", "bv"):
-        _operand(name, getattr(weights, name), (cfg.d,), f.bias)
+        require_raw(name, getattr(weights, name), (cfg.d,), f.bias)
     for c, p in enumerate(weights.lsh):
-        _operand(f"lsh[{c}].a", p.a, (cfg.l, cfg.dw), f.lsh_a)
-        _operand(f"lsh[{c}].b", p.b, (cfg.l,), f.bias)
-        _scalar(f"lsh[{c}].inv_w", p.inv_w, 0, f.multiplier.max)
-        _scalar(f"lsh[{c}].pre", p.pre, 0, SHIFT_MAX)
-        _scalar(f"lsh[{c}].post", p.post, 0, SHIFT_MAX)
+        require_raw(f"lsh[{c}].a", p.a, (cfg.l, cfg.dw), f.lsh_a)
+        require_raw(f"lsh[{c}].b", p.b, (cfg.l,), f.bias)
+        require_range(f"lsh[{c}].inv_w", p.inv_w, 0, f.multiplier.max)
+        require_range(f"lsh[{c}].pre", p.pre, 0, SHIFT_MAX)
+        require_range(f"lsh[{c}].post", p.post, 0, SHIFT_MAX)
     for name in ("shift_q", "shift_k", "shift_v", "shift_s"):
-        _scalar(name, getattr(job, name), 0, SHIFT_MAX)
-    _scalar("shift_o", job.shift_o, SHIFT_O_MIN, SHIFT_O_MAX)
-    return xq, xkv
+        require_range(name, getattr(job, name), 0, SHIFT_MAX)
+    require_range("shift_o", job.shift_o, SHIFT_O_MIN, SHIFT_O_MAX)
+    return xq.astype(np.int64), xkv.astype(np.int64)
 
 
 def trace(cfg: CTAConfig, weights: HeadWeights, job: Job) -> dict:
