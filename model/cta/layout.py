@@ -13,6 +13,7 @@ import numpy as np
 
 from model.cta.config import CTAConfig
 from model.cta.job import HeadWeights, Job, Saturation
+from model.words import pack_fields, unpack_fields
 
 __all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "Target",
            "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "job_fields", "beats",
@@ -130,24 +131,3 @@ def job_fields(weights: HeadWeights, job: Job, index: int = 0, tables: bool = Fa
             "m": n if job.xq is None else len(job.xq),
             "shift_q": job.shift_q, "shift_k": job.shift_k, "shift_v": job.shift_v,
             "shift_s": job.shift_s, "shift_o": job.shift_o}
-
-
-def pack_fields(fields, values: dict) -> int:
-    """A word from its fields; a value that does not fit raises ValueError."""
-    word, at = 0, 0
-    for name, width in fields:
-        value = int(values.get(name, 0))
-        if not -(1 << (width - 1)) <= value < (1 << width):
-            raise ValueError(f"{name} is {value}, must fit {width} bits")
-        word |= (value & ((1 << width) - 1)) << at
-        at += width
-    return word
-
-
-def unpack_fields(fields, word: int) -> dict:
-    """The fields of a word, all unsigned."""
-    values, at = {}, 0
-    for name, width in fields:
-        values[name] = (word >> at) & ((1 << width) - 1)
-        at += width
-    return values
