@@ -34,7 +34,7 @@ class Slot(data.StructLayout):
     def __init__(self, cfg: CTAConfig):
         super().__init__({
             "op": Op, "stream": 1, "first": 1, "last": 1, "load_last": 1, "shortcut": 1,
-            "index": range(max(cfg.n, cfg.k12 + 1, cfg.d) + 1),
+            "index": range(max(cfg.n, cfg.k12 + 1, cfg.d, cfg.b) + 1),
             "token": 1, "weight": 1, "c1": 1, "c02": 1, "residual": 1,
             "addr": address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth)),
             "c1_addr": address_width(cfg.c1_depth),

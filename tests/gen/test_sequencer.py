@@ -18,6 +18,7 @@ CONFIGS = {
     "slices": dict(b=4, d=8, dw=24, l=4, n=13, k0=9, k1=13, k2=5, sets=2),
     "slices, passes, b above d": dict(b=16, d=8, dw=16, l=8, n=11),
     "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3),
+    "b above all": dict(b=32, d=8, dw=16, l=1, n=4, k0=2, k1=2, k2=1),
     "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1),
 }
 
