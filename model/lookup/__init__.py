@@ -1,0 +1,1 @@
+"""Golden model of the LookupFFN engine (LookupFFN, ICML 2023)."""

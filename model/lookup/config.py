@@ -1,0 +1,371 @@
+"""The one configuration of the LookupFFN engine: structure, formats, limits and tables.
+
+:class:`LookupConfig` is the single source of every width and size, as
+:class:`model.cta.config.CTAConfig` is for the other engine.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from model.errors import ConfigError
+from model.fixed import Format, bits_for_range, clog2
+
+__all__ = ["LookupConfig", "LookupFormats", "ConfigError"]
+
+PROJECTIONS = ("bh4", "dense")
+PLACES = ("external", "internal")
+INTERNAL_BYTES = 1 << 24     # largest set of tables that an engine keeps in its own SRAM
+STAGES = 4                   # block-diagonal products of a copy, each before a Hadamard transform
+
+
+def _is_power(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class LookupFormats:
+    """The chosen formats. ``docs/lookup.md`` gives the reason for each; the paper states none.
+
+    Binary points are nominal: tensors whose point is their own are moved by shifts.
+    """
+
+    x: Format = Format(True, 12, 7)         # tokens; the point is the tensor's own
+    weight: Format = Format(True, 10, 9)    # blocks or dense projection; own point
+    stage: Format = Format(True, 14, 9)     # after a block product, after a Hadamard; own point
+    mix: Format = Format(False, 9, 8)       # the two coefficients of the fixed skip, 0 to 2
+    z_bias: Format = Format(True, 16, 11)   # z bias, and the grid on which z is summed
+    z: Format = Format(True, 12, 7)         # soft hash code; Q5.7
+    score: Format = Format(False, 12, 6)    # magnitude of s; a point for each table
+    table: Format = Format(True, 8, 7)      # table entries; a point for each table
+    out_bias: Format = Format(True, 24, 14)  # in accumulator units
+    output: Format = Format(True, 16, 8)    # y, and the residual added to it; own point
+
+
+@dataclass(frozen=True)
+class LookupConfig:
+    """One LookupFFN engine.
+
+    Parameters
+    ----------
+    d : token dimension, a multiple of 8 in 8..2048. BH4 pads it to n = 2**ceil(log2 d).
+    h : hash tables, 1..1024.
+    tau : bits of a hash code, 1..16; a table has 2**tau rows.
+    block : block size bs of BH4, a power of two in 4..n and at most 256. 0 stands for 64, or n.
+    projection : "bh4", or "dense": one matrix (h*tau, d), no copies, no skip.
+    neighbours : N(z) is the tau + 1 rows at one sign flip or none, not only the heaviest row.
+    gelu_scaled : the weight carries the factor <z, S_i> (Sec. 4); else plain equation 7.
+    residual : y + residual leaves the engine; a residual tensor comes with the tokens.
+    multipliers : of the projection, a power of two in 1..min(bs*bs, 4096). 0 stands for 256, or
+        bs*bs.
+    lanes : table bytes a beat, and multipliers of the gather; a power of two in 1..n. A row is
+        padded to whole beats. 0 stands for 64, or n.
+    batch : tokens that share a table tile in table-major order, 1..256.
+    tables : "external": behind a read port; "internal": in SRAM, at most 16 MiB.
+    outstanding : table reads, of one beat each, in flight; a power of two in 1..4096.
+    fmt : the formats.
+    """
+
+    d: int = 512
+    h: int = 128
+    tau: int = 8
+    block: int = 0
+    projection: str = "bh4"
+    neighbours: bool = False
+    gelu_scaled: bool = True
+    residual: bool = False
+    multipliers: int = 0
+    lanes: int = 0
+    batch: int = 64
+    tables: str = "external"
+    outstanding: int = 256
+    fmt: LookupFormats = field(default_factory=LookupFormats)
+
+    def __post_init__(self):
+        for name in ("d", "h", "tau", "block", "multipliers", "lanes", "batch", "outstanding"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(f"{name} is {value!r}, must be an integer")
+        for name in ("neighbours", "gelu_scaled", "residual"):
+            self._check(name, isinstance(getattr(self, name), bool), "True or False")
+        self._check("d", self.d % 8 == 0 and 8 <= self.d <= 2048, "a multiple of 8 in 8..2048")
+        self._check("h", 1 <= self.h <= 1024, "in 1..1024")
+        self._check("tau", 1 <= self.tau <= 16, "in 1..16")
+        self._default("block", min(64, self.n))
+        most = min(self.n, 256)
+        self._check("block", _is_power(self.block) and 4 <= self.block <= most,
+                    f"a power of two in 4..{most}, at most n = {self.n}")
+        self._default("multipliers", min(256, self.block ** 2))
+        most = min(self.block ** 2, 4096)
+        self._check("multipliers", _is_power(self.multipliers) and self.multipliers <= most,
+                    f"a power of two in 1..{most}, at most block squared")
+        self._default("lanes", min(64, self.n))
+        self._check("lanes", _is_power(self.lanes) and self.lanes <= self.n,
+                    f"a power of two in 1..n = {self.n}")
+        self._check("projection", self.projection in PROJECTIONS, f"one of {PROJECTIONS}")
+        self._check("batch", 1 <= self.batch <= 256, "in 1..256")
+        self._check("outstanding", _is_power(self.outstanding) and self.outstanding <= 4096,
+                    "a power of two in 1..4096")
+        self._check("tables", self.tables in PLACES, f"one of {PLACES}")
+        self._check("tables", self.tables == "external" or self.table_bytes <= INTERNAL_BYTES,
+                    f"'external' for {self.table_bytes} bytes of tables; 'internal' holds "
+                    f"at most {INTERNAL_BYTES}")
+        self._check_formats()
+
+    def _default(self, name, value):
+        if getattr(self, name) == 0:
+            object.__setattr__(self, name, value)
+
+    def _check(self, name, legal, text):
+        if not legal:
+            raise ConfigError(f"{name} is {getattr(self, name)!r}, must be {text}")
+
+    def _check_formats(self):
+        """Refuse formats that neither the golden model nor the generator means."""
+        fmt, expected = self.fmt, LookupFormats()
+        if not isinstance(fmt, LookupFormats):
+            raise ConfigError(f"fmt is {fmt!r}, must be LookupFormats")
+        for item in dataclasses.fields(LookupFormats):
+            value, default = getattr(fmt, item.name), getattr(expected, item.name)
+            if not isinstance(value, Format) or value.signed != default.signed:
+                kind = "signed" if default.signed else "unsigned"
+                raise ConfigError(f"fmt.{item.name} is {value!r}, must be {kind}")
+        if self.log_step < 0:
+            raise ConfigError(f"fmt.z.frac is {fmt.z.frac}, must be at least "
+                              f"{self.log_index - self.log_reach}")
+        if self.z_shift < 0:
+            raise ConfigError(f"fmt.z_bias.frac is {fmt.z_bias.frac}, must be at least "
+                              f"fmt.z.frac = {fmt.z.frac}")
+
+    def require_buildable(self):
+        """Raise ConfigError for formats that fit the golden model but not the words of the RTL."""
+        for name, low, high in (("x", 4, 16), ("weight", 4, 16), ("stage", 4, 18), ("mix", 2, 16),
+                                ("z_bias", 4, 32), ("z", 4, 16), ("score", 4, 16), ("table", 8, 8),
+                                ("out_bias", 4, 32), ("output", 4, 16)):
+            width = getattr(self.fmt, name).width
+            if not low <= width <= high:
+                raise ConfigError(f"fmt.{name}.width is {width}, must be in {low}..{high}")
+
+    # -- identity -----------------------------------------------------------------------------
+
+    def as_dict(self) -> dict:
+        """Structural parameters and formats as plain data (JSON)."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "LookupConfig":
+        """The inverse of :meth:`as_dict`; missing keys take their default."""
+        if not isinstance(data, dict):
+            raise ConfigError(f"config is {type(data).__name__}, must be an object")
+        known = {f.name for f in dataclasses.fields(cls)}
+        for key in data:
+            if key not in known:
+                raise ConfigError(f"config key {key!r} is unknown, must be one of {sorted(known)}")
+        data = dict(data)
+        if "fmt" in data:
+            try:
+                data["fmt"] = LookupFormats(**{k: Format(**v) for k, v in data["fmt"].items()})
+            except (TypeError, ValueError, AttributeError) as error:
+                raise ConfigError(f"config key 'fmt' is malformed ({error}), must map format names "
+                                  f"to signed, width, frac") from None
+        return cls(**data)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal hash of everything that shapes the hardware (12 digits)."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    # -- structure ----------------------------------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        """Padded dimension: the order of the Hadamard transform."""
+        return 1 << clog2(self.d)
+
+    @property
+    def levels(self) -> int:
+        """Butterfly levels of a Hadamard transform."""
+        return clog2(self.n)
+
+    @property
+    def codes(self) -> int:
+        """h*tau: elements of z."""
+        return self.h * self.tau
+
+    @property
+    def copies(self) -> int:
+        """r: independent BH4 projections side by side; 1 for a dense one."""
+        return 1 if self.projection == "dense" else -(-self.codes // self.n)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks on the diagonal of one stage."""
+        return self.n // self.block
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of the projection: (r, 4, n/bs, bs out, bs in), or dense (h*tau, d)."""
+        if self.projection == "dense":
+            return self.codes, self.d
+        return self.copies, STAGES, self.blocks, self.block, self.block
+
+    @property
+    def entries(self) -> int:
+        """Rows a token takes from each table: N(z)."""
+        return 1 + self.tau if self.neighbours else 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables; the number of a row is ``table * 2**tau + code``."""
+        return self.h << self.tau
+
+    @property
+    def row_beats(self) -> int:
+        """Beats of a row."""
+        return -(-self.d // self.lanes)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes from one row to the next; those beyond d are padding."""
+        return self.row_beats * self.lanes
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of all tables."""
+        return self.rows * self.row_bytes
+
+    # -- widths -------------------------------------------------------------------------------
+
+    @property
+    def operand(self) -> Format:
+        """Multiplicand of the projection: a token in the first stage, a stage value later."""
+        return Format(True, max(self.fmt.x.width, self.fmt.stage.width))
+
+    @property
+    def block_acc(self) -> Format:
+        """Sum of a block product, or of a dense row, exact."""
+        length = self.d if self.projection == "dense" else self.block
+        operand = self.fmt.x if self.projection == "dense" else self.operand
+        worst = operand.min * self.fmt.weight.min * length
+        return Format(True, bits_for_range(-worst, worst))
+
+    @property
+    def hadamard(self) -> Format:
+        """Last level of the Hadamard transform, exact: one more bit a level."""
+        return Format(True, self.fmt.stage.width + self.levels)
+
+    @property
+    def z_shift(self) -> int:
+        """Fraction bits that z drops when its sum is complete."""
+        return self.fmt.z_bias.frac - self.fmt.z.frac
+
+    @property
+    def z_sum(self) -> Format:
+        """Sum of projection, skip and bias on the grid of the z bias, exact."""
+        if self.projection == "dense":
+            worst = -self.block_acc.min
+        else:
+            worst = self.fmt.mix.max * (-self.fmt.stage.min - self.fmt.x.min)
+        worst -= self.fmt.z_bias.min
+        return Format(True, bits_for_range(-worst, worst), self.fmt.z_bias.frac)
+
+    @property
+    def magnitude(self) -> Format:
+        """|z|: one value more than a positive z has."""
+        return Format(False, self.fmt.z.width, self.fmt.z.frac)
+
+    @property
+    def magnitude_sum(self) -> Format:
+        """sum|z| of a table, exact."""
+        return Format(False, (self.tau * -self.fmt.z.min).bit_length(), self.fmt.z.frac)
+
+    @property
+    def inner(self) -> Format:
+        """<z, S_i>: sum|z|, or sum|z| - 2|z_j| of a neighbour, exact."""
+        worst = self.tau * -self.fmt.z.min
+        return Format(True, bits_for_range(self.fmt.z.min, worst), self.fmt.z.frac)
+
+    @property
+    def log_sum(self) -> Format:
+        """-log2 of a weight: tau table entries, and the flip of a neighbour."""
+        worst = self.tau * int(self.log_table.max())
+        if self.neighbours:
+            worst += self.flip_cost(-self.fmt.z.min)
+        return Format(False, worst.bit_length(), self.log_mantissa)
+
+    @property
+    def score(self) -> Format:
+        """s as it meets a table entry; signed where <z, S_i> may be negative."""
+        signed = self.neighbours and self.gelu_scaled
+        return Format(signed, self.fmt.score.width + signed, self.fmt.score.frac)
+
+    @property
+    def gather_acc(self) -> Format:
+        """Sum of weighted rows and the output bias, exact."""
+        largest = max(self.score.max, -self.score.min)
+        worst = self.h * self.entries * largest * -self.fmt.table.min - self.fmt.out_bias.min
+        return Format(True, bits_for_range(-worst, worst))
+
+    @property
+    def row_width(self) -> int:
+        """Bits of a row number."""
+        return max(1, clog2(self.rows))
+
+    @property
+    def address_width(self) -> int:
+        """Bits of a beat number on the table port: row * row_beats + beat."""
+        return max(1, clog2(self.rows * self.row_beats))
+
+    # -- tables of the score ------------------------------------------------------------------
+
+    log_index: ClassVar[int] = 7        # index bits of the table of log2(1 + exp(-2|z|))
+    log_reach: ClassVar[int] = 2        # the table covers |z| < 2**log_reach; beyond, zero
+    log_mantissa: ClassVar[int] = 10    # bits of an entry, all after the point
+    exp_index: ClassVar[int] = 6        # index bits of the table of 2**f
+    exp_mantissa: ClassVar[int] = 12    # bits of an entry, one before the point
+    flip_frac: ClassVar[int] = 8        # fraction bits of 2*log2(e)
+
+    @property
+    def log_step(self) -> int:
+        """Bits of |z| below the index of the log table."""
+        return self.fmt.z.frac + self.log_reach - self.log_index
+
+    @cached_property
+    def log_table(self) -> np.ndarray:
+        """log2(1 + exp(-2|z|)) in the middle of 128 steps of |z| in [0, 4), unsigned 0.10."""
+        index = np.arange(1 << self.log_index)
+        middle = (index << self.log_step) + ((1 << self.log_step) - 1) / 2
+        middle = np.ldexp(middle, -self.fmt.z.frac)
+        real = np.log2(1 + np.exp(-2 * middle)) * (1 << self.log_mantissa)
+        return np.minimum(np.floor(real + 0.5), (1 << self.log_mantissa) - 1).astype(np.int64)
+
+    @cached_property
+    def exp_table(self) -> np.ndarray:
+        """2**(i/64) for i in 0..63, unsigned 1.11."""
+        step = np.arange(1 << self.exp_index) / (1 << self.exp_index)
+        return np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
+
+    @property
+    def flip_factor(self) -> int:
+        """2*log2(e), unsigned 2.8: what a unit of |z_j| takes from the log2 of a flipped weight."""
+        return round(2 * math.log2(math.e) * (1 << self.flip_frac))
+
+    @property
+    def flip_shift(self) -> int:
+        """Fraction bits that the product of |z| and the flip factor has beyond a log."""
+        return self.fmt.z.frac + self.flip_frac - self.log_mantissa
+
+    def flip_cost(self, magnitude: int) -> int:
+        """Largest -log2 that the flip of a bit with ``|z|`` up to ``magnitude`` can add."""
+        return (magnitude * self.flip_factor >> self.flip_shift) + 1
+
+    @property
+    def score_point(self) -> int:
+        """Fraction bits of a score before its shift: those of <z, S_i> and of the exponential."""
+        return self.fmt.z.frac + self.exp_mantissa - 1
