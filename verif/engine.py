@@ -66,6 +66,13 @@ class Script:
         self.lines.append(f"reset {cycles}")
         return self
 
+    def memory(self, request: str, response: str, file: Path, latency: int = 1, jitter: int = 0,
+               seed: int = 1):
+        """From here on answer ``request`` from the words of ``file`` on ``response``, in order,
+        ``latency`` to ``latency + jitter`` cycles later."""
+        self.lines.append(f"memory {request} {response} {file} {latency} {jitter} {seed}")
+        return self
+
     def limit(self, cycles: int):
         """Fail a wait that takes longer."""
         self.lines.append(f"limit {cycles}")

@@ -9,6 +9,10 @@
 //   idle CYCLES              let time pass
 //   stall STREAM P BURST SEED   pause the host's side with probability P, BURST cycles on average
 //   reset CYCLES             hold rst; drops what is queued
+//   memory REQUEST RESPONSE FILE LATENCY JITTER SEED   answer every transfer of output REQUEST, a word
+//                            number, with that word of FILE on input RESPONSE, in order, LATENCY to
+//                            LATENCY + JITTER cycles later. Words are raw bytes, lowest first,
+//                            filled to a multiple of four
 //   limit CYCLES             a wait may take so many cycles, then the run fails
 //   seed N                   power-up bits, first line only
 // Result lines: "STREAM CYCLE [HEX]" a transfer, "PROBE CYCLE HEX" a change, "end CYCLE", or
@@ -95,10 +99,20 @@ struct Stream {
     bool input;
     Stall stall;
     std::deque<Words> queue;   // input: waiting to go in
+    std::deque<uint64_t> due;  // the cycle from which each may
     bool offered = false;
     uint64_t count = 0;
     Words now;
 };
+
+// A memory behind a pair of streams.
+struct Memory {
+    std::string request, response;
+    std::vector<uint32_t> data;
+    uint64_t latency = 1, jitter = 0;
+    std::mt19937_64 random{1};
+};
+static std::vector<Memory> memories;
 
 static VerilatedContext context;
 static std::unique_ptr<Vtop> top;
@@ -118,9 +132,18 @@ static Stream& find(const std::string& name) {
     fail("no stream is called " + name);
 }
 
+static void serve(Memory& m, uint64_t address) {
+    Stream& to = find(m.response);
+    const std::size_t size = words(to.bits);
+    if ((address + 1) * size > m.data.size()) fail("word " + std::to_string(address) + " of " +
+                                                   m.request + " lies beyond the memory");
+    to.queue.emplace_back(m.data.begin() + address * size, m.data.begin() + (address + 1) * size);
+    to.due.push_back(cycle + m.latency + (m.jitter ? m.random() % (m.jitter + 1) : 0));
+}
+
 // One side of one stream; `valid` and `ready` belong to the top.
 template <typename P, typename B> void drive_in(Stream& s, P& payload, B& valid) {
-    if (!s.offered && !s.queue.empty() && !s.stall()) {
+    if (!s.offered && !s.queue.empty() && s.due.front() <= cycle && !s.stall()) {
         s.offered = true;
         put(payload, s.queue.front());
     }
@@ -129,6 +152,7 @@ template <typename P, typename B> void drive_in(Stream& s, P& payload, B& valid)
 template <typename B> void sample_in(Stream& s, const B& ready) {
     if (!s.offered || !ready) return;
     s.queue.pop_front();
+    s.due.pop_front();
     s.offered = false;
     ++s.count;
     std::fprintf(result, "%s %" PRIu64 "\n", s.name.c_str(), cycle);
@@ -141,6 +165,8 @@ template <typename P, typename B> void sample_out(Stream& s, const P& payload, c
     std::fprintf(result, "%s %" PRIu64 " ", s.name.c_str(), cycle);
     print(result, s.now);
     std::fputc('\n', result);
+    for (auto& m : memories)
+        if (m.request == s.name) serve(m, s.now[0]);
 }
 template <typename P> void probe(const char* name, const P& port, Words& last, bool& known) {
     Words now(last.size());
@@ -202,9 +228,9 @@ int main(int argc, char** argv) {
     std::ifstream script(argv[1]);
     result = std::fopen(argv[2], "w");
     if (!script || !result) return 2;
-#define IN(name, port, bits) streams.push_back({#name, bits, true, {}, {}, false, 0, Words(words(bits))});
+#define IN(name, port, bits) streams.push_back({#name, bits, true, {}, {}, {}, false, 0, Words(words(bits))});
 #define OUT(name, port, bits) \
-    streams.push_back({#name, bits, false, {}, {}, false, 0, Words(words(bits))});
+    streams.push_back({#name, bits, false, {}, {}, {}, false, 0, Words(words(bits))});
 #define PROBE(name, port, bits)
 #include "streams.inc"
 #undef IN
@@ -229,6 +255,7 @@ int main(int argc, char** argv) {
             Stream& s = find(name);
             if (!s.input) fail("stream " + name + " is an output");
             s.queue.push_back(parse(hex, s.bits));
+            s.due.push_back(0);
         } else if (word == "wait") {
             in >> name >> number;
             Stream& s = find(name);
@@ -252,11 +279,24 @@ int main(int argc, char** argv) {
         } else if (word == "reset") {
             for (auto& s : streams) {
                 s.queue.clear();
+                s.due.clear();
                 s.offered = false;
             }
             top->rst = 1;
             for (in >> number; number; --number) step();
             top->rst = 0;
+        } else if (word == "memory") {
+            Memory m;
+            std::string file;
+            in >> m.request >> m.response >> file >> m.latency >> m.jitter >> number;
+            m.random.seed(number);
+            std::ifstream bytes(file, std::ios::binary);
+            if (!bytes) fail("cannot read " + file);
+            uint32_t data;
+            while (bytes.read(reinterpret_cast<char*>(&data), sizeof data)) m.data.push_back(data);
+            if (find(m.request).input || !find(m.response).input)
+                fail("a memory takes an output and answers an input");
+            memories.push_back(std::move(m));
         } else if (word == "limit") {
             in >> limit;
         } else {
