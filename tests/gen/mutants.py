@@ -11,7 +11,7 @@ __all__ = ["rewired", "edited"]
 
 
 def rewired(block, **wrong):
-    """A subclass of ``block``; each input in ``wrong`` is ``wrong[name](the outer port)`` inside."""
+    """A subclass of ``block``: each input in ``wrong`` is ``wrong[name](outer port)`` inside."""
 
     class Rewired(block):
         def __init__(self, *args):

@@ -23,7 +23,7 @@ def check(cfg, seed, block=Parameters):
         rows |= {16 * c + Parameter.LSH_INV_W: f.multiplier, 16 * c + Parameter.LSH_PRE: 5,
                  16 * c + Parameter.LSH_POST: 5}
     rows |= {base + t: f.bias for base in (Parameter.BQ, Parameter.BV) for t in range(cfg.d)}
-    # Rows of no meaning, among them those of hash functions that are not built: they must do nothing.
+    # Rows without a meaning, among them those of hash functions that are not built.
     idle = [a for a in (*range(cfg.l, 8), 11, 48, 255, Parameter.BQ + cfg.d, Parameter.BV + cfg.d,
                         Parameter.END) if a not in rows]
     writes = [(k, address) for k in range(cfg.sets) for address in (*rows, *idle)] * 2

@@ -65,7 +65,7 @@ async def _run(ctx, dut, cfg, head, rng, note):
         assert ctx.get(dut.rows.valid) == may, f"{note}: valid, {row.op.name} in cycle {cycle}"
         assert ctx.get(dut.ended) == 0, note
         if may:
-            got = [ctx.get(field) for field in (payload.op, payload.length, payload.pad, payload.load)]
+            got = [ctx.get(payload[name]) for name in ("op", "length", "pad", "load")]
             want = [row.op, len(row.stream), row.pause, bool(row.load)]
             assert got == want, f"{note}: row in cycle {cycle}"
 

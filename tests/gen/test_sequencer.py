@@ -38,6 +38,16 @@ def test_slots(name, slow):
     check(CTAConfig(**CONFIGS[name]), 10 + slow, slow)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_random_configurations(seed):
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(2, 20)), int(rng.choice((8, 16)))
+    check(CTAConfig(b=int(rng.choice((2, 4, 8, 16, 32))), d=d, dw=d * int(rng.integers(1, 4)), n=n,
+                    l=int(rng.integers(1, 9)), sets=int(rng.integers(1, 5)),
+                    k0=int(rng.integers(1, n + 1)), k1=int(rng.integers(1, n + 1)),
+                    k2=int(rng.integers(1, n + 1))), seed, slow=bool(seed % 2))
+
+
 @pytest.mark.parametrize("name", ["plain", "slices and passes"])
 def test_new_start_in_mid_head(name):
     """A start leaves nothing of the head before it."""

@@ -35,9 +35,9 @@ def test_one_token_counted_by_hand():
     # 37 on, C1 written in 44, so that residuals can begin in 45.
     # CT0: slot 8, index in 31; offered in 32, C0 written in 47. CT2: slot 48, index in 71, offered
     # in 72, C2 written in 87: K is taken in 88.
-    # K: load 89..90, weights 91..98, V 99..106. Q: load 107..108, weights 109..116, three empty slots.
-    # S: two slots, 120 and 121; the last score leaves the row in 121 + 15 + 2, and column 1's word is
-    # written in 139. PAG from 140, one step and 9 cycles, done in 150; O: 152 and 153.
+    # K: load 89..90, weights 91..98, V 99..106. Q: load 107..108, weights 109..116, three empty.
+    # S: 120 and 121; the last score leaves the row in 121 + 15 + 2, and column 1's word is written
+    # in 139. PAG from 140, one step and 9 cycles, done in 150; O: 152 and 153.
     assert uses(result, "SA") == [
         ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 8, 9), ("LOAD", 46, 48),
         ("HASH 2", 48, 49), ("LOAD", 89, 91), ("K", 91, 99), ("V", 99, 107), ("LOAD", 107, 109),
@@ -104,7 +104,8 @@ def test_more_work_is_never_faster():
     cfg = CONFIGS[0]
     for n, m, k0, k1, k2 in random_sizes(cfg, 4):
         base = head_cycles(cfg, n, m, k0, k1, k2).total
-        for more in ((n, m, k0 + cfg.b, k1, k2), (n, m, k0, k1 + cfg.b, k2), (n + 2, m, k0, k1, k2)):
+        for more in ((n, m, k0 + cfg.b, k1, k2), (n, m, k0, k1 + cfg.b, k2),
+                     (n + 2, m, k0, k1, k2)):
             assert head_cycles(cfg, *more).total > base, more
 
 

@@ -42,7 +42,8 @@ def test_words_by_hand():
     assert sum(width for _, width in JOB_FIELDS) == 64
 
 
-@pytest.mark.parametrize("name, value, width", [("target", 16, 4), ("set", -9, 4), ("rows", 65536, 16)])
+@pytest.mark.parametrize("name, value, width", [("target", 16, 4), ("set", -9, 4),
+                                                ("rows", 65536, 16)])
 def test_values_that_do_not_fit(name, value, width):
     with pytest.raises(ValueError, match=f"{name} is {value}, must fit {width} bits"):
         pack_fields(LOAD_FIELDS, {name: value})
@@ -50,9 +51,9 @@ def test_values_that_do_not_fit(name, value, width):
 
 def test_numbers_that_are_shared():
     """A trace shows the operations of the schedule; every saturation has a counter."""
-    assert {op.name: op.value for op in Op}.items() <= {op.name: op.value for op in TraceOp}.items()
+    assert {(op.name, op.value) for op in Op} <= {(op.name, op.value) for op in TraceOp}
     assert max(TraceOp) < 1 << dict(TRACE_FIELDS)["sa"]
-    assert {f"sat_{kind.name.lower()}" for kind in Saturation} <= {name for name, _ in STATUS_FIELDS}
+    assert {f"sat_{kind.name.lower()}" for kind in Saturation} <= set(dict(STATUS_FIELDS))
     # LSH c has the rows 16c to 16c + 15.
     assert Parameter.LSH_B + 8 == Parameter.LSH_INV_W and Parameter.LSH_POST < 16
     assert 3 * 16 <= Parameter.BQ and Parameter.BV + 128 <= Parameter.END
@@ -84,7 +85,8 @@ def test_loads_of_a_head():
     assert {load.set for load in loads[:-2]} == {1}
     by_place = {(load.target, load.base): load.rows for load in loads}
     assert len(by_place) == len(loads) == 3 + 3 * 3 + 2 + 2
-    for target, matrix in ((Target.WQ, weights.wq), (Target.WK, weights.wk), (Target.WV, weights.wv)):
+    for target, name in ((Target.WQ, "wq"), (Target.WK, "wk"), (Target.WV, "wv")):
+        matrix = getattr(weights, name)
         np.testing.assert_array_equal(by_place[target, 0][2], matrix[:, 2])
         assert by_place[target, 0].shape == (cfg.d, cfg.dw)
     for c, (target, lsh) in enumerate(zip((Target.A0, Target.A1, Target.A2), weights.lsh)):

@@ -47,7 +47,8 @@ def test_order_of_table_1(mode, key_batches, query_batches, slices):
     passes, parts = 2, range(slices)
     want = []
     if mode is Mode.CTA:
-        want += [("HASH", lsh, part, p) for lsh in (1, 0, 2) for p in range(passes) for part in parts]
+        want += [("HASH", lsh, part, hpass) for lsh in (1, 0, 2) for hpass in range(passes)
+                 for part in parts]
     want += [(op, 0, part, t) for t in range(key_batches) for part in parts for op in "KV"]
     for t in range(query_batches):
         want += [("Q", 0, part, t) for part in parts] + [("SCORE", 0, 0, t)]

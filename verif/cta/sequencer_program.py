@@ -182,8 +182,8 @@ def random_head(cfg, rng, exact):
 def head_program(cfg, rng, heads, slow=True, cut=False):
     """A table with the heads after each other: every slot, to the cycle, from the events' cycles.
 
-    ``slow`` lets the other blocks take their time at random; without, they answer as early as they may,
-    and rows that wait for nothing follow each other without a gap. ``cut`` starts each head
+    ``slow`` lets the other blocks take their time at random; without, they answer as early as they
+    may, and rows that wait for nothing follow each other without a gap. ``cut`` starts each head
     before the one in front has ended.
     """
     table = PortTable(control=("start", "c1_done", "centroids_done", "ap_done"))
@@ -242,8 +242,8 @@ def _timeline(cfg, rng, head, start, slow):
             drained = at - 1 + 2 * cfg.d + 3
             del events["probability"]
         for _ in range(row.pause):
-            slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0, "last": 0,
-                         "load_last": 0, "shortcut": 0}
+            slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0,
+                         "last": 0, "load_last": 0, "shortcut": 0}
             at += 1
         free = at - 1                                  # the last slot takes the next row
     driven.setdefault("c1", start)

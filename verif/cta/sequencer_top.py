@@ -15,8 +15,8 @@ INNER = {"rows", "out_issued"}
 
 
 class SequencerTop(wiring.Component):
-    """Inputs are those of the schedule; ``stop`` comes with ``start``. ``slot_op`` and so on are the
-    fields of the slot."""
+    """Inputs are those of the schedule; ``stop`` comes with ``start``. ``slot_op`` and so on are
+    the fields of the slot."""
 
     module_name = "cta_sequencer_top"
 
