@@ -178,6 +178,8 @@ def quantise(cfg: LookupConfig, real: Layer) -> tuple[LayerWeights, Job, int]:
     point_s = np.array([min(_point(magnitude, peak), cfg.score_point) for peak in peaks])
     # The one point of the accumulator: the coarsest that any table or the bias asks for.
     point_acc = min(int((point_t + point_s).min()), _point(f.out_bias, real.out_bias))
+    # A table far below the others is given fewer bits, for the sake of the shift's range.
+    point_t = np.minimum(point_t, point_acc + layer.SHIFT_MAX - cfg.score_point)
     point_y = min(_point(f.output, forward(cfg, real)), point_acc)
     if real.residual is not None:
         point_y = min(point_y, _point(f.output, real.residual))
