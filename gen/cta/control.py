@@ -18,8 +18,8 @@ class Control(wiring.Component):
     A refused job goes straight to its status. ``cycles`` counts from the cycle after the job was
     taken to the last O in its bank; the two other counts end with the first slot of K and of Q.
 
-    Timing: ``start`` one cycle after the job was taken; ``read_out`` ``tail`` cycles after the
-    schedule has ended.
+    Timing: ``start`` one cycle after the job was taken; ``read_out`` ``tail`` cycles after the last
+    slot, which is ``tail`` - 1 after ``ended``.
     """
 
     def __init__(self, cfg: CTAConfig):

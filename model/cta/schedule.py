@@ -1,6 +1,6 @@
 """The schedule of the array as data: Table I of the paper, one row a use of the SA.
 
-``gen.cta.sequencer`` builds a controller that steps through a program of :class:`Row`; the cycle
+``gen.cta.schedule`` builds a controller that steps through a program of :class:`Row`; the cycle
 model (``model.cta.cycles``) interprets the same rows. Another schedule on the same blocks is
 another table.
 
