@@ -116,6 +116,9 @@ def test_widths_hold_their_worst_case():
         assert cfg.z_sum.holds(f.mix.max * (f.stage.min + f.x.min) + f.z_bias.min)
         assert cfg.magnitude.holds(-f.z.min) and cfg.magnitude_sum.holds(-tau * f.z.min)
         assert cfg.inner.holds(-tau * f.z.min) and cfg.inner.holds(f.z.min)
+    # docs/lookup.md: a shift of the score may stop at 31, since nothing is left there.
+    longest = LookupConfig(tau=16)
+    assert longest.inner.max * longest.exp_table.max() < 1 << 29
     dense = LookupConfig(d=768, projection="dense")
     assert dense.block_acc.holds(768 * 2048 * 512)
 
