@@ -7,41 +7,20 @@ Here only the ports of the top are. Executables are kept by the hash of all that
 """
 
 import argparse
-import json
 import os
 import random
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 from gen.emit import emit, ports
-from model.cta.config import CTAConfig
-from verif import verilator
+from verif import cta, lookup, verilator
+from verif.bench import Bench, environment
 
-__all__ = ["Bench", "run", "seed", "config", "main"]
+__all__ = ["BENCHES", "run", "main"]
 
-
-@dataclass(frozen=True)
-class Bench:
-    """A bench: ``factory(cfg)`` gives the component, ``module`` holds the cocotb tests, which run
-    once for every configuration (keyword arguments of :class:`CTAConfig`)."""
-
-    module: str
-    factory: Callable
-    configs: tuple[dict, ...] = field(default=({},))
-
-
-def seed() -> int:
-    """The seed of this run; for use inside a bench."""
-    return int(os.environ["HASHLAYER_SEED"])
-
-
-def config() -> CTAConfig:
-    """The configuration of this run; for use inside a bench."""
-    return CTAConfig.from_dict(json.loads(os.environ["HASHLAYER_CONFIG"]))
+BENCHES = {**cta.BENCHES, **lookup.BENCHES}
 
 
 def executable(component, name: str, progress=None) -> Path:
@@ -60,21 +39,21 @@ def executable(component, name: str, progress=None) -> Path:
                            progress=progress)
 
 
-def run(name: str, bench: Bench, cfg: CTAConfig, run_seed: int) -> tuple[int, int]:
+def run(name: str, bench: Bench, cfg, run_seed: int) -> tuple[int, int]:
     """Run one bench on one configuration. Gives the numbers of tests and of failures."""
     from cocotb_tools.runner import get_runner
     component = bench.factory(cfg)
     binary = executable(component, name)
-    environment = {"HASHLAYER_SEED": str(run_seed), "HASHLAYER_CONFIG": json.dumps(cfg.as_dict()),
-                   "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
-                   "COCOTB_RANDOM_SEED": str(run_seed),
-                   "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parent), *sys.path])}
+    variables = {**environment(bench, cfg, run_seed),
+                 "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
+                 "COCOTB_RANDOM_SEED": str(run_seed),
+                 "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parent), *sys.path])}
     log, results = (binary.with_name(f"{what}-{os.getpid()}") for what in ("log", "results.xml"))
     try:
         # Registers and memories start with random bits, another set a seed.
         get_runner("verilator").test(
             test_module=bench.module, hdl_toplevel=binary.name, hdl_toplevel_lang="verilog",
-            build_dir=binary.parent, test_dir=binary.parent, extra_env=environment,
+            build_dir=binary.parent, test_dir=binary.parent, extra_env=variables,
             results_xml=results, log_file=log,
             plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
     except SystemExit:
@@ -95,7 +74,6 @@ def run(name: str, bench: Bench, cfg: CTAConfig, run_seed: int) -> tuple[int, in
 
 
 def main(argv=None) -> int:
-    from verif.cta import BENCHES
     parser = argparse.ArgumentParser(prog="python -m verif.runner", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", nargs="*", help=f"of {', '.join(BENCHES)}; all by default")
@@ -123,7 +101,7 @@ def main(argv=None) -> int:
             start = time.monotonic()
             replay = f"make -C verif sim BENCH={name} CONFIG={index} SEED={run_seed}"
             try:
-                tests, failed = run(name, bench, CTAConfig(**parameters), run_seed)
+                tests, failed = run(name, bench, bench.configuration(parameters), run_seed)
             except Exception as error:   # one bench must not hide the next
                 tests, failed = 0, 1
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -4,28 +4,11 @@ A configuration is keyword arguments of :class:`CTAConfig`. Factories import lat
 bench does not need the blocks of another.
 """
 
-from amaranth.hdl import Module
-from amaranth.lib import wiring
+from verif.bench import Bench, Wrapped
 
-from verif.runner import Bench
-
-__all__ = ["BENCHES", "Wrapped"]
+__all__ = ["BENCHES"]
 
 SMALL = ({"b": 2, "d": 8, "l": 1, "n": 8}, {"b": 4, "d": 8, "l": 3, "n": 16, "dw": 24})
-
-
-class Wrapped(wiring.Component):
-    """A module of its own around a component that is an instance or has no Verilog name."""
-
-    def __init__(self, inner, module_name):
-        self.module_name, self.inner = module_name, inner
-        super().__init__(dict(inner.signature.members))
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.inner = self.inner
-        wiring.connect(m, wiring.flipped(self), self.inner)
-        return m
 
 
 def _sram(cfg):

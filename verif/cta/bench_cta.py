@@ -9,7 +9,7 @@ from model.cta.job import Mode
 from verif.cta.driver import Refused, Session
 from verif.engine import Script
 from verif.play import play
-from verif.runner import config, seed
+from verif.bench import config, seed
 from verif.streams import STALLS, start
 
 INPUTS, OUTPUTS = ("load", "data", "job"), ("out", "status")

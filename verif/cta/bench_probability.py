@@ -5,7 +5,7 @@ import numpy as np
 
 from verif.cta.probability_program import de_bruijn, overlapped, random_batch
 from verif.ports import BenchPorts
-from verif.runner import config, seed
+from verif.bench import config, seed
 from verif.streams import start
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from verif.cta.sequencer_program import head_program, random_head
 from verif.ports import BenchPorts
-from verif.runner import config, seed
+from verif.bench import config, seed
 from verif.streams import start
 
 

@@ -4,7 +4,7 @@ import random
 
 import cocotb
 
-from verif.runner import seed
+from verif.bench import seed
 from verif.streams import put, settle, start, tick
 
 
@@ -16,7 +16,7 @@ async def random_traffic(dut):
     await start(dut)
     cells, shown = {}, {"r": None, "q": None}
     # Only words that exist: the depth need not be a power of two.
-    from verif.runner import config
+    from verif.bench import config
     depth = config().n - 1
     for cycle in range(600):
         want = {"w": rng.random() < .5, "r": rng.random() < .6, "q": rw and rng.random() < .6}

@@ -5,7 +5,7 @@ import numpy as np
 
 from verif.cta.array_program import random_program
 from verif.ports import BenchPorts
-from verif.runner import config, seed
+from verif.bench import config, seed
 from verif.streams import start
 
 

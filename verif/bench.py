@@ -1,0 +1,62 @@
+"""What a cocotb bench is, and what one finds about its run."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+
+from model.cta.config import CTAConfig
+from model.lookup.config import LookupConfig
+
+__all__ = ["Bench", "Wrapped", "seed", "config", "environment"]
+
+ENGINES = {"cta": CTAConfig, "lookup": LookupConfig}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A bench: ``factory(cfg)`` gives the component, ``module`` holds the cocotb tests, which run
+    once for every configuration (keyword arguments of the configuration of ``engine``)."""
+
+    module: str
+    factory: Callable
+    configs: tuple[dict, ...] = field(default=({},))
+    engine: str = "cta"
+
+    def configuration(self, parameters: dict):
+        """The configuration object of one of ``configs``."""
+        return ENGINES[self.engine](**parameters)
+
+
+class Wrapped(wiring.Component):
+    """A module of its own around a component that is an instance or has no Verilog name."""
+
+    def __init__(self, inner, module_name):
+        self.module_name, self.inner = module_name, inner
+        super().__init__(dict(inner.signature.members))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = self.inner
+        wiring.connect(m, wiring.flipped(self), self.inner)
+        return m
+
+
+def environment(bench: Bench, cfg, run_seed: int) -> dict[str, str]:
+    """What :func:`seed` and :func:`config` read in the process of the simulation."""
+    return {"HASHLAYER_SEED": str(run_seed), "HASHLAYER_ENGINE": bench.engine,
+            "HASHLAYER_CONFIG": json.dumps(cfg.as_dict())}
+
+
+def seed() -> int:
+    """The seed of this run; for use inside a bench."""
+    return int(os.environ["HASHLAYER_SEED"])
+
+
+def config():
+    """The configuration of this run; for use inside a bench."""
+    engine = ENGINES[os.environ["HASHLAYER_ENGINE"]]
+    return engine.from_dict(json.loads(os.environ["HASHLAYER_CONFIG"]))
