@@ -1,0 +1,62 @@
+"""Memory that is written in host beats and read in words of another width."""
+
+from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.fixed import shape
+from gen.memory import SRAM
+from gen.pipeline import delay
+from model.fixed import clog2
+from model.lookup.layout import HOST_LANES
+
+__all__ = ["BeatMemory"]
+
+
+class BeatMemory(wiring.Component):
+    """A sequence of elements, written eight at a time and read ``lanes`` at a time.
+
+    Banks are a beat wide, so that no write is partial: a wide word lies across banks, of a narrow
+    one several share a row.
+
+    Timing: ``r_data`` the cycle after ``r_en``.
+
+    Parameters
+    ----------
+    fmt : format of an element
+    lanes : elements of a word, a power of two
+    words : words in all
+    """
+
+    def __init__(self, *, fmt, lanes: int, words: int):
+        self.lanes, self.words, self.element = lanes, words, shape(fmt)
+        self.banks = max(1, lanes // HOST_LANES)
+        self.depth = -(-words * lanes // (HOST_LANES * self.banks))
+        super().__init__({
+            "w_en": In(1), "w_addr": In(range(max(2, self.depth * self.banks))),
+            "w_data": In(self.element).array(HOST_LANES),
+            "r_en": In(1), "r_addr": In(range(max(2, words))),
+            "r_data": Out(self.element).array(lanes)})
+
+    def elaborate(self, platform):
+        m = Module()
+        split, part = clog2(self.banks), clog2(HOST_LANES * self.banks // self.lanes)
+        beat = Cat(self.w_data)
+        rows = []
+        for at in range(self.banks):
+            m.submodules[f"bank_{at}"] = bank = SRAM(width=len(beat), depth=self.depth)
+            m.d.comb += [
+                bank.w_en.eq(self.w_en & (self.w_addr[:split] == at)),
+                bank.w_addr.eq(self.w_addr[split:]), bank.w_data.eq(beat),
+                bank.r_en.eq(self.r_en), bank.r_addr.eq(self.r_addr[part:])]
+            rows.append(bank.r_data)
+        word = Cat(rows)
+        if part:
+            chosen = delay(m, self.r_addr[:part], 1, name="part")
+            size = len(word) >> part
+            narrow = Signal(size)
+            m.d.comb += narrow.eq(Array(word[size * i:size * (i + 1)]
+                                        for i in range(1 << part))[chosen])
+            word = narrow
+        m.d.comb += Cat(self.r_data).eq(word)
+        return m
