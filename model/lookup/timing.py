@@ -140,3 +140,26 @@ def token_slots(cfg: LookupConfig) -> int:
 def projection_interval(cfg: LookupConfig) -> int:
     """Cycles a token in steady state, of a stream of tokens without stalls."""
     return max(frames(cfg) * frame_cycles(cfg), cfg.d // 8)
+
+
+# -- hash ----------------------------------------------------------------------------------------
+
+def score_sums(cfg: LookupConfig) -> int:
+    """Cycles from the elements of a table to the sums over them.
+
+    Magnitude, logarithm, and a cycle for each two levels of the adder tree. A neighbour takes a
+    cycle to add its flip, which is ready after magnitude, selection, product and rounding.
+    """
+    tree = 2 + -(-clog2(cfg.tau) // 2)
+    return max(tree, 4) + 1 if cfg.neighbours else tree
+
+
+def score_latency(cfg: LookupConfig) -> int:
+    """Cycles from the elements of a table to a score: sums, exponent, mantissa, product, shift,
+    rounding."""
+    return score_sums(cfg) + 5
+
+
+def hash_latency(cfg: LookupConfig) -> int:
+    """Cycles from the beat of z that completes a table to its first row on the stream."""
+    return 1 + cfg.neighbours + score_latency(cfg) + 1
