@@ -17,8 +17,8 @@ from model.cta.cycles import head_cycles
 from model.cta.job import Mode
 from model.cta.stimulus import operating_point
 from sw.demo import differences
-from sw.head_file import InputError, write_json
 from sw.head_run import build_rtl
+from sw.npz_file import InputError, write_json
 from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
 
 __all__ = ["main"]

@@ -18,8 +18,9 @@ from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.reference import attention_exact, relative_error
-from sw.head_file import InputError, read_head
+from sw.head_file import read_head
 from sw.head_run import Outcome, build_rtl, execute, prepare, report
+from sw.npz_file import InputError
 from sw.pictures import draw_attention, draw_compression, draw_schedule
 from sw.table1 import OPERATING_POINTS, table1_cycles
 

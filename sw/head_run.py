@@ -1,25 +1,25 @@
 """One head, from real operands to a result and its report, on any of the three backends."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from model.cta import head as golden
-from model.cta.config import CTAConfig, ConfigError
+from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.reference import (Operands, attention_cta, attention_exact, clusters,
                                  relative_error)
 from sw.calibrate import (attention_ratio, calibrate, draw, linear_ratio, projection,
                           targets)
-from sw.head_file import HeadFile, InputError
+from sw.head_file import HeadFile
+from sw.npz_file import InputError
 from sw.quantise import Quantised, QuantiseError, quantise
+from sw.simulator import tools
 
-__all__ = ["BACKENDS", "DEFAULT_COMPRESSION", "Prepared", "Outcome", "prepare", "execute",
-           "build_rtl", "report"]
+__all__ = ["DEFAULT_COMPRESSION", "Prepared", "Outcome", "prepare", "execute", "build_rtl",
+           "report"]
 
-BACKENDS = ("float", "golden", "rtl")
 DEFAULT_COMPRESSION = 0.52
 
 
@@ -117,31 +117,18 @@ def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome
 
 def build_rtl(cfg: CTAConfig, progress: bool = False) -> None:
     """Emit and compile the engine, unless that has been done for this configuration."""
-    with _tools():
+    with tools():
         from verif.engine import build
         build(cfg, progress=progress)
 
 
 def _simulate(cfg, weights, job, progress):
-    with _tools():
-        from verif.cta.driver import run_head
-        return run_head(cfg, weights, job, progress=progress)
-
-
-@contextmanager
-def _tools():
-    """Failures of generator, compiler and simulator, which only this backend needs, in one line."""
-    try:
-        from verif.cta.driver import Refused
-        from verif.engine import EngineError
-        from verif.verilator import ToolError
-    except ImportError as error:
-        raise InputError(f"the rtl backend needs {error.name}, which `make setup` installs"
-                         ) from None
-    try:
-        yield
-    except (ConfigError, EngineError, Refused, ToolError) as error:
-        raise InputError(str(error)) from None
+    with tools():
+        from verif.cta.driver import Refused, run_head
+        try:
+            return run_head(cfg, weights, job, progress=progress)
+        except Refused as error:
+            raise InputError(str(error)) from None
 
 
 def _float(prepared: Prepared) -> Outcome:

@@ -8,7 +8,7 @@ from model.lookup import bh4, gather, hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Order, Saturation
 
-__all__ = ["JobRefused", "check", "trace", "run", "TOKENS_MAX", "SHIFT_MAX"]
+__all__ = ["JobRefused", "check", "validate", "trace", "run", "TOKENS_MAX", "SHIFT_MAX"]
 
 TOKENS_MAX = 65535
 SHIFT_MAX = 31
@@ -20,8 +20,8 @@ def check(cfg: LookupConfig, weights: LayerWeights, job: Job) -> ErrorCode:
     return ErrorCode.NONE if 1 <= len(job.x) <= TOKENS_MAX else ErrorCode.TOKENS
 
 
-def _validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
-    """Every operand against its shape and format."""
+def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
+    """Hold every operand against its shape and format; raises ValueError."""
     f, t = cfg.fmt, len(job.x)
     require_raw("x", job.x, (t, cfg.d), f.x)
     require_raw("w", weights.w, cfg.weight_shape, f.weight)
@@ -70,7 +70,7 @@ def trace(cfg: LookupConfig, weights: LayerWeights, job: Job) -> dict:
 def _walk(cfg, weights, job):
     if check(cfg, weights, job) != ErrorCode.NONE:
         raise JobRefused(ErrorCode.TOKENS, f"t is {len(job.x)}, must be in 1..{TOKENS_MAX}")
-    _validate(cfg, weights, job)
+    validate(cfg, weights, job)
     sat = dict.fromkeys(Saturation, 0)
     z, events = bh4.project(cfg, job.x, weights, job.gain, job.skip, job.shift_skip)
     sat.update(events)

@@ -190,7 +190,7 @@ def test_not_a_head(tmp_path, capsys, content):
 
 
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    from sw import head_file
+    from sw import npz_file
     target = tmp_path / "out.npz"
     target.write_text("old")
 
@@ -198,7 +198,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(head_file.np, "savez_compressed", fail)
-    with pytest.raises(head_file.InputError, match="No space left"):
-        head_file.write_npz(target, {})
+    monkeypatch.setattr(npz_file.np, "savez_compressed", fail)
+    with pytest.raises(npz_file.InputError, match="No space left"):
+        npz_file.write_npz(target, {})
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]

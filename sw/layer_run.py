@@ -1,0 +1,129 @@
+"""One LookupFFN layer, from real operands to a result and its report, on any of the backends."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.lookup import bh4, gather, hash as hashing, layer as golden
+from model.lookup.accounting import account, vanilla_flop
+from model.lookup.config import LookupConfig
+from model.lookup.job import Job, LayerResult, LayerWeights, Order
+from model.lookup.reference import Layer, codes, forward, project, quantise, relative_error
+from sw.npz_file import InputError
+from sw.simulator import tools
+
+__all__ = ["Prepared", "Outcome", "prepare", "execute", "report", "cost"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A layer in real numbers and in raw integers; ``point`` is that of the output."""
+
+    cfg: LookupConfig
+    real: Layer
+    weights: LayerWeights
+    job: Job
+    point: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a backend gave: real outputs, and the raw result."""
+
+    y: np.ndarray
+    result: LayerResult
+
+
+def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) -> Prepared:
+    """Quantisation."""
+    if len(real.x) > golden.TOKENS_MAX:
+        raise InputError(f"there are {len(real.x)} tokens, must be at most {golden.TOKENS_MAX}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name, value in (("z", project(cfg, real)), ("y", forward(cfg, real))):
+            if not np.isfinite(value).all():
+                raise InputError(f"{name} is not finite in double precision")
+    try:
+        weights, job, point = quantise(cfg, real)
+        job = dataclasses.replace(job, order=order)
+        golden.validate(cfg, weights, job)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"the layer cannot be represented: {error}") from None
+    return Prepared(cfg, real, weights, job, point)
+
+
+def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome:
+    """Run the job; ``rtl`` builds the simulator if it is not in the cache.
+
+    The engine keeps the codes to itself: those of ``rtl`` are the golden model's.
+    """
+    cfg, weights, job = prepared.cfg, prepared.weights, prepared.job
+    if backend == "float":
+        return _float(prepared)
+    if backend == "golden":
+        result = golden.run(cfg, weights, job)
+    else:
+        result = dataclasses.replace(_simulate(cfg, weights, job, progress),
+                                     codes=_taken(prepared)[:, :, 0])
+    return Outcome(cfg.fmt.output.real(result.y, prepared.point), result)
+
+
+def _simulate(cfg, weights, job, progress):
+    with tools():
+        from verif.lookup.driver import Refused, run_layer
+        try:
+            return run_layer(cfg, weights, job, progress=progress)
+        except Refused as error:
+            raise InputError(str(error)) from None
+
+
+def _float(prepared: Prepared) -> Outcome:
+    """The layer in double precision."""
+    cfg, real, job = prepared.cfg, prepared.real, prepared.job
+    y = forward(cfg, real)
+    raw, _ = cfg.fmt.output.quantise(y, prepared.point)
+    return Outcome(y, LayerResult(raw, codes(cfg, project(cfg, real))[:, :, 0],
+                                  table_bytes=gather.table_bytes(cfg, len(y), job.order)))
+
+
+def _taken(prepared: Prepared) -> np.ndarray:
+    """All rows (t, h, entries) that the integers take."""
+    job = prepared.job
+    z, _ = bh4.project(prepared.cfg, job.x, prepared.weights, job.gain, job.skip, job.shift_skip)
+    return hashing.codes(prepared.cfg, z)
+
+
+def _error(value, reference):
+    """Relative error, None against nothing."""
+    return relative_error(value, reference) if np.any(reference) else None
+
+
+def cost(cfg: LookupConfig) -> dict:
+    """What the layer costs a token where nothing else is said, as plain data."""
+    costs = account(cfg)
+    return {"flop": costs.flop, "vanilla_flop": vanilla_flop(cfg.d), **dataclasses.asdict(costs),
+            "bound": costs.bound, "worthwhile_batch": costs.worthwhile_batch}
+
+
+def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
+    """Everything about a run, as plain data."""
+    cfg, real, r = prepared.cfg, prepared.real, outcome.result
+    chosen = codes(cfg, project(cfg, real))
+    taken = chosen if backend == "float" else _taken(prepared)
+    data = {
+        "backend": backend, "order": prepared.job.order.name.lower(),
+        "config": {key: value for key, value in cfg.as_dict().items() if key != "fmt"},
+        "config_hash": cfg.digest,
+        "tokens": len(real.x), "skip": [float(real.skip), float(real.gain)],
+        "error": {"against float, rows forced": _error(outcome.y, forward(cfg, real, taken)),
+                  "against float": _error(outcome.y, forward(cfg, real))},
+        "wrong_rows": float(np.mean(r.codes != chosen[:, :, 0])),
+        "points": {"y": prepared.point},
+        "table_bytes": r.table_bytes,
+        "cost": cost(cfg),
+    }
+    if backend != "float":
+        data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
+    if backend == "rtl":
+        data["cycles"] = {"source": "rtl", "total": r.cycles, "per_token": r.cycles / len(real.x)}
+    return data

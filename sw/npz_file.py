@@ -1,0 +1,130 @@
+"""Read what a user hands in, write results; one clear line for whatever is wrong.
+
+What the engines' commands have in common.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from model.errors import ConfigError
+
+__all__ = ["InputError", "array", "read_npz", "engine", "require_writable", "write_npz",
+           "write_json"]
+
+
+class InputError(ValueError):
+    """Something about the user's input; the message is the one line to print."""
+
+
+def array(data, key, shape=None):
+    """One entry as finite float64 of a shape, in which None stands for any size above 0."""
+    try:
+        value = data[key]
+    except ValueError:
+        raise InputError(f"{key} holds Python objects, must be numbers") from None
+    if value.dtype.kind not in "fiu":
+        raise InputError(f"{key} has dtype {value.dtype}, must be real numbers")
+    value = value.astype(np.float64)
+    if shape is not None:
+        text = "(" + ", ".join("any" if s is None else str(s) for s in shape) + \
+               (",)" if len(shape) == 1 else ")")
+        if value.ndim != len(shape) or any(s not in (None, v) for s, v in zip(shape, value.shape)):
+            raise InputError(f"{key} has shape {value.shape}, must be {text}")
+    if value.size == 0:
+        raise InputError(f"{key} is empty, its shape is {value.shape}")
+    if not np.isfinite(value).all():
+        what = "NaN" if np.isnan(value).any() else "infinite values"
+        raise InputError(f"{key} has {what}, must be finite")
+    return value
+
+
+def read_npz(path, keys: tuple, read: Callable):
+    """What ``read`` makes of the open file, in which there are no other ``keys``; all that can be
+    wrong with it as :class:`InputError`."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            if not isinstance(data, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} is a single array, must be an .npz")
+            for key in data.files:
+                if key not in keys:
+                    raise InputError(f"key {key!r} is unknown, must be one of {', '.join(keys)}")
+            return read(data)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, AttributeError) as error:
+        raise InputError(f"{path} is not an .npz file: {error}") from None
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"{path} is not an .npz file") from None
+
+
+def engine(config: type, flags: dict, path=None, **shapes):
+    """A configuration: a config file, over it the flags that are not None, the rest from the
+    ``shapes`` of the input."""
+    settings = {}
+    if path:
+        try:
+            settings = json.loads(Path(path).read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"config {path} cannot be read: {error}") from None
+        except json.JSONDecodeError as error:
+            raise InputError(f"config {path} is not JSON: {error}") from None
+        if not isinstance(settings, dict):
+            raise InputError(f"config {path} is {type(settings).__name__}, must be an object")
+    settings = {**shapes, **settings,
+                **{key: value for key, value in flags.items() if value is not None}}
+    try:
+        return config.from_dict(settings)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"config is malformed: {error}") from None
+
+
+def require_writable(*paths) -> None:
+    """Raise where no file can be: better now than after a simulation."""
+    for path in filter(None, paths):
+        if not Path(path).absolute().parent.is_dir():
+            raise InputError(f"{path} cannot be written: its folder does not exist")
+        if Path(path).is_dir():
+            raise InputError(f"{path} cannot be written: it is a folder")
+
+
+def _atomic(path, write):
+    """Write to a temporary file beside ``path`` and move it there: whole or not at all."""
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    try:
+        # mkstemp makes the file private; give it what open() would have.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(handle, 0o666 & ~mask)
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{path} cannot be written: {error.strerror}") from None
+        raise
+
+
+def write_npz(path, arrays: dict) -> None:
+    """An ``.npz``, whole or not at all."""
+    _atomic(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def write_json(path, data) -> None:
+    """A JSON file, whole or not at all."""
+    _atomic(path, lambda file: file.write((json.dumps(data, indent=2) + "\n").encode()))
