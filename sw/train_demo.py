@@ -5,7 +5,7 @@
 A byte-level masked language model: d = 64, four pre-norm layers with one head of 64, 512 bytes of
 context, a convolution over five bytes in front so that minutes of training suffice. Without
 ``--text`` it reads the sources of Python's standard library, which every machine that runs this
-has. This is the only file here that needs torch.
+has. It and sw.train_lookup_demo are the only files here that need torch.
 
 The output holds what ``sw.run`` takes: ``x`` (512, 64), the tokens of a held-out passage after
 the layer's LayerNorm; ``wq wk wv bq bk bv``; and ``meta``, how it was made.
@@ -46,13 +46,17 @@ class Attention(nn.Module):
         return self.o(y)
 
 
+def vanilla():
+    """The usual feed-forward network."""
+    return nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+
+
 class Layer(nn.Module):
-    def __init__(self):
+    def __init__(self, ffn):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
         self.attention = Attention()
-        self.ffn = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(),
-                                 nn.Linear(4 * WIDTH, WIDTH))
+        self.ffn = ffn()
 
     def forward(self, x):
         x = x + self.attention(self.norm1(x))
@@ -60,12 +64,14 @@ class Layer(nn.Module):
 
 
 class ByteMLM(nn.Module):
-    def __init__(self):
+    """The language model; ``ffn`` makes the feed-forward network of a layer."""
+
+    def __init__(self, ffn=vanilla):
         super().__init__()
         self.token = nn.Embedding(VOCAB, WIDTH)
         self.stem = nn.Conv1d(WIDTH, WIDTH, 5, padding=2)
         self.position = nn.Parameter(waves())
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.layers = nn.ModuleList(Layer(ffn) for _ in range(LAYERS))
         self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCAB)
         nn.init.normal_(self.token.weight, std=0.5)
 
@@ -97,11 +103,11 @@ def batch(data, size, generator):
     return ids.masked_fill(where, MASK), where, ids[where]
 
 
-def train(data, steps, size, seed):
+def train(data, steps, size, seed, ffn=vanilla):
     """The trained model, and its losses in nats a byte: training's last, held-out."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model = ByteMLM()
+    model = ByteMLM(ffn)
     cut = len(data) * 95 // 100
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
     begin, mean = time.monotonic(), math.log(256)
