@@ -60,9 +60,9 @@ def _read(data) -> Layer:
     tables = array(data, "tables", (None, None, d))
     h, rows, _ = tables.shape
     tau = rows.bit_length() - 1
-    if rows != 1 << tau:
+    if rows < 2 or rows != 1 << tau:
         raise InputError(f"tables has shape {tables.shape}: {rows} rows a table, must be a power "
-                         "of two")
+                         "of two from 2")
     mixed = {}
     if "dense" in data.files:
         w = array(data, "dense", (h * tau, d))

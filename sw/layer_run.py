@@ -39,16 +39,19 @@ def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) ->
     """Quantisation."""
     if len(real.x) > golden.TOKENS_MAX:
         raise InputError(f"there are {len(real.x)} tokens, must be at most {golden.TOKENS_MAX}")
+    reach = {}
     with np.errstate(over="ignore", invalid="ignore"):
         for name, value in (("z", project(cfg, real)), ("y", forward(cfg, real))):
-            if not np.isfinite(value).all():
+            reach[name] = np.abs(value).max()
+            if not np.isfinite(reach[name]):
                 raise InputError(f"{name} is not finite in double precision")
     try:
         weights, job, point = quantise(cfg, real)
         job = dataclasses.replace(job, order=order)
         golden.validate(cfg, weights, job)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"the layer cannot be represented: {error}") from None
+        raise InputError(f"the layer cannot be represented, z reaches {reach['z']:.3g} and y "
+                         f"{reach['y']:.3g}: {error}") from None
     return Prepared(cfg, real, weights, job, point)
 
 

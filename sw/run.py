@@ -10,6 +10,7 @@ import sys
 from model.cta.job import Mode
 from model.lookup.job import Order
 from sw import head_file, head_run, layer_file, layer_run
+from sw.command import Parser
 from sw.npz_file import InputError, require_writable, write_json, write_npz
 from sw.simulator import BACKENDS
 
@@ -25,16 +26,6 @@ _HELP = {
     "pag": "exponentials a cycle (default 2b)", "sets": "weight sets on chip",
     "lanes": "elements a beat of the host streams", "digit": "bits a layer of the cluster tree",
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    """Usage errors in one line, as all others."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, allow_abbrev=False, **kwargs)
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def _counts(text):
@@ -62,9 +53,9 @@ def _engine(engines, name, what, command, **texts):
 
 
 def _parser():
-    parser = _Parser(prog="sw.run", description="Run one layer on an engine.")
+    parser = Parser(prog="sw.run", description="Run one layer on an engine.")
     engines = parser.add_subparsers(dest="engine", required=True, metavar="ENGINE",
-                                    parser_class=_Parser)
+                                    parser_class=Parser)
     cta = _engine(engines, "cta", "head", _cta, help="CTA, compressed token attention",
                   description="Keys of the input: x (n, dw), or xq and xkv; wq wk wv "
                   "(dw, d); optionally bq bk bv (d,), a (l, dw) or (3, l, dw), "

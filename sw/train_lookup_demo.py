@@ -1,6 +1,6 @@
 """Train a tiny transformer of LookupFFN layers and keep one of them: the demo's real layer.
 
-    python -m sw.train_lookup_demo [--text FILE] [--steps 600] [-o sw/data/demo_lookup.npz]
+    python -m sw.train_lookup_demo [--text FILE] [--steps 1000] [-o sw/data/demo_lookup.npz]
 
 The language model of sw.train_demo, on the same text, with every feed-forward network a LookupFFN:
 16 tables of 64 rows behind a BH4 projection of blocks of 16. ``--ffn vanilla`` trains it with the
@@ -97,7 +97,8 @@ def main():
     parser.add_argument("--text", help="training text; default: the standard library's sources")
     parser.add_argument("--name", help="what the metadata calls the text")
     parser.add_argument("--ffn", choices=("lookup", "vanilla"), default="lookup")
-    parser.add_argument("--steps", type=int, default=600, help="about half a second each on one core")
+    parser.add_argument("--steps", type=int, default=1000,
+                        help="about a third of a second each on one core")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--layer", type=int, default=LAYERS - 1, help="which is kept, from 0")
     parser.add_argument("--vanilla-loss", type=float, metavar="NATS",
