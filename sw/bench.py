@@ -1,40 +1,31 @@
 """What the generated hardware does with its cycles: ``make bench``.
 
-Runs jobs whose cluster counts are exactly the paper's three operating points, and exact mode on
-the same tokens, through the RTL; compares with the formula of Table I and with the cycle model.
-Prints how long the Verilog takes to emit and how fast it simulates.
+CTA: runs jobs whose cluster counts are exactly the paper's three operating points, and exact mode
+on the same tokens, through the RTL; compares with the formula of Table I and with the cycle model.
+Prints how long the Verilog takes to emit and how fast it simulates. For ``python -m sw.bench
+lookup`` see sw.bench_lookup.
 """
 
-import argparse
 import dataclasses
-import subprocess
 import sys
-import time
 
 from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
 from model.cta.stimulus import operating_point
+from sw import bench_lookup
+from sw.command import Parser
 from sw.demo import differences
+from sw.emission import show_speed
 from sw.head_run import build_rtl
-from sw.npz_file import InputError, write_json
+from sw.npz_file import InputError, require_writable, write_json
 from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
 
 __all__ = ["main"]
 
 PHASES = {"compress": ("hash",), "linear": ("k", "v"), "attention": ("q", "score", "out")}
 """Phases of the status word, and the products that are formed in each."""
-
-
-def emission(cfg: CTAConfig) -> dict:
-    """Seconds and size of the Verilog, from a fresh process."""
-    flags = [f"--{name}={getattr(cfg, name)}" for name in ("b", "d", "dw", "l", "n")]
-    begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "gen.cta", *flags], check=True,
-                          capture_output=True)
-    return {"seconds": time.perf_counter() - begin, "lines": done.stdout.count(b"\n"),
-            "bytes": len(done.stdout)}
 
 
 def measure(cfg, name, weights, job, simulate):
@@ -95,15 +86,30 @@ def main(argv=None) -> int:
 
 
 def _bench(argv):
-    parser = argparse.ArgumentParser(prog="sw.bench", description=__doc__.splitlines()[0])
+    parser = Parser(prog="sw.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("engine", nargs="?", choices=("cta", "lookup"), default="cta")
     parser.add_argument("--model", action="store_true",
-                        help="cycles from the cycle model; nothing is built or simulated")
+                        help="cta: cycles from the cycle model; nothing is built or simulated")
     parser.add_argument("--report", metavar="FILE", help="the numbers as JSON")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    if args.engine == "lookup" and args.model:
+        parser.error("--model is for cta")
+    require_writable(args.report)
+    data, equal = (_cta(args.seed, not args.model) if args.engine == "cta" else
+                   bench_lookup.run(args.seed))
+    if args.report:
+        write_json(args.report, data)
+    if not equal:
+        print("sw.bench: RTL differs from the golden or the cycle model", file=sys.stderr)
+    return int(not equal)
+
+
+def _cta(seed, rtl):
+    """The paper's operating points and exact mode: the numbers, and that all agree."""
     cfg = CTAConfig()
     simulate = None
-    if not args.model:
+    if rtl:
         build_rtl(cfg, progress=sys.stderr.isatty())
         from verif.cta.driver import run_head
 
@@ -112,28 +118,18 @@ def _bench(argv):
 
     jobs = []
     for point in OPERATING_POINTS:
-        weights, job = operating_point(cfg, point.k0, point.k1, point.k2, cfg.n, seed=args.seed)
+        weights, job = operating_point(cfg, point.k0, point.k1, point.k2, cfg.n, seed=seed)
         jobs.append((point.name, weights, job))
     jobs.append(("exact", weights, dataclasses.replace(job, mode=Mode.EXACT)))
 
     data = {"config": {k: v for k, v in cfg.as_dict().items() if k != "fmt"}}
-    source = "cycle model" if args.model else "RTL"
+    source = "RTL" if rtl else "cycle model"
     print(f"b = {cfg.b}, d = {cfg.d}, l = {cfg.l}, n = {cfg.n}; cycles from the {source}\n")
     rows = data["jobs"] = [measure(cfg, *job, simulate) for job in jobs]
-    show(rows, cfg, bool(simulate))
-    if simulate:
-        rate = sum(r["cycles_per_second"] for r in rows) / len(rows)
-        data["simulation"] = {"cycles_per_second": rate}
-        print(f"\nsimulation: {rate:,.0f} cycles a second, reading and writing included")
-        data["emission"] = emission(cfg)
-        print("emission: {seconds:.1f} s, {lines:,} lines, {bytes:,} bytes".format(
-            **data["emission"]))
-    if args.report:
-        write_json(args.report, data)
-    wrong = simulate and any(not r["equal"] or r["cycles"] != r["model"] for r in rows)
-    if wrong:
-        print("sw.bench: RTL differs from the golden or the cycle model", file=sys.stderr)
-    return int(bool(wrong))
+    show(rows, cfg, rtl)
+    if rtl:
+        show_speed(data, "gen.cta", cfg, ("b", "d", "dw", "l", "n"))
+    return data, not rtl or all(r["equal"] and r["cycles"] == r["model"] for r in rows)
 
 
 if __name__ == "__main__":

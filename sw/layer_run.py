@@ -13,7 +13,7 @@ from model.lookup.reference import Layer, codes, forward, project, quantise, rel
 from sw.npz_file import InputError
 from sw.simulator import tools
 
-__all__ = ["Prepared", "Outcome", "prepare", "execute", "report", "cost"]
+__all__ = ["Prepared", "Outcome", "prepare", "execute", "build_rtl", "report", "cost"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,13 @@ def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome
         result = dataclasses.replace(_simulate(cfg, weights, job, progress),
                                      codes=_taken(prepared)[:, :, 0])
     return Outcome(cfg.fmt.output.real(result.y, prepared.point), result)
+
+
+def build_rtl(cfg: LookupConfig, progress: bool = False) -> None:
+    """Emit and compile the engine, unless that has been done for this configuration."""
+    with tools():
+        from verif.lookup.driver import build
+        build(cfg, progress=progress)
 
 
 def _simulate(cfg, weights, job, progress):
