@@ -1,0 +1,86 @@
+"""Frame tags: what the pipeline behind the multipliers knows of the frames that pass."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.memory import SRAM
+from gen.pipeline import delay
+from model.fixed import clog2
+from model.lookup.config import STAGES, LookupConfig
+from model.lookup.layout import Parameter
+from model.lookup.timing import beats, contexts, frames
+
+__all__ = ["FrameTags"]
+
+
+class FrameTags(wiring.Component):
+    """Shifts and context of each frame, at the two places where a frame meets its shifts.
+
+    Frames leave the pipeline in the order of issue, so their tags need not travel with the
+    beats: they lie in a queue with two readers, each of which steps on after the beats of a frame.
+
+    Timing: shifts, ``ctx`` and ``final`` belong to the beat that is in front of their reader in
+    this cycle; ``word`` is its number.
+
+    Members
+    -------
+    go, issue_ctx, issue_final, row : a frame issued, as StageIssue gives it
+    block_beat, block_shift : a beat before the rounding of block products, its shift
+    beat, shift, ctx, final, word : a beat before the rounding of transforms
+    p_en, p_addr, p_data : writes of the shifts
+    """
+
+    module_name = "lookup_frame_tags"
+
+    def __init__(self, cfg: LookupConfig):
+        self.cfg = cfg
+        ctx = range(max(2, contexts(cfg)))
+        super().__init__({
+            "go": In(1), "issue_ctx": In(ctx), "issue_final": In(1), "row": In(range(frames(cfg))),
+            "block_beat": In(1), "block_shift": Out(5),
+            "beat": In(1), "shift": Out(5), "ctx": Out(ctx), "final": Out(1),
+            "word": Out(range(max(2, beats(cfg)))),
+            "p_en": In(1), "p_addr": In(16), "p_data": In(5)})
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+
+        # The shifts of a frame are read as it is issued.
+        tag = data.StructLayout({"block": 5, "hadamard": 5, "ctx": len(self.ctx), "final": 1})
+        new = Signal(tag)
+        for name, base in (("block", Parameter.BLOCK), ("hadamard", Parameter.HADAMARD)):
+            m.submodules[name] = shifts = SRAM(width=5, depth=cfg.copies * STAGES)
+            m.d.comb += [
+                shifts.w_en.eq(self.p_en & (self.p_addr >= base)
+                               & (self.p_addr < base + cfg.copies * STAGES)),
+                shifts.w_addr.eq(self.p_addr), shifts.w_data.eq(self.p_data),
+                shifts.r_en.eq(self.go), shifts.r_addr.eq(self.row), new[name].eq(shifts.r_data)]
+        m.d.comb += [new.ctx.eq(delay(m, self.issue_ctx, 1)),
+                     new.final.eq(delay(m, self.issue_final, 1))]
+
+        # No more frames are under way than contexts, those that end meanwhile, and one at each end.
+        depth = 1 << clog2(contexts(cfg) + 3)
+        tags = Array(Signal(tag, name=f"tag_{k}", reset_less=True) for k in range(depth))
+        tail = Signal(range(depth))
+        with m.If(delay(m, self.go, 1, name="put", reset=True)):
+            m.d.sync += [tags[tail].eq(new), tail.eq(tail + 1)]
+
+        def reader(name, beat):
+            """The tag of the frame in front, from a register, and the number of the beat."""
+            head, word = Signal(range(depth), name=f"{name}_head"), Signal.like(self.word)
+            front, following = Signal(tag, name=f"{name}_tag"), Signal.like(head)
+            ends = beat & (word == beats(cfg) - 1)
+            m.d.comb += following.eq(head + ends)
+            m.d.sync += [head.eq(following), front.eq(tags[following])]
+            with m.If(beat):
+                m.d.sync += word.eq(Mux(ends, 0, word + 1))
+            return front, word
+
+        front, _ = reader("block", self.block_beat)
+        m.d.comb += self.block_shift.eq(front.block)
+        front, word = reader("hadamard", self.beat)
+        m.d.comb += [self.shift.eq(front.hadamard), self.ctx.eq(front.ctx),
+                     self.final.eq(front.final), self.word.eq(word)]
+        return m
