@@ -163,3 +163,26 @@ def score_latency(cfg: LookupConfig) -> int:
 def hash_latency(cfg: LookupConfig) -> int:
     """Cycles from the beat of z that completes a table to its first row on the stream."""
     return 1 + cfg.neighbours + score_latency(cfg) + 1
+
+
+# -- gather --------------------------------------------------------------------------------------
+
+ADDRESS_STAGES = 3
+"""Cycles from the write of a row to its first address: pointer, code, address."""
+
+SUM_STAGES = 4
+"""Cycles from the transfer of a token's last beat to the first read of its sums."""
+
+OUTPUT_STAGES = 4
+"""Cycles from the read of a word of sums to the write of y: cut, bias, shift, rounding. The beat is
+on the stream in the next."""
+
+
+def row_slots(cfg: LookupConfig) -> int:
+    """Tokens whose rows wait: a batch at work and the next, or as many as fill ``outstanding``."""
+    return max(2 * cfg.batch, 2 + -(-cfg.outstanding // (cfg.h * cfg.entries * cfg.row_beats)))
+
+
+def accumulator_words(cfg: LookupConfig) -> int:
+    """Words of each of the two accumulator banks: half a batch of tokens."""
+    return -(-cfg.batch // 2) * cfg.row_beats
