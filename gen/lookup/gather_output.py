@@ -103,11 +103,11 @@ class GatherOutput(wiring.Component):
         put = stages(m, go & whole, OUTPUT_STAGES, reset=True, name="put")
         chosen = Signal(HOST_LANES * cfg.gather_acc.width, reset_less=True)
         sums = self.sums.as_value()
+        part = delay(m, at[:inside], 1, name="part")
         with m.If(step):
             if pieces > 1:
                 m.d.sync += chosen.eq(Cat(chosen[len(sums):], sums))
             else:
-                part = delay(m, at[:inside], 1, name="part")
                 m.d.sync += chosen.eq(sums.word_select(part, len(chosen)) if parts > 1 else sums)
         beat = delay(m, at >> clog2(pieces), 1, name="beat")
 
