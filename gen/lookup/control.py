@@ -1,0 +1,86 @@
+"""Control: takes a job, refuses what is illegal, lets its tokens in, counts, and reports."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.lookup.host import JobWord, StatusWord
+from model.lookup.config import LookupConfig
+from model.lookup.job import ErrorCode, Saturation
+from model.lookup.layout import HOST_LANES
+
+__all__ = ["Control"]
+
+
+class Control(wiring.Component):
+    """One job at a time: check, run until its last token has left, send the status.
+
+    ``x_enable`` opens the token stream for the beats of the job and no more, so that the tokens of
+    the next job wait at the port.
+
+    Timing: ``start`` one cycle after the job was taken. ``cycles`` counts from the cycle after the
+    job was taken to the transfer of the last beat of y.
+    """
+
+    def __init__(self, cfg: LookupConfig):
+        self.cfg = cfg
+        super().__init__({
+            "job": In(stream.Signature(JobWord)), "status": Out(stream.Signature(StatusWord)),
+            "idle": Out(1), "take": Out(1), "start": Out(1), "word": Out(JobWord),
+            "load_error": In(1), "load_busy": In(1),
+            "x_sent": In(1), "x_enable": Out(1), "y_token": In(1), "table_beat": In(1),
+            "events": In(16).array(len(Saturation)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, word = self.cfg, self.word
+        report = Signal(StatusWord)
+        report = Signal(StatusWord)
+        running, x_left, y_left = Signal(), Signal(16 + 9), Signal(16)
+        m.d.comb += [self.status.payload.eq(report), self.x_enable.eq(running & (x_left != 0))]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                # A load that is offered or under way goes first.
+                m.d.comb += [self.idle.eq(1), self.job.ready.eq(~self.load_busy)]
+                with m.If(self.job.valid & self.job.ready):
+                    m.d.sync += [word.eq(self.job.payload), report.eq(0)]
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += self.take.eq(1)
+                m.next = "STATUS"
+                with m.If(self.load_error):
+                    m.d.sync += report.error.eq(ErrorCode.LOAD)
+                with m.Elif(word.tokens == 0):
+                    m.d.sync += report.error.eq(ErrorCode.TOKENS)
+                with m.Else():
+                    m.d.comb += self.start.eq(1)
+                    m.d.sync += [running.eq(1), y_left.eq(word.tokens),
+                                 x_left.eq(word.tokens * (cfg.d // HOST_LANES))]
+                    m.next = "RUN"
+            with m.State("RUN"):
+                with m.If(self.x_sent):
+                    m.d.sync += x_left.eq(x_left - 1)
+                with m.If(self.y_token):
+                    m.d.sync += y_left.eq(y_left - 1)
+                    with m.If(y_left == 1):
+                        m.d.sync += running.eq(0)
+                        m.next = "SETTLE"
+            with m.State("SETTLE"):
+                # The count of the last element's saturation may be a cycle late.
+                m.next = "STATUS"
+            with m.State("STATUS"):
+                m.d.comb += self.status.valid.eq(1)
+                with m.If(self.status.ready):
+                    m.next = "IDLE"
+
+        with m.If(running | self.start):
+            m.d.sync += report.cycles.eq(report.cycles + 1)
+        with m.If(running & self.table_beat):
+            m.d.sync += report.table_bytes.eq(report.table_bytes + cfg.lanes)
+        for kind, count in zip(Saturation, self.events):
+            total = report[f"sat_{kind.name.lower()}"]
+            with m.If(~self.idle & ~self.take):
+                m.d.sync += total.eq(total + count)
+        return m
