@@ -75,18 +75,20 @@ class Hash(wiring.Component):
         sums = score_sums(cfg)
         here = delay(m, table, sums, name="table")
         m.d.comb += [
-            score.z.eq(elements), score.entry.eq(entry), score.shift.eq(shifts.r_data),
+            score.z.eq(elements), score.shift.eq(shifts.r_data),
             shifts.r_en.eq(delay(m, go, sums, reset=True, name="go")), shifts.r_addr.eq(here),
             shifts.w_en.eq(self.s_en), shifts.w_addr.eq(self.s_addr), shifts.w_data.eq(self.s_data)]
+        if cfg.neighbours:
+            m.d.comb += score.entry.eq(entry)
 
-        there = delay(m, go, latency, reset=True, name="there")
+        put = delay(m, go, latency, reset=True, name="put")
         m.d.comb += [
-            outlet.put.eq(there), outlet.item.code.eq(score.code),
+            outlet.put.eq(put), outlet.item.code.eq(score.code),
             outlet.item.score.eq(score.score),
-            outlet.item.table.eq(delay(m, here, latency - sums, name="of")),
+            outlet.item.table.eq(delay(m, here, latency - sums, name="there")),
             outlet.item.first.eq(delay(m, (table == 0) & (entry == 0), latency, name="first")),
             outlet.item.last.eq(delay(m, last_table & last_entry, latency, name="last")),
-            self.sat_score.eq(there & score.saturated)]
+            self.sat_score.eq(put & score.saturated)]
         return m
 
     def _held(self, m, group):

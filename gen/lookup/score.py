@@ -31,10 +31,12 @@ class Score(wiring.Component):
 
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
-        super().__init__({
-            "z": In(data.ArrayLayout(shape(cfg.fmt.z), cfg.tau)), "entry": In(range(cfg.tau + 1)),
-            "shift": In(5),
-            "code": Out(cfg.tau), "score": Out(shape(cfg.score)), "saturated": Out(1)})
+        members = {
+            "z": In(data.ArrayLayout(shape(cfg.fmt.z), cfg.tau)), "shift": In(5),
+            "code": Out(cfg.tau), "score": Out(shape(cfg.score)), "saturated": Out(1)}
+        if cfg.neighbours:
+            members["entry"] = In(range(cfg.tau + 1))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -48,7 +50,6 @@ class Score(wiring.Component):
         for j, each in enumerate(magnitude):
             z = self.z[j]
             m.d.sync += [each.eq(Mux(z < 0, -z, z)), bits[tau - 1 - j].eq(z > 0)]
-        entry = delay(m, self.entry, 1, name="entry")
 
         # Cycle 2: logarithms. From here on a cycle for each two levels of the sums.
         table = Array(Const(int(v), cfg.log_mantissa) for v in cfg.log_table)
@@ -63,7 +64,7 @@ class Score(wiring.Component):
 
         code = delay(m, bits, ready - 1, name="bits")
         if cfg.neighbours:
-            log, inner, code = self._neighbour(m, magnitude, entry, log, inner, code, ready)
+            log, inner, code = self._neighbour(m, magnitude, log, inner, code, ready)
 
         # Cycle sums + 1: exponent e = -r in units of 1/64; i = e >> 6, f = e & 63.
         rounded = Signal(cfg.log_sum.width + 1)
@@ -102,14 +103,14 @@ class Score(wiring.Component):
         m.d.comb += self.code.eq(delay(m, code, behind, name="code"))
         return m
 
-    def _neighbour(self, m, magnitude, entry, log, inner, code, ready):
+    def _neighbour(self, m, magnitude, log, inner, code, ready):
         """The sums and the code of the row at one flipped bit; entry 0 flips none."""
         cfg, tau = self.cfg, self.cfg.tau
         # Cycle 2: the flipped |z_j|, 0 for entry 0. Cycle 3: times 2 log2 e. Cycle 4: rounded.
         chosen = Signal.like(magnitude[0], reset_less=True)
         flip = Signal(tau, reset_less=True)
         m.d.sync += [chosen.eq(0), flip.eq(0)]
-        with m.Switch(entry):
+        with m.Switch(delay(m, self.entry, 1, name="entry")):
             for j, each in enumerate(magnitude):
                 with m.Case(j + 1):
                     m.d.sync += [chosen.eq(each), flip.eq(1 << (tau - 1 - j))]

@@ -11,7 +11,7 @@ from model.lookup.layout import HOST_LANES, table_beats
 from verif.lookup.hash_program import row_words
 from verif.lookup.stream_player import Sink, Source, Stall, TableMemory, pack, play
 
-__all__ = ["Work", "random_work", "load", "run"]
+__all__ = ["Work", "Trial", "random_layer", "random_work", "load", "run"]
 
 FREE = (0.0, 1)
 
@@ -78,8 +78,11 @@ def _beats(raw, fmt, last=False):
 
 
 async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stalls=FREE,
-              memory_stalls=FREE, y_stalls=None, limit=50_000) -> Trial:
-    """Play one job; asserts y, saturations, addresses and bytes."""
+              memory_stalls=FREE, y_stalls=None, limit=50_000, stop=None) -> Trial:
+    """Play one job; asserts y, saturations, addresses and bytes.
+
+    With ``stop`` it ends after as many cycles and asserts nothing.
+    """
     want, saturated = golden.gather(cfg, work.codes, work.scores, tables, out_bias, work.shift_y,
                                     work.residual)
     want = _beats(want, cfg.fmt.output, last=True)
@@ -99,8 +102,6 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
     counts, trial = {"sat_output": 0, "beats": 0}, Trial()
 
     def watch(cycle):
-        if cycle == 0:
-            ports.set("start", 0)
         for name in counts:
             counts[name] += ports.get(name)
 
@@ -109,7 +110,10 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
         ports.set(name, value)
     await ports.tick()
     ports.set("start", 0)
-    await play(ports, actors, lambda: len(y.received) >= len(want), limit, watch)
+    await play(ports, actors, lambda: len(y.received) >= len(want), limit, watch,
+               stop)
+    if stop is not None:
+        return trial
     for at, (got, expected) in enumerate(zip(y.received, want, strict=True)):
         assert got == expected, f"seed {seed}: y beat {at} is {got:#x}, must be {expected:#x}"
     assert counts["sat_output"] == saturated, \
@@ -122,6 +126,7 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
         assert memory.addresses == list(expected), f"seed {seed}: addresses"
     await ports.settle()
     assert not ports.get("busy"), "busy after the last beat"
+    await ports.tick()
     trial.rows, trial.y = rows.cycles, y.cycles
     trial.responses = memory.responses.cycles if memory else []
     return trial

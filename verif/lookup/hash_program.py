@@ -40,8 +40,11 @@ def row_words(cfg, codes, scores):
             for t in range(len(codes)) for k in range(cfg.h) for i in range(cfg.entries)]
 
 
-async def run(ports, cfg, z, shift_s, seed, stalls=(FREE, FREE)):
-    """Play tokens ``z``; asserts rows and the count of saturations. Gives the cycles of both."""
+async def run(ports, cfg, z, shift_s, seed, stalls=(FREE, FREE), stop=None):
+    """Play tokens ``z``; asserts rows and the count of saturations. Gives the cycles of both.
+
+    With ``stop`` it ends after as many cycles and asserts nothing.
+    """
     rng = np.random.default_rng(seed)
     for k, shift in enumerate(shift_s):
         ports.set("s_en", 1)
@@ -60,7 +63,9 @@ async def run(ports, cfg, z, shift_s, seed, stalls=(FREE, FREE)):
         count += ports.get("sat_score")
 
     await play(ports, (source, sink), lambda: len(sink.received) >= len(want),
-               100 + 20 * (len(want) + len(source.queue)), watch)
+               100 + 20 * (len(want) + len(source.queue)), watch, stop)
+    if stop is not None:
+        return None
     for at, (got, expected) in enumerate(zip(sink.received, want, strict=True)):
         assert got == expected, f"seed {seed}: row {at} is {got:#x}, must be {expected:#x}"
     assert count == saturated, f"seed {seed}: {count} scores saturated, must be {saturated}"

@@ -65,6 +65,10 @@ class Source:
             self.cycles.append(cycle)
             self._offered = False
 
+    def rest(self):
+        """Offer nothing any more."""
+        self._ports.set(f"{self._name}__valid", 0)
+
 
 class Sink:
     """Takes words into ``received``, in ``cycles``; what is offered must stay until it is taken."""
@@ -88,6 +92,10 @@ class Sink:
         if self._ready and word is not None:
             self.received.append(word)
             self.cycles.append(cycle)
+
+    def rest(self):
+        """Take nothing any more."""
+        self._ports.set(f"{self._name}__ready", 0)
 
 
 class TableMemory:
@@ -119,11 +127,20 @@ class TableMemory:
             self.responses.earliest.append(cycle + self._latency())
         assert len(self.responses.queue) <= self._outstanding, "too many reads in flight"
 
+    def rest(self):
+        self.requests.rest()
+        self.responses.rest()
 
-async def play(ports, actors, until, limit, watch=None) -> int:
-    """Run the actors until ``until()``; ``watch(cycle)`` looks at each cycle. Gives the cycles."""
+
+async def play(ports, actors, until, limit, watch=None, stop=None) -> int:
+    """Run the actors until ``until()``; ``watch(cycle)`` looks at each cycle. Gives the cycles.
+
+    After ``stop`` cycles it is over in any case; after ``limit`` it is a failure.
+    """
     for cycle in range(limit):
-        if until():
+        if cycle == stop or until():
+            for actor in actors:
+                actor.rest()
             return cycle
         for actor in actors:
             actor.drive(cycle)
