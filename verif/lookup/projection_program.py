@@ -5,6 +5,7 @@ import numpy as np
 from model.lookup import bh4
 from model.lookup.job import Saturation
 from model.lookup.layout import Target, weight_loads
+from model.lookup.projection_cycles import z_cycles
 from model.lookup.timing import projection_interval, z_lanes
 from verif.lookup.stream_player import Sink, Source, Stall, pack, play
 
@@ -50,7 +51,8 @@ def z_words(cfg, z):
 
 
 async def run(ports, cfg, weights, job, seed, stalls=(FREE, FREE)):
-    """Play the tokens of a job; asserts z and the saturations. Gives the cycles of x and of z."""
+    """Play the tokens of a job; asserts z and the saturations; without stalls also
+    the cycle of every beat. Gives the cycles of x and of z."""
     z, saturated = bh4.project(cfg, job.x, weights, job.gain, job.skip, job.shift_skip)
     want = z_words(cfg, z)
     source = Source(ports, "x", x_words(cfg, job.x), Stall((seed, "x"), *stalls[0]))
@@ -70,4 +72,6 @@ async def run(ports, cfg, weights, job, seed, stalls=(FREE, FREE)):
         assert got == expected, f"seed {seed}: word {at} of z is {got:#x}, not {expected:#x}"
     for name, kind in EVENTS.items():
         assert count[name] == saturated.get(kind, 0), f"seed {seed}: {name}"
+    if stalls == (FREE, FREE):
+        assert sink.cycles == z_cycles(cfg, len(job.x)), f"seed {seed}: cycles of z"
     return source.cycles, sink.cycles
