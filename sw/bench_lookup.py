@@ -16,7 +16,7 @@ from model.lookup.config import LookupConfig
 from model.lookup.job import Order
 from model.lookup.stimulus import random_job
 from sw.emission import show_speed
-from sw.layer_run import build_rtl
+from sw.layer_run import build_rtl, differences
 from sw.simulator import tools
 
 __all__ = ["run"]
@@ -39,13 +39,6 @@ CASES = (Case("balanced", PAPER),
          Case("gather sets the pace", LookupConfig(d=512, h=128, tau=8, block=64,
                                                    multipliers=1024)),
          Case("table-major", PAPER, Order.TABLE_MAJOR))
-
-
-def differences(a, b) -> list[str]:
-    """Names of what differs between two results of a layer, of what the engine lets out."""
-    wrong = [] if np.array_equal(a.y, b.y) else ["y"]
-    return wrong + [name for name in ("saturations", "table_bytes")
-                    if getattr(a, name) != getattr(b, name)]
 
 
 def measure(case: Case, tokens: int = TOKENS, seed: int = 0) -> dict:

@@ -13,7 +13,8 @@ from model.lookup.reference import Layer, codes, forward, project, quantise, rel
 from sw.npz_file import InputError
 from sw.simulator import tools
 
-__all__ = ["Prepared", "Outcome", "prepare", "execute", "build_rtl", "report", "cost"]
+__all__ = ["Prepared", "Outcome", "prepare", "execute", "build_rtl", "differences", "report",
+           "cost"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,13 @@ def cost(cfg: LookupConfig) -> dict:
     costs = account(cfg)
     return {"flop": costs.flop, "vanilla_flop": vanilla_flop(cfg.d), **dataclasses.asdict(costs),
             "bound": costs.bound, "worthwhile_batch": costs.worthwhile_batch}
+
+
+def differences(a: LayerResult, b: LayerResult) -> list[str]:
+    """Names of what differs between two results, of what the engine lets out."""
+    wrong = [] if np.array_equal(a.y, b.y) else ["y"]
+    return wrong + [name for name in ("saturations", "table_bytes")
+                    if getattr(a, name) != getattr(b, name)]
 
 
 def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
