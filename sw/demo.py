@@ -1,9 +1,9 @@
-"""A real attention head through the generated Verilog: ``make demo``.
+"""A real attention head and a real LookupFFN layer through the generated Verilog: ``make demo``.
 
 512 tokens of a small trained transformer (sw/data/demo_head.npz, made by sw.train_demo) go
 through the RTL at the paper's three operating points and in exact mode. Every run must equal the
 golden model bit for bit. Prints a table and draws the schedule as executed, the attention and its
-error, and the compression.
+error, and the compression. Then a trained LookupFFN layer does the same, see sw.demo_lookup.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.reference import attention_exact, relative_error
+from sw import demo_lookup
+from sw.columns import heading, line
 from sw.head_file import read_head
 from sw.head_run import Outcome, build_rtl, execute, prepare, report
 from sw.npz_file import InputError
@@ -56,19 +58,14 @@ def token_error(o, exact):
     return np.linalg.norm(o - exact, axis=1) / np.linalg.norm(exact, axis=1)
 
 
-def _row(values):
-    return "  ".join(str(value).rjust(width) if at else str(value).ljust(width)
-                     for at, (value, (_, width)) in enumerate(zip(values, COLUMNS)))
-
-
 def _table_row(name, data, formula, checked):
     error = data["error"]
     fixed = error.get("against float CTA, clusters forced", error["against exact attention"])
     cycles = data["cycles"]["total"]
-    return _row([name, data["k0"], data["k1"], data["k2"], f"{data['RL']:.3f}",
-                 f"{data['RA']:.3f}", f"{cycles:,}",
-                 "-" if formula is None else f"{formula:,}",
-                 f"{fixed:.4f}", f"{error['against exact attention']:.4f}", checked])
+    return line(COLUMNS, [name, data["k0"], data["k1"], data["k2"], f"{data['RL']:.3f}",
+                          f"{data['RA']:.3f}", f"{cycles:,}",
+                          "-" if formula is None else f"{formula:,}",
+                          f"{fixed:.4f}", f"{error['against exact attention']:.4f}", checked])
 
 
 def main(argv=None) -> int:
@@ -85,6 +82,7 @@ def _demo(argv):
                         help="which runs go through the RTL as well")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--head", default=str(HEAD))
+    parser.add_argument("--layer", default=str(demo_lookup.LAYER))
     parser.add_argument("-o", "--output", default="build/demo", help="folder of the pictures")
     args = parser.parse_args(argv)
 
@@ -110,7 +108,7 @@ def _demo(argv):
         print("emitting and compiling the Verilog (minutes, once) ...", end=" ", flush=True)
         build_rtl(cfg, progress=sys.stderr.isatty())
         print(f"{time.monotonic() - begin:.1f} s\n")
-    print(_row([name for name, _ in COLUMNS]))
+    print(heading(COLUMNS))
     errors, bars, uses, failed = {}, [], None, False
     shown = None
     for at, (name, mode, counts, fitted) in enumerate(jobs):
@@ -150,7 +148,8 @@ def _demo(argv):
     if uses:
         draw_schedule(folder / "schedule.png", uses, cycles, title)
         drawn.insert(0, "schedule.png")
-    print("pictures: " + ", ".join(str(folder / name) for name in drawn))
+    print("pictures: " + ", ".join(str(folder / name) for name in drawn) + "\n")
+    failed |= demo_lookup.show(args.layer, {"all": 2, "one": 1, "none": 0}[args.rtl])
     if failed:
         print("sw.demo: RTL and golden model differ", file=sys.stderr)
     return int(failed)

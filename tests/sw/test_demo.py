@@ -8,7 +8,7 @@ import pytest
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
-from sw import bench, demo
+from sw import bench, demo, demo_lookup, layer_file
 from sw.head_file import read_head
 from sw.pictures import draw_schedule
 from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
@@ -24,12 +24,27 @@ def test_shipped_head():
     assert demo.HEAD.stat().st_size < 400_000
 
 
+def test_shipped_layer():
+    real = layer_file.read_layer(demo_lookup.LAYER)
+    cfg = layer_file.make_config(real, demo_lookup.ENGINE)
+    assert (cfg.d, cfg.h, cfg.tau, cfg.block, len(real.x)) == (64, 16, 6, 16, 512)
+    with np.load(demo_lookup.LAYER) as data:
+        meta = json.loads(str(data["meta"]))
+    assert meta["made_by"].startswith("python -m sw.train_lookup_demo")
+    # Tables stand in for the usual network, they do not spoil it.
+    assert meta["held_out_nats_per_byte"] < meta["held_out_with_vanilla_ffn"] + 0.1
+    assert demo_lookup.LAYER.stat().st_size < 400_000
+
+
 def test_demo_without_rtl(tmp_path, capsys):
     assert demo.main(["--rtl", "none", "-o", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     for point in OPERATING_POINTS:
         row = next(line for line in lines if line.startswith(point.name + " ")).split()
         assert [int(v) for v in row[1:4]] == pytest.approx([point.k0, point.k1, point.k2], abs=2)
+    orders = [line.split() for line in lines if line.startswith(("token-major", "table-major"))]
+    assert [(row[3], row[4]) for row in orders] == [("32", "524,288"), ("32", "262,144")]
+    assert all(float(row[5]) < 0.03 and row[-2:] == ["not", "run"] for row in orders)
     for name in ("attention.png", "compression.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
