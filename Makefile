@@ -41,6 +41,7 @@ nightly: $(READY)  ## all tests, the long ones too, then all benches
 
 bench: $(READY)  ## cycles, utilisation and simulation speed, measured on the RTL
 	@$(PY) -m sw.bench
+	@$(PY) -m sw.bench lookup
 
 sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows
 	@$(MAKE) --no-print-directory -C verif sim
