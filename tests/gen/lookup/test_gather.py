@@ -13,6 +13,7 @@ from gen.lookup.row_walk import RowWalk
 from gen.lookup.table_address import TableAddress
 from gen.lookup.tile import Tile
 from model.lookup.config import LookupConfig
+from model.lookup.gather_cycles import GatherClock
 from model.lookup.job import Order
 from model.lookup.timing import ADDRESS_STAGES, OUTPUT_STAGES, SUM_STAGES
 from tests.gen.mutants import edited
@@ -117,6 +118,23 @@ def test_token_major_keeps_the_port_busy(parameters):
     assert beats == tokens * cfg.h * cfg.row_beats
     assert beats >= 0.95 * (trial.responses[-1] - trial.responses[0] + 1)
     assert trial.y[-1] - trial.responses[-1] <= SUM_STAGES + OUTPUT_STAGES + 1 + cfg.d // 8
+
+
+@pytest.mark.parametrize("order", [TOKEN, TABLE], ids=["token", "table"])
+@pytest.mark.parametrize("name, latency", [
+    ("four beats", 20), ("one beat", 7), ("three beats", 1), ("a byte a beat", 3),
+    ("one of all", 30), ("neighbours", 60), ("residual, narrow", 2)])
+def test_every_cycle_is_foreseen(name, latency, order):
+    """Rows, responses and y leave in the cycles of the model, also where requests must wait."""
+    cfg = LookupConfig(**CONFIGS[name])
+    tokens = 3 * cfg.batch + 2
+    trial, = play(cfg, 26, (order, tokens, dict(latency=lambda: latency)))
+    clock = GatherClock(cfg, order, tokens, latency, start=-1)
+    for _ in trial.rows:
+        clock.row(0)
+    assert clock.rows == trial.rows
+    assert clock.responses == trial.responses
+    assert clock.y == trial.y
 
 
 def test_tiles_are_read_ahead():
