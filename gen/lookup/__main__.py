@@ -17,6 +17,7 @@ COMMAND = Command(
         "block": "block size of BH4, a power of two 4..256 (default 64)",
         "projection": "bh4 or dense (default bh4)",
         "neighbours": "read the rows at one sign flip as well",
+        "gelu_scaled": "the weight carries <z, S> (the default; --no-gelu_scaled: plain eq 7)",
         "residual": "add a residual tensor to the output",
         "multipliers": "multipliers of the projection, a power of two (default 256)",
         "lanes": "table bytes a beat, a power of two (default 64)",
