@@ -4,7 +4,8 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.memory import SRAM
+from gen.emit import place
+from gen.lookup.shift_memory import ShiftMemory
 from gen.pipeline import delay
 from model.fixed import clog2
 from model.lookup.config import STAGES, LookupConfig
@@ -51,12 +52,12 @@ class FrameTags(wiring.Component):
         tag = data.StructLayout({"block": 5, "hadamard": 5, "ctx": len(self.ctx), "final": 1})
         new = Signal(tag)
         for name, base in (("block", Parameter.BLOCK), ("hadamard", Parameter.HADAMARD)):
-            m.submodules[name] = shifts = SRAM(width=5, depth=cfg.copies * STAGES)
+            shifts = ShiftMemory(base=base, depth=cfg.copies * STAGES)
+            m.submodules[name] = place(platform, shifts)
             m.d.comb += [
-                shifts.w_en.eq(self.p_en & (self.p_addr >= base)
-                               & (self.p_addr < base + cfg.copies * STAGES)),
-                shifts.w_addr.eq(self.p_addr), shifts.w_data.eq(self.p_data),
-                shifts.r_en.eq(self.go), shifts.r_addr.eq(self.row), new[name].eq(shifts.r_data)]
+                shifts.p_en.eq(self.p_en), shifts.p_addr.eq(self.p_addr),
+                shifts.p_data.eq(self.p_data), shifts.r_en.eq(self.go),
+                shifts.r_addr.eq(self.row), new[name].eq(shifts.r_data)]
         m.d.comb += [new.ctx.eq(delay(m, self.issue_ctx, 1)),
                      new.final.eq(delay(m, self.issue_final, 1))]
 

@@ -4,8 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.emit import place
 from gen.fixed import floor_and_half, popcount, round_half_up, saturate, shape
 from gen.lookup.grouping import z_layout
+from gen.lookup.shift_memory import ShiftMemory
 from gen.memory import SRAM
 from gen.pipeline import delay
 from model.fixed import clog2
@@ -36,7 +38,7 @@ class SoftCode(wiring.Component):
 
     Members
     -------
-    valid, i : beats of last stages, all of them
+    valid, i : beats of last stages, all of them; of their lanes, those that are ever a code
     q_en, q_slot, q_word, q_data : x of the token buffer (BH4)
     put, item, end : beats of z, and whether it is the last of its frame
     p_en, p_addr, p_data; b_en, b_addr, b_data : writes of shift_z and bias
@@ -46,7 +48,7 @@ class SoftCode(wiring.Component):
 
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
-        f, lanes = cfg.fmt, z_lanes(cfg)
+        f, lanes = cfg.fmt, min(z_lanes(cfg), cfg.codes)
         dense = cfg.projection == "dense"
         members = {
             "valid": In(1), "i": In(shape(cfg.block_acc if dense else f.stage)).array(lanes),
@@ -74,7 +76,7 @@ class SoftCode(wiring.Component):
         with m.If(self.valid):
             m.d.sync += at.eq(Mux(ends, 0, at + 1))
         m.d.comb += self.done.eq(self.valid & ends)
-        sums = self._dense(m) if dense else self._bh4(m, at)
+        sums = self._dense(m, platform) if dense else self._bh4(m, platform, at)
 
         # Cycle way-2: the bias; way-1: rounding, saturation, and what lies beyond the codes.
         place_of = delay(m, at, way - 3, name="at")
@@ -91,7 +93,7 @@ class SoftCode(wiring.Component):
             sum_ = Signal(signed(cfg.z_sum.width), name=f"sum_{lane}", reset_less=True)
             m.d.sync += sum_.eq(value + bias)
             # Lanes of the last beat that are no code give zeros.
-            code = here < -(-(cfg.codes - lane) // z_lanes(cfg)) if lane < cfg.codes else 0
+            code = here < -(-(cfg.codes - lane) // z_lanes(cfg))
             z, moved = saturate(round_half_up(sum_, cfg.z_shift), cfg.fmt.z)
             flag = Signal(name=f"moved_{lane}", reset_less=True)
             m.d.sync += [self.item.z[lane].eq(Mux(code, z, 0)), flag.eq(moved & code)]
@@ -99,22 +101,20 @@ class SoftCode(wiring.Component):
         m.d.sync += self.sat.eq(popcount(Cat(flags)))
         return m
 
-    def _shift(self, m, copy):
+    def _shift(self, m, platform, copy):
         """shift_z of a copy, one cycle later."""
-        m.submodules.shifts = shifts = SRAM(width=5, depth=self.cfg.copies)
+        shifts = ShiftMemory(base=Parameter.Z, depth=self.cfg.copies)
+        m.submodules.shifts = place(platform, shifts)
         m.d.comb += [
-            shifts.w_en.eq(self.p_en & (self.p_addr >= Parameter.Z)
-                           & (self.p_addr < Parameter.Z + self.cfg.copies)),
-            shifts.w_addr.eq(self.p_addr), shifts.w_data.eq(self.p_data),
-            shifts.r_en.eq(1), shifts.r_addr.eq(copy)]
+            shifts.p_en.eq(self.p_en), shifts.p_addr.eq(self.p_addr),
+            shifts.p_data.eq(self.p_data), shifts.r_en.eq(1), shifts.r_addr.eq(copy)]
         return shifts.r_data
 
     def _biases(self, m, place_of):
         """The biases of a beat, one cycle later; a bank a lane, for they come one by one."""
         cfg = self.cfg
-        lanes, split = z_lanes(cfg), clog2(z_lanes(cfg))
-        out = []
-        for lane in range(lanes):
+        split, out = clog2(z_lanes(cfg)), []
+        for lane in range(min(z_lanes(cfg), cfg.codes)):
             bank = SRAM(width=cfg.fmt.z_bias.width, depth=z_beats(cfg))
             m.submodules[f"bias_{lane}"] = bank
             m.d.comb += [
@@ -133,19 +133,19 @@ class SoftCode(wiring.Component):
         m.d.sync += [low.eq(floor), up.eq(half), out.eq(low + up)]
         return out
 
-    def _dense(self, m):
+    def _dense(self, m, platform):
         """The sums on the grid of the bias, in cycle 2."""
-        shift = self._shift(m, 0)
+        shift = self._shift(m, platform, 0)
         return [self._rounded(m, value, shift, f"part_{k}") for k, value in enumerate(self.i)]
 
-    def _bh4(self, m, at):
+    def _bh4(self, m, platform, at):
         """gain * y + skip * x on the grid of the bias, in cycle 5."""
         cfg = self.cfg
         word = clog2(beats(cfg))
         slot = Signal.like(self.q_slot)
         with m.If(self.done):
             m.d.sync += slot.eq(slot + 1)
-        shift = delay(m, self._shift(m, at[word:]), 1, name="shift_z")
+        shift = delay(m, self._shift(m, platform, at[word:]), 1, name="shift_z")
         m.d.comb += [self.q_en.eq(self.valid), self.q_slot.eq(slot), self.q_word.eq(at[:word])]
         sums = []
         for k, (value, x) in enumerate(zip(self.i, self.q_data)):

@@ -1,8 +1,7 @@
 """Token buffer: tokens from their arrival until the last sum that needs them."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib import data
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.emit import place
@@ -81,6 +80,7 @@ class TokenBuffer(wiring.Component):
 
     def within(self, word, lane):
         """Whether this lane of a word lies before d."""
-        cfg = self.cfg
-        words = -(-(cfg.d - lane) // z_lanes(cfg)) if lane < cfg.d else 0
+        if lane >= self.cfg.d:
+            return Const(0, 1)
+        words = -(-(self.cfg.d - lane) // z_lanes(self.cfg))
         return word < words

@@ -1,0 +1,36 @@
+"""Shift memory: one kind of the shifts that the host writes."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.memory import SRAM
+
+__all__ = ["ShiftMemory"]
+
+KIND = 13      # bits of an address below the kind
+
+
+class ShiftMemory(wiring.Component):
+    """Keeps the ``depth`` shifts from address ``base`` on, and passes by all others.
+
+    Timing: ``r_data`` the cycle after ``r_en``.
+    """
+
+    def __init__(self, *, base: int, depth: int):
+        self.base, self.depth = base, depth
+        super().__init__({"p_en": In(1), "p_addr": In(16), "p_data": In(5),
+                          "r_en": In(1), "r_addr": In(range(max(2, depth))), "r_data": Out(5)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.words = words = SRAM(width=5, depth=self.depth)
+        # A number too large for the engine must not come back as a small one.
+        mine = self.p_addr[KIND:] == self.base >> KIND
+        exists = self.p_addr[:KIND] < self.depth
+        m.d.comb += [
+            words.w_en.eq(self.p_en & mine & exists),
+            words.w_addr.eq(self.p_addr), words.w_data.eq(self.p_data),
+            words.r_en.eq(self.r_en), words.r_addr.eq(self.r_addr),
+            self.r_data.eq(words.r_data)]
+        return m
