@@ -13,7 +13,8 @@ from gen.lookup.soft_code import SoftCode
 from gen.lookup.to_stage import ToStage
 from gen.lookup.token_buffer import TokenBuffer
 from gen.lookup.z_queue import ZQueue
-from model.lookup.config import LookupConfig
+from model.fixed import Format
+from model.lookup.config import LookupConfig, LookupFormats
 from model.lookup.stimulus import patterned_job, random_job
 from model.lookup.timing import contexts, projection_interval, z_beats
 from tests.gen.mutants import edited
@@ -93,6 +94,31 @@ def test_reset(name):
     """Tokens cut off by a reset leave nothing; weights stay."""
     cfg = LookupConfig(**CONFIGS[name])
     check(cfg, [(job(cfg, 2), (FREE, FREE), after) for after in (3, 30, 61, 77, 101, 150)])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(30))
+def test_random_configuration(seed):
+    """Shapes and formats of every kind, to the cycle."""
+    rng = np.random.default_rng(seed)
+
+    def signed(low, high, frac):
+        return Format(True, int(rng.integers(low, high + 1)), frac)
+
+    d, tau = int(rng.choice([8, 16, 24, 32, 40])), int(rng.integers(1, 17))
+    n = 1 << (d - 1).bit_length()
+    block = int(rng.choice([size for size in (4, 8, 16, 32) if size <= n]))
+    z = int(rng.integers(5, 9))
+    cfg = LookupConfig(
+        d=d, h=int(rng.integers(1, 2 + 2 * n // tau)), tau=tau, block=block,
+        multipliers=1 << int(rng.integers(min(7, 2 * block.bit_length() - 1))),
+        projection=str(rng.choice(["bh4", "bh4", "dense"])), fmt=LookupFormats(
+            x=signed(4, 16, 7), weight=signed(4, 16, 9), stage=signed(4, 18, 9),
+            mix=Format(False, int(rng.integers(2, 17)), 8), z=signed(7, 16, z),
+            z_bias=signed(8, 32, z + int(rng.integers(5)))))
+    cfg.require_buildable()
+    check(cfg, [(random_job(cfg, rng, 3, saturating=bool(seed % 2)), (FREE, FREE), None),
+                (patterned_job(cfg, rng, "extremes", 2), (STALLED, STALLED), None)])
 
 
 MUTANTS = {
