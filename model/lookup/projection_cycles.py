@@ -1,4 +1,4 @@
-"""In which cycle the projection gives each beat of z, where x always comes and z is always taken.
+"""In which cycle the projection gives each beat of z, where x always comes.
 
 Steps from decision to decision of the issue unit, with the latencies of ``model.lookup.timing``.
 """
@@ -36,8 +36,8 @@ def _last_stage(cfg):
 class _Host:
     """Acceptance of tokens and room in the queue of z, as the issue unit sees them."""
 
-    def __init__(self, cfg, tokens):
-        self.cfg, self.tokens = cfg, tokens
+    def __init__(self, cfg, tokens, take):
+        self.cfg, self.tokens, self.take = cfg, tokens, take
         self.whole, self.released, self.ends, self.z = [], [], [], []
 
     def waits(self, token, cycle):
@@ -62,13 +62,18 @@ class _Host:
         """Frame ``part`` of a token, issued in ``cycle``, gives z."""
         first = part * frame_beats(self.cfg)
         left = z_beats(self.cfg) - first
-        self.z += [cycle + at + code_latency(self.cfg) for at in times[:left]]
+        for at in times[:left]:
+            offered = cycle + at + code_latency(self.cfg)
+            self.z.append(self.take(max(offered, self.z[-1] + 1) if self.z else offered))
         self.ends.append(self.z[-1])
 
 
-def z_cycles(cfg: LookupConfig, tokens: int) -> list[int]:
-    """The cycle of each transfer of z, counted from the first cycle in which x is offered."""
-    host = _Host(cfg, tokens)
+def z_cycles(cfg: LookupConfig, tokens: int, take=lambda offered: offered) -> list[int]:
+    """The cycle of each transfer of z, counted from the first cycle in which x is offered.
+
+    ``take`` tells when the next beat is taken that is offered from a cycle on: at once, by default.
+    """
+    host = _Host(cfg, tokens, take)
     (_dense if cfg.projection == "dense" else _bh4)(cfg, host)
     return host.z
 

@@ -1,4 +1,4 @@
-"""Structure and latencies of the projection that follow from the configuration.
+"""Structure and latencies of the blocks that follow from the configuration.
 
 The one place where they are written: ``gen`` builds from them, the tests hold the blocks to them,
 and the cycle model adds them up.
@@ -14,7 +14,8 @@ from model.lookup.config import STAGES, LookupConfig
 __all__ = ["z_lanes", "outputs", "beats", "z_beats", "steps", "frame_cycles", "frame_beats",
            "frames", "delay_levels", "hadamard_latency", "block_latency", "ROUNDING",
            "stage_latency", "contexts", "code_latency", "z_frames", "token_slots",
-           "projection_interval"]
+           "projection_interval", "score_sums", "score_latency", "hash_latency", "ADDRESS_STAGES",
+           "SUM_STAGES", "OUTPUT_STAGES", "row_slots", "accumulator_words"]
 
 # -- structure -----------------------------------------------------------------------------------
 
@@ -176,6 +177,10 @@ SUM_STAGES = 4
 OUTPUT_STAGES = 4
 """Cycles from the read of a word of sums to the write of y: cut, bias, shift, rounding. The beat is
 on the stream in the next."""
+
+
+INTERNAL_LATENCY = 1
+"""Cycles from a request to its response where the tables are internal."""
 
 
 def row_slots(cfg: LookupConfig) -> int:

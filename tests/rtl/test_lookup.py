@@ -10,6 +10,7 @@ import pytest
 
 from model.lookup import layer, stimulus
 from model.lookup.config import LookupConfig
+from model.lookup.cycles import layer_cycles
 from model.lookup.job import ErrorCode, Order, Saturation
 from model.lookup.layout import Load, Parameter, Target
 from verif.engine import Script
@@ -51,7 +52,7 @@ def jobs_for(cfg, seed):
         yield f"pattern {pattern}", *stimulus.patterned_job(cfg, rng, pattern, 3)
 
 
-@pytest.mark.parametrize("stalls, latency, jitter", [(0.0, 1, 0), (0.4, 20, 60)])
+@pytest.mark.parametrize("stalls, latency, jitter", [(0.0, 1, 0), (0.0, 37, 0), (0.4, 20, 60)])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_layers(name, stalls, latency, jitter):
     cfg, seed = CONFIGS[name], 5 + int(10 * stalls)
@@ -59,6 +60,9 @@ def test_layers(name, stalls, latency, jitter):
         result, = run_jobs(cfg, weights, [job], stalls=stalls, seed=seed, latency=latency,
                            jitter=jitter)
         check(cfg, weights, job, result, f"{name}, seed {seed}, {note}")
+        if not stalls:
+            cycles = layer_cycles(cfg, len(job.x), job.order, latency).total
+            assert result.cycles == cycles, f"{name}, seed {seed}, {note}"
 
 
 @pytest.mark.parametrize("name", ["plain", "neighbours", "internal"])
