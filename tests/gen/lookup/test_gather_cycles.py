@@ -110,6 +110,7 @@ CONFIGS = {
     "neighbours": (dict(d=16, h=3, tau=4, lanes=16, batch=1, neighbours=True), 1),
     "neighbours, narrow": (dict(d=16, h=2, tau=5, lanes=16, batch=2, neighbours=True, block=4,
                                 multipliers=4), 1),
+    "a byte a beat": (dict(d=8, h=2, tau=1, lanes=1, batch=2, outstanding=1), 2),
     "y is slower": (dict(d=64, h=1, tau=1, lanes=64, batch=2, block=4), 1),
 }
 
