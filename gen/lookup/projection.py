@@ -1,13 +1,13 @@
 """Projection: tokens to soft codes, by BH4 or by a dense matrix."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.emit import place
 from gen.fixed import shape
 from gen.lookup.beat_memory import BeatMemory
-from gen.lookup.block_diagonal import BlockDiagonal, operand
+from gen.lookup.block_diagonal import BlockDiagonal
 from gen.lookup.frame_tags import FrameTags
 from gen.lookup.grouping import z_layout
 from gen.lookup.hadamard import Hadamard
@@ -20,7 +20,7 @@ from gen.memory import SRAM
 from gen.pipeline import delay
 from model.lookup.config import LookupConfig
 from model.lookup.layout import ELEMENT_WIDTH, HOST_LANES
-from model.lookup.timing import (ROUNDING, beats, contexts, frame_cycles, steps, z_lanes)
+from model.lookup.timing import ROUNDING, beats, contexts, z_lanes
 from model.lookup.weight_layout import weight_beats, weight_words
 
 __all__ = ["Projection"]
