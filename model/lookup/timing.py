@@ -12,7 +12,7 @@ from model.fixed import clog2
 from model.lookup.config import STAGES, LookupConfig
 
 __all__ = ["z_lanes", "outputs", "beats", "z_beats", "steps", "frame_cycles", "frame_beats",
-           "frames", "delay_levels", "hadamard_latency", "block_latency", "ROUNDING",
+           "frames", "delay_levels", "hadamard_latency", "block_latency", "ROUNDING", "SRAM_BEATS",
            "stage_latency", "contexts", "code_latency", "z_frames", "token_slots",
            "projection_interval", "score_sums", "score_latency", "hash_latency", "ADDRESS_STAGES",
            "SUM_STAGES", "OUTPUT_STAGES", "row_slots", "accumulator_words"]
