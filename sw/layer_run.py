@@ -8,6 +8,7 @@ import numpy as np
 from model.lookup import bh4, gather, hash as hashing, layer as golden
 from model.lookup.accounting import account, vanilla_flop
 from model.lookup.config import LookupConfig
+from model.lookup.cycles import layer_cycles
 from model.lookup.job import Job, LayerResult, LayerWeights, Order
 from model.lookup.reference import Layer, codes, forward, project, quantise, relative_error
 from sw.npz_file import InputError
@@ -15,6 +16,8 @@ from sw.simulator import tools
 
 __all__ = ["Prepared", "Outcome", "prepare", "execute", "build_rtl", "differences", "report",
            "cost"]
+
+LATENCY = 100      # cycles of the simulated table memory, where tables are external
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _simulate(cfg, weights, job, progress):
     with tools():
         from verif.lookup.driver import Refused, run_layer
         try:
-            return run_layer(cfg, weights, job, progress=progress)
+            return run_layer(cfg, weights, job, progress=progress, latency=LATENCY)
         except Refused as error:
             raise InputError(str(error)) from None
 
@@ -142,6 +145,8 @@ def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
     }
     if backend != "float":
         data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
-    if backend == "rtl":
-        data["cycles"] = {"source": "rtl", "total": r.cycles, "per_token": r.cycles / len(real.x)}
+        total = r.cycles if backend == "rtl" else layer_cycles(
+            cfg, len(real.x), prepared.job.order, LATENCY).total
+        data["cycles"] = {"source": "rtl" if backend == "rtl" else "cycle model", "total": total,
+                          "per_token": total / len(real.x), "table_latency": LATENCY}
     return data

@@ -32,7 +32,8 @@ def test_backends_give_the_same_bits(tmp_path, order):
     for name, golden in outputs["golden"].items():
         np.testing.assert_array_equal(outputs["rtl"][name], golden, err_msg=name)
     golden, rtl = reports["golden"], reports["rtl"]
-    assert rtl["cycles"]["total"] > 20 * rtl["cost"]["bound"]
+    assert rtl["cycles"].pop("source") != golden["cycles"].pop("source")
+    assert rtl["cycles"] == golden["cycles"]
     assert len(rtl["saturations"]) == len(Saturation)
     for name in ("error", "wrong_rows", "saturations", "table_bytes", "config_hash"):
         assert rtl[name] == golden[name], name

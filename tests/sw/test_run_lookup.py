@@ -103,7 +103,12 @@ def test_outputs_and_report(call, variant, backend):
     assert report["config"]["residual"] == ("residual" in arrays)
     assert report["config"]["projection"] == ("dense" if "dense" in arrays else "bh4")
     assert report["backend"] == backend and report["tokens"] == T
-    assert "cycles" not in report
+    if backend == "golden":
+        cycles = report["cycles"]
+        assert cycles["source"] == "cycle model" and cycles["total"] == cycles["per_token"] * T
+        assert cycles["per_token"] > report["cost"]["bound"]
+    else:
+        assert "cycles" not in report
 
 
 def test_cost_and_table_bytes(call):
