@@ -30,13 +30,15 @@ class Gather(wiring.Component):
     fills itself from the port; all else is the same. The lanes take a beat a cycle. Sums of one
     token (token-major) or batch leave by :class:`GatherOutput`; a second bank takes the next token.
 
-    ``start`` begins a job of ``tokens`` tokens in ``order``; rows are taken from the next cycle on, and
-    ``busy`` is high until the last beat of y has left. Job words stay while busy. ``beats`` marks a beat that
-    the table port delivers.
+    ``start`` begins a job of ``tokens`` tokens in ``order``; rows are taken from the next cycle on,
+    and ``busy`` is high until the last beat of y has left. Job words stay while busy. ``beats`` marks
+    a beat that the table port delivers. A reset forgets the reads in flight: the memory behind
+    the port must forget them too.
 
     Timing: ``ADDRESS_STAGES`` cycles from a row to its first request, ``SUM_STAGES`` from a token's
-    last beat to the reading of its sums, ``OUTPUT_STAGES`` + 1 from there to y. A beat a cycle as long as
-    ``outstanding`` covers the latency of the memory, and y (d/8 beats a token) is not slower.
+    last beat to the reading of its sums, ``OUTPUT_STAGES`` + 1 from there to y. A beat a cycle as
+    long as ``outstanding`` covers the latency of the memory, and y (d/8 beats a token) is not
+    slower; ``model.lookup.gather_cycles`` gives every cycle.
     The memory may answer in any cycle after the request, in order.
 
     Numerics: golden ``model.lookup.gather``.

@@ -29,8 +29,8 @@ class GatherAccumulate(wiring.Component):
     nothing of that, and have nothing of it.
 
     Timing: ``en`` and what goes with it in cycle c; the sum is written in c+3 and may be taken
-    from c+4 on. One beat a cycle, in any sequence. ``take`` in cycle c shows the word as ``sums`` in
-    c+1, where it stays until the next ``take``, or an update of that bank.
+    from c+4 on. One beat a cycle, in any sequence. ``take`` in cycle c shows the word as
+    ``sums`` in c+1, where it stays until the next ``take``, or an update of that bank.
 
     Numerics: golden ``model.lookup.gather.accumulate``, exact in cfg.gather_acc.
     """

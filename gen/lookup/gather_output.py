@@ -33,11 +33,11 @@ class GatherOutput(wiring.Component):
     """y = saturate(round_half_up(acc + bias, shift_y) + residual), eight elements a beat.
 
     Takes the sums of a token out of the bank that ``full`` marks, those of a batch out of both
-    in turn, and gives the banks back (``clear``). Words wider than a beat are taken once and cut, narrower ones
-    put together.
+    in turn, and gives the banks back (``clear``). Words wider than a beat are taken once and
+    cut, narrower ones put together.
 
-    Timing: the first beat is offered ``OUTPUT_STAGES`` + 1 cycles after its last word was taken, then a
-    beat a cycle, or a word a cycle where words are narrower. ``o_en, o_addr, o_data`` write the
+    Timing: the first beat is offered ``OUTPUT_STAGES`` + 1 cycles after its last word was taken,
+    then a beat a cycle, or a word a cycle where words are narrower. ``o_en, o_addr, o_data`` write the
     bias of an element; ``sat_output`` counts the elements saturated, as they are put on the stream.
 
     Numerics: golden ``model.lookup.gather.gather``.

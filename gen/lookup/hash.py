@@ -43,7 +43,8 @@ class Hash(wiring.Component):
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
         super().__init__({
-            "z": In(stream.Signature(z_layout(cfg))), "rows": Out(stream.Signature(row_layout(cfg))),
+            "z": In(stream.Signature(z_layout(cfg))),
+            "rows": Out(stream.Signature(row_layout(cfg))),
             "s_en": In(1), "s_addr": In(range(max(2, cfg.h))), "s_data": In(5),
             "sat_score": Out(1)})
 

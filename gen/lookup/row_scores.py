@@ -5,7 +5,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.emit import place
-from gen.fixed import shape
 from gen.lookup.gather_accumulate import word_width
 from gen.lookup.row_walk import RowWalk
 from model.lookup.config import LookupConfig

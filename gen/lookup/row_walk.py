@@ -24,8 +24,8 @@ class RowWalk(wiring.Component):
     last row of its batch.
 
     Timing: where ``valid`` is high, ``address`` and what is told of the row are those of the next
-    one; ``step`` takes it. ``row_in`` and ``token_in`` mark what is being written: the row, the token's
-    last row. ``start`` begins a job of ``tokens`` tokens.
+    one; ``step`` takes it. ``row_in`` and ``token_in`` mark what is being written: a row, the
+    last row of a token. ``start`` begins a job of ``tokens`` tokens.
     """
 
     module_name = "lookup_row_walk"

@@ -1,6 +1,6 @@
 """Code and score of a row from the tau elements of its table (LookupFFN, eqs. 6 to 8)."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -19,7 +19,8 @@ class Tile(wiring.Component):
     are a count. ``read`` addresses either half; it waits until the half at work is full, and
     ``ends_table`` gives that half up.
 
-    Timing: a beat read is offered (``beat``) in the next cycle, one a cycle. ``come`` writes ``data``.
+    Timing: a beat read is offered (``beat``) in the next cycle, one a cycle. ``come`` writes
+    ``data``.
 
     Source: the "opt1" of the paper's CPU kernel (Sec. 5), which walks one table for many tokens
     because it stays in the cache.

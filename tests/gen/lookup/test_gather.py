@@ -18,7 +18,7 @@ from model.lookup.timing import ADDRESS_STAGES, OUTPUT_STAGES, SUM_STAGES
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
 from verif.lookup import gather_program
-from verif.lookup.gather_program import FREE, random_work
+from verif.lookup.gather_program import random_work
 from verif.ports import NativePorts
 
 STALLED, STARVED = (0.5, 2), (0.8, 6)
