@@ -1,9 +1,44 @@
 """A script of ``verif.engine`` played by cocotb: the same host, with protocol checks on the way."""
 
+import random
+from collections import deque
+from pathlib import Path
+
 from verif.engine import Run, Script
 from verif.streams import Sink, Source, Stall, settle, tick
 
 __all__ = ["play"]
+
+
+class Memory:
+    """Answers what a sink receives by a source: a word of ``file`` each, in order, ``latency`` to
+    ``latency + jitter`` cycles later."""
+
+    def __init__(self, request: Sink, response: Source, file, latency, jitter, seed):
+        self.request, self.response = request, response
+        self.latency, self.jitter, self.random = latency, jitter, random.Random(seed)
+        size = -(-len(response.payload) // 32) * 4
+        raw = Path(file).read_bytes()
+        self.words = [int.from_bytes(raw[at:at + size], "little")
+                      for at in range(0, len(raw), size)]
+        self.due, self.seen = deque(), len(request.received)
+
+    def take(self, cycle: int):
+        """Take the requests of this cycle."""
+        for address in self.request.received[self.seen:]:
+            assert address < len(self.words), (
+                f"stream {self.request.name}: word {address} lies beyond the {len(self.words)} of "
+                f"the memory")
+            self.due.append((cycle + self.latency + self.random.randint(0, self.jitter), address))
+        self.seen = len(self.request.received)
+
+    def drive(self, cycle: int):
+        """Queue the answers that are due."""
+        while self.due and self.due[0][0] <= cycle:
+            self.response.queue.append(self.words[self.due.popleft()[1]])
+
+    def reset(self):
+        self.due.clear()
 
 
 async def play(dut, script: Script, inputs, outputs) -> Run:
@@ -15,17 +50,21 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
     seed = script.lines[0]
     sources = {name: Source(dut, name, Stall((seed, name))) for name in inputs}
     sinks = {name: Sink(dut, name, Stall((seed, name))) for name in outputs}
-    ends = sources | sinks
+    ends, memories = sources | sinks, []
     cycle, limit = 0, 10_000_000
 
     async def step():
         nonlocal cycle
+        for memory in memories:
+            memory.drive(cycle)
         for end in ends.values():
             end.drive()
         await settle()
         if dut.rst.value == 0:
             for end in ends.values():
                 end.sample(cycle)
+            for memory in memories:
+                memory.take(cycle)
         await tick(dut)
         cycle += 1
 
@@ -47,12 +86,15 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
             name, probability, burst, number = words
             ends[name].stall = Stall((name, number), float(probability), int(burst))
         elif what == "reset":
-            for end in ends.values():
-                end.reset()
+            for part in (*ends.values(), *memories):
+                part.reset()
             dut.rst.value = 1
             for _ in range(int(words[0])):
                 await step()
             dut.rst.value = 0
+        elif what == "memory":
+            request, response, file, *numbers = words
+            memories.append(Memory(sinks[request], sources[response], file, *map(int, numbers)))
         elif what == "limit":
             limit = int(words[0])
         else:

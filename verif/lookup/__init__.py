@@ -24,6 +24,11 @@ def _gather(cfg):
     return Gather(cfg)
 
 
+def _lookup(cfg):
+    from gen.lookup.top import Lookup
+    return Lookup(cfg)
+
+
 BENCHES: dict[str, Bench] = {
     "projection": Bench("verif.lookup.bench_projection", _projection, (
         {"d": 24, "h": 5, "tau": 4, "block": 8, "multipliers": 16},
@@ -45,4 +50,10 @@ BENCHES: dict[str, Bench] = {
         {"d": 24, "h": 3, "tau": 2, "lanes": 2, "batch": 3, "outstanding": 4},
         {"d": 8, "h": 1, "tau": 1, "lanes": 8, "batch": 1, "gelu_scaled": False},
         {"d": 24, "h": 4, "tau": 4, "lanes": 32, "batch": 4, "tables": "internal"}), "lookup"),
+    "lookup": Bench("verif.lookup.bench_lookup", _lookup, (
+        {"d": 16, "h": 4, "tau": 3, "block": 4, "multipliers": 8, "lanes": 8, "batch": 3},
+        {"d": 24, "h": 5, "tau": 4, "block": 8, "multipliers": 16, "lanes": 32, "batch": 4,
+         "tables": "internal", "residual": True},
+        {"d": 24, "h": 3, "tau": 2, "block": 8, "multipliers": 8, "lanes": 4, "batch": 2,
+         "neighbours": True, "residual": True, "outstanding": 4}), "lookup"),
 }
