@@ -15,11 +15,20 @@ from amaranth.lib.wiring import In, Out
 from gen.emit import EmitError, emit, manifest, place
 from gen.memory import SRAM
 from model.cta.config import CTAConfig
+from model.lookup.config import LookupConfig
 from verif import verilator
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIGS = ({"b": 2, "d": 8, "l": 1, "n": 8},
-           {"b": 4, "d": 16, "dw": 48, "l": 3, "n": 20, "k1": 9, "sets": 2, "digit": 4})
+ENGINES = {
+    "cta": (CTAConfig, {"load", "data", "job", "out", "status"}),
+    "lookup": (LookupConfig, {"load", "data", "job", "x", "y", "status", "request", "response"}),
+}
+CONFIGS = {
+    "small": ("cta", {"b": 2, "d": 8, "l": 1, "n": 8}),
+    "sliced": ("cta", {"b": 4, "d": 16, "dw": 48, "l": 3, "n": 20, "k1": 9, "sets": 2, "digit": 4}),
+    "lookup": ("lookup", {"d": 16, "h": 4, "tau": 3, "block": 4, "multipliers": 8, "lanes": 8,
+                          "batch": 3}),
+}
 
 
 class Cell(wiring.Component):
@@ -73,19 +82,20 @@ def bodies(verilog):
             re.findall(r"^module (\w+)(.*?)^endmodule", verilog, re.M | re.S)}
 
 
-@pytest.fixture(scope="module", params=range(len(CONFIGS)), ids=["small", "sliced"])
+@pytest.fixture(scope="module", params=CONFIGS)
 def engine(request, tmp_path_factory):
-    """(config, arguments, Verilog, manifest) from the command line."""
-    args = [f"--{k}={v}" for k, v in CONFIGS[request.param].items()]
-    cfg = CTAConfig(**CONFIGS[request.param])
+    """(top, config, arguments, Verilog, manifest) from the command line."""
+    top, parameters = CONFIGS[request.param]
+    args = [f"--{k}={v}" for k, v in parameters.items()]
+    cfg = ENGINES[top][0](**parameters)
     folder = tmp_path_factory.mktemp("emit")
     config = folder / "config.json"
-    config.write_text(json.dumps(CONFIGS[request.param]))
-    described = folder / "cta.json"
-    run = subprocess.run([sys.executable, "-m", "gen.cta", "--config", config,
+    config.write_text(json.dumps(parameters))
+    described = folder / "manifest.json"
+    run = subprocess.run([sys.executable, "-m", f"gen.{top}", "--config", config,
                           "--manifest", described], cwd=ROOT, text=True, capture_output=True)
     assert run.returncode == 0, run.stderr
-    return cfg, args, run.stdout, json.loads(described.read_text())
+    return top, cfg, args, run.stdout, json.loads(described.read_text())
 
 
 def test_each_module_is_emitted_once_however_often_and_deep_it_is_used():
@@ -210,8 +220,8 @@ def test_manifest_describes_ports_and_streams():
 
 
 def test_engine_is_the_same_to_the_byte(engine, tmp_path):
-    cfg, args, text, _ = engine
-    run = subprocess.run([sys.executable, "-m", "gen.cta", *args, "-o", "here.v"], cwd=tmp_path,
+    top, _, args, text, _ = engine
+    run = subprocess.run([sys.executable, "-m", f"gen.{top}", *args, "-o", "here.v"], cwd=tmp_path,
                          env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)},
                          text=True, capture_output=True)
     assert run.returncode == 0, run.stderr
@@ -223,17 +233,18 @@ def test_engine_is_the_same_to_the_byte(engine, tmp_path):
 
 
 def test_engine_holds_no_machine_path_and_no_date(engine):
-    cfg, _, text, _ = engine
+    _, cfg, _, text, _ = engine
     assert str(ROOT) not in text and "site-packages" not in text and not re.search(r"/\w+/\w+/", text)
     assert not re.search(r"20\d\d-\d\d-\d\d", text)
     assert cfg.digest in text.split("\n")[0]
 
 
 def test_engine_modules_are_distinct_and_readable(engine):
-    cfg, _, text, _ = engine
+    top, cfg, _, text, _ = engine
     names = modules(text)
-    assert len(names) == len(set(names)) and names[0] == "cta"
-    assert text.count("  cta_pe pe_") in (cfg.columns, cfg.columns * cfg.d)
+    assert len(names) == len(set(names)) and names[0] == top
+    if top == "cta":
+        assert text.count("  cta_pe pe_") in (cfg.columns, cfg.columns * cfg.d)
     seen = {}
     for name, body in bodies(text).items():
         assert seen.setdefault(body, name) == name, f"{name} and {seen[body]} are the same"
@@ -242,18 +253,19 @@ def test_engine_modules_are_distinct_and_readable(engine):
 
 
 def test_engine_is_clean_under_wall(engine):
-    _, _, text, _ = engine
-    assert lint(text, "cta") == ""
+    top, _, _, text, _ = engine
+    assert lint(text, top) == ""
 
 
 def test_engine_manifest(engine):
-    cfg, _, text, described = engine
+    top, cfg, _, text, described = engine
+    kind, streams = ENGINES[top]
     assert described["digest"] == cfg.digest
-    assert CTAConfig.from_dict(described["config"]) == cfg
-    header = re.search(r"^module cta\((.*?)\);", text, re.S | re.M)[1].split(", ")
+    assert kind.from_dict(described["config"]) == cfg
+    header = re.search(rf"^module {top}\(([^)]*)\);", text, re.M)[1].replace(",", " ").split()
     assert header[:2] == ["clk", "rst"]
     assert sorted(p["name"] for p in described["ports"]) == sorted(header[2:])
-    assert set(described["streams"]) == {"load", "data", "job", "out", "status"}
+    assert set(described["streams"]) == streams
 
 
 def lint(text, top):
