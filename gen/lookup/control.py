@@ -18,8 +18,9 @@ class Control(wiring.Component):
     ``x_enable`` opens the token stream for the beats of the job and no more, so that the tokens of
     the next job wait at the port.
 
-    Timing: ``start`` one cycle after the job was taken. ``cycles`` counts from the cycle after the
-    job was taken to the transfer of the last beat of y.
+    Timing: ``start`` one cycle after the job was taken; the status three cycles after the last y, or two
+    after ``projecting`` has fallen. ``cycles`` counts from the cycle after the job was taken to the
+    transfer of the last beat of y.
     """
 
     def __init__(self, cfg: LookupConfig):
@@ -28,14 +29,14 @@ class Control(wiring.Component):
             "job": In(stream.Signature(JobWord)), "status": Out(stream.Signature(StatusWord)),
             "idle": Out(1), "take": Out(1), "start": Out(1), "word": Out(JobWord),
             "load_error": In(1), "load_busy": In(1),
-            "x_sent": In(1), "x_enable": Out(1), "y_token": In(1), "table_beat": In(1),
+            "projecting": In(1), "x_sent": In(1), "x_enable": Out(1), "y_token": In(1),
+            "table_beat": In(1),
             "events": In(16).array(len(Saturation)),
         })
 
     def elaborate(self, platform):
         m = Module()
         cfg, word = self.cfg, self.word
-        report = Signal(StatusWord)
         report = Signal(StatusWord)
         running, x_left, y_left = Signal(), Signal(16 + 9), Signal(16)
         m.d.comb += [self.status.payload.eq(report), self.x_enable.eq(running & (x_left != 0))]
@@ -68,6 +69,10 @@ class Control(wiring.Component):
                         m.d.sync += running.eq(0)
                         m.next = "SETTLE"
             with m.State("SETTLE"):
+                # Elements beyond h*tau give no z, and may saturate after the last y has left.
+                with m.If(~self.projecting):
+                    m.next = "LAST COUNT"
+            with m.State("LAST COUNT"):
                 # The count of the last element's saturation may be a cycle late.
                 m.next = "STATUS"
             with m.State("STATUS"):

@@ -98,7 +98,7 @@ class Lookup(wiring.Component):
             control.x_sent.eq(projection.x.valid & projection.x.ready),
             self.y.valid.eq(gather.y.valid), gather.y.ready.eq(self.y.ready),
             control.y_token.eq(gather.y.valid & gather.y.ready & gather.y.payload.last),
-            control.table_beat.eq(gather.beats),
+            control.table_beat.eq(gather.beats), control.projecting.eq(projection.busy),
             *(to.eq(of) for to, of in zip(projection.x.payload, x)),
             *(to.eq(of) for to, of in zip(y, gather.y.payload.y)),
         ]

@@ -1,4 +1,5 @@
-"""Random legal configurations, each built and run: `make nightly`, or HASHLAYER_SWEEP=seed,seed,…"""
+"""Random legal configurations of both engines, each built and run: `make nightly`; choose seeds
+with HASHLAYER_SWEEP=seed,seed,…"""
 
 import os
 
@@ -6,8 +7,11 @@ import numpy as np
 import pytest
 
 from model.cta.config import HEAD_DIMS, SA_WIDTHS, CTAConfig
-from tests.rtl.test_head import check, jobs_for
+from model.lookup.config import LookupConfig
+from model.lookup.cycles import layer_cycles
+from tests.rtl import test_head, test_lookup
 from verif.cta.driver import run_jobs
+from verif.lookup import driver as lookup_driver
 
 ASKED = os.environ.get("HASHLAYER_SWEEP", "")
 SEEDS = [int(seed) for seed in ASKED.split(",") if seed] or range(16)
@@ -28,11 +32,42 @@ def random_config(seed):
                      **capacity)
 
 
+def random_lookup_config(seed):
+    """The same for LookupFFN: every kind of shape, small enough to simulate all rows of a tile."""
+    rng = np.random.default_rng(seed)
+    d = 8 * int(rng.integers(1, 12))
+    n = 1 << (d - 1).bit_length()
+    block = int(rng.choice([size for size in (4, 8, 16, 32) if size <= n]))
+    return LookupConfig(
+        d=d, h=int(rng.integers(1, 12)), tau=int(rng.integers(1, 8)), block=block,
+        projection=str(rng.choice(["bh4", "bh4", "dense"])),
+        neighbours=bool(rng.integers(2)), gelu_scaled=bool(rng.integers(2)),
+        residual=bool(rng.integers(2)),
+        multipliers=1 << int(rng.integers(0, min(2 * block.bit_length() - 1, 9))),
+        lanes=1 << int(rng.integers(0, min(n.bit_length(), 7))), batch=int(rng.integers(1, 9)),
+        tables=str(rng.choice(["external", "external", "internal"])),
+        outstanding=1 << int(rng.integers(0, 9)))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_lookup_configuration(seed):
+    cfg = random_lookup_config(seed)
+    for note, weights, job in test_lookup.jobs_for(cfg, seed):
+        for stalls, latency, jitter in ((0.0, 1 + 13 * (seed % 5), 0), (0.3, 5, 60)):
+            result, = lookup_driver.run_jobs(cfg, weights, [job], stalls=stalls, seed=seed,
+                                             latency=latency, jitter=jitter)
+            test_lookup.check(cfg, weights, job, result, f"seed {seed}, {cfg}, {note}")
+            if not stalls:
+                cycles = layer_cycles(cfg, len(job.x), job.order, latency).total
+                assert result.cycles == cycles, f"seed {seed}, {cfg}, {note}"
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_configuration(seed):
     cfg = random_config(seed)
-    jobs = jobs_for(cfg, seed)
+    jobs = test_head.jobs_for(cfg, seed)
     results = run_jobs(cfg, [job[1:] for job in jobs], stalls=(seed % 3) / 4, seed=seed)
     for (note, weights, job), result in zip(jobs, results, strict=True):
-        check(cfg, weights, job, result, f"seed {seed}, {cfg}, {note}")
+        test_head.check(cfg, weights, job, result, f"seed {seed}, {cfg}, {note}")
