@@ -18,7 +18,7 @@ from verif.lookup.driver import Refused, Session
 from verif.play import play
 from verif.streams import STALLS, start
 
-LIMIT = 200_000    # cycles of a wait
+LIMIT = 50_000    # cycles of a wait
 
 
 def streams(cfg):
