@@ -23,6 +23,8 @@ CONFIGS = {
                            outstanding=4),
     # One bit, one table, one multiplier, one byte a beat.
     "least": LookupConfig(d=8, h=1, tau=1, block=4, multipliers=1, lanes=1, batch=1, outstanding=1),
+    # Most of a transform gives no z, and its few multipliers are slow: it outlasts the last y.
+    "few codes": LookupConfig(d=40, h=1, tau=2, block=8, multipliers=2, lanes=16, batch=2),
     "neighbours": LookupConfig(d=40, h=6, tau=4, block=16, multipliers=64, lanes=16, batch=5,
                                neighbours=True, residual=True),
     "internal": LookupConfig(d=16, h=5, tau=4, block=8, multipliers=16, lanes=16, batch=4,
