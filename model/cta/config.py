@@ -5,15 +5,13 @@
 follows from them is a property whose derivation can be read here.
 """
 
-import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
+from model.config import EngineConfig
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -48,7 +46,7 @@ class CTAFormats:
 
 
 @dataclass(frozen=True)
-class CTAConfig:
+class CTAConfig(EngineConfig):
     """One CTA engine.
 
     Parameters
@@ -80,15 +78,18 @@ class CTAConfig:
     digit: int = 2
     fmt: CTAFormats = field(default_factory=CTAFormats)
 
+    FORMATS: ClassVar = CTAFormats
+    BUILDABLE: ClassVar = {
+        "token": (4, 16), "lsh_a": (4, 16), "weight": (4, 16), "centroid": (4, 16), "qkv": (4, 16),
+        "bias": (4, 32), "hash": (2, 16), "score": (4, 32), "prob": (4, 32), "ap": (4, 15),
+        "output": (4, 16), "ppe": (8, 32), "multiplier": (8, 16)}
+
     def __post_init__(self):
-        for name in ("b", "d", "dw", "l", "n", "k0", "k1", "k2", "pag", "sets", "lanes", "digit"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ConfigError(f"{name} is {value!r}, must be an integer")
+        self._check_integers("b", "d", "dw", "l", "n", "k0", "k1", "k2", "pag", "sets", "lanes",
+                             "digit")
         for name, value in (("dw", self.d), ("k0", self.n), ("k1", self.n), ("k2", self.n),
                             ("pag", 2 * self.b), ("lanes", 8)):
-            if getattr(self, name) == 0:
-                object.__setattr__(self, name, value)
+            self._default(name, value)
         self._check_formats()
         self._check("b", self.b in SA_WIDTHS, f"one of {SA_WIDTHS}")
         self._check("d", self.d in HEAD_DIMS, f"one of {HEAD_DIMS}")
@@ -106,64 +107,19 @@ class CTAConfig:
         self._check("digit", self.digit in (1, 2, 4) and self.fmt.hash.width % self.digit == 0,
                     f"1, 2 or 4 and a divisor of the hash width {self.fmt.hash.width}")
 
-    def _check(self, name, legal, text):
-        if not legal:
-            raise ConfigError(f"{name} is {getattr(self, name)!r}, must be {text}")
-
     def _check_formats(self):
         """Refuse formats that neither the golden model nor the generator means."""
-        fmt, expected = self.fmt, CTAFormats()
-        if not isinstance(fmt, CTAFormats):
-            raise ConfigError(f"fmt is {fmt!r}, must be CTAFormats")
-        for item in dataclasses.fields(CTAFormats):
-            value, default = getattr(fmt, item.name), getattr(expected, item.name)
-            if not isinstance(value, Format) or value.signed != default.signed:
-                kind = "signed" if default.signed else "unsigned"
-                raise ConfigError(f"fmt.{item.name} is {value!r}, must be {kind}")
+        super()._check_formats()
+        fmt = self.fmt
         if not 0 <= self.residual_shift <= fmt.token.width:
             raise ConfigError(f"fmt.centroid.frac is {fmt.centroid.frac}, must be in "
                               f"0..fmt.token.frac = {fmt.token.frac}")
 
     def require_buildable(self):
         """Raise ConfigError for formats that fit the golden model but not the words of the RTL."""
-        for name, low, high in (("token", 4, 16), ("lsh_a", 4, 16), ("weight", 4, 16),
-                                ("centroid", 4, 16), ("qkv", 4, 16), ("bias", 4, 32),
-                                ("hash", 2, 16), ("score", 4, 32), ("prob", 4, 32), ("ap", 4, 15),
-                                ("output", 4, 16), ("ppe", 8, 32), ("multiplier", 8, 16)):
-            width = getattr(self.fmt, name).width
-            if not low <= width <= high:
-                raise ConfigError(f"fmt.{name}.width is {width}, must be in {low}..{high}")
+        super().require_buildable()
         if not 1 <= self.fmt.score.frac <= 10:
             raise ConfigError(f"fmt.score.frac is {self.fmt.score.frac}, must be in 1..10")
-
-    # -- identity -----------------------------------------------------------------------------
-
-    def as_dict(self) -> dict:
-        """Structural parameters and formats as plain data (JSON)."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict) -> "CTAConfig":
-        """The inverse of :meth:`as_dict`; missing keys take their default."""
-        if not isinstance(data, dict):
-            raise ConfigError(f"config is {type(data).__name__}, must be an object")
-        known = {f.name for f in dataclasses.fields(cls)}
-        for key in data:
-            if key not in known:
-                raise ConfigError(f"config key {key!r} is unknown, must be one of {sorted(known)}")
-        data = dict(data)
-        if "fmt" in data:
-            try:
-                data["fmt"] = CTAFormats(**{k: Format(**v) for k, v in data["fmt"].items()})
-            except (TypeError, AttributeError) as error:
-                raise ConfigError(f"config key 'fmt' is malformed ({error}), must map format names "
-                                  f"to signed, width, frac") from None
-        return cls(**data)
-
-    @property
-    def digest(self) -> str:
-        """Hexadecimal hash of everything that shapes the hardware (12 digits)."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
     # -- structure ----------------------------------------------------------------------------
 

@@ -4,9 +4,6 @@
 :class:`model.cta.config.CTAConfig` is for the other engine.
 """
 
-import dataclasses
-import hashlib
-import json
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from model.config import EngineConfig
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -49,7 +47,7 @@ class LookupFormats:
 
 
 @dataclass(frozen=True)
-class LookupConfig:
+class LookupConfig(EngineConfig):
     """One LookupFFN engine.
 
     Parameters
@@ -87,11 +85,14 @@ class LookupConfig:
     outstanding: int = 256
     fmt: LookupFormats = field(default_factory=LookupFormats)
 
+    FORMATS: ClassVar = LookupFormats
+    BUILDABLE: ClassVar = {
+        "x": (4, 16), "weight": (4, 16), "stage": (4, 18), "mix": (2, 16), "z_bias": (4, 32),
+        "z": (4, 16), "score": (4, 16), "table": (8, 8), "out_bias": (4, 32), "output": (4, 16)}
+
     def __post_init__(self):
-        for name in ("d", "h", "tau", "block", "multipliers", "lanes", "batch", "outstanding"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise ConfigError(f"{name} is {value!r}, must be an integer")
+        self._check_integers("d", "h", "tau", "block", "multipliers", "lanes", "batch",
+                             "outstanding")
         for name in ("neighbours", "gelu_scaled", "residual"):
             self._check(name, isinstance(getattr(self, name), bool), "True or False")
         self._check("d", self.d % 8 == 0 and 8 <= self.d <= 2048, "a multiple of 8 in 8..2048")
@@ -118,68 +119,16 @@ class LookupConfig:
                     f"at most {INTERNAL_BYTES}")
         self._check_formats()
 
-    def _default(self, name, value):
-        if getattr(self, name) == 0:
-            object.__setattr__(self, name, value)
-
-    def _check(self, name, legal, text):
-        if not legal:
-            raise ConfigError(f"{name} is {getattr(self, name)!r}, must be {text}")
-
     def _check_formats(self):
         """Refuse formats that neither the golden model nor the generator means."""
-        fmt, expected = self.fmt, LookupFormats()
-        if not isinstance(fmt, LookupFormats):
-            raise ConfigError(f"fmt is {fmt!r}, must be LookupFormats")
-        for item in dataclasses.fields(LookupFormats):
-            value, default = getattr(fmt, item.name), getattr(expected, item.name)
-            if not isinstance(value, Format) or value.signed != default.signed:
-                kind = "signed" if default.signed else "unsigned"
-                raise ConfigError(f"fmt.{item.name} is {value!r}, must be {kind}")
+        super()._check_formats()
+        fmt = self.fmt
         if self.log_step < 0:
             raise ConfigError(f"fmt.z.frac is {fmt.z.frac}, must be at least "
                               f"{self.log_index - self.log_reach}")
         if self.z_shift < 0:
             raise ConfigError(f"fmt.z_bias.frac is {fmt.z_bias.frac}, must be at least "
                               f"fmt.z.frac = {fmt.z.frac}")
-
-    def require_buildable(self):
-        """Raise ConfigError for formats that fit the golden model but not the words of the RTL."""
-        for name, low, high in (("x", 4, 16), ("weight", 4, 16), ("stage", 4, 18), ("mix", 2, 16),
-                                ("z_bias", 4, 32), ("z", 4, 16), ("score", 4, 16), ("table", 8, 8),
-                                ("out_bias", 4, 32), ("output", 4, 16)):
-            width = getattr(self.fmt, name).width
-            if not low <= width <= high:
-                raise ConfigError(f"fmt.{name}.width is {width}, must be in {low}..{high}")
-
-    # -- identity -----------------------------------------------------------------------------
-
-    def as_dict(self) -> dict:
-        """Structural parameters and formats as plain data (JSON)."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict) -> "LookupConfig":
-        """The inverse of :meth:`as_dict`; missing keys take their default."""
-        if not isinstance(data, dict):
-            raise ConfigError(f"config is {type(data).__name__}, must be an object")
-        known = {f.name for f in dataclasses.fields(cls)}
-        for key in data:
-            if key not in known:
-                raise ConfigError(f"config key {key!r} is unknown, must be one of {sorted(known)}")
-        data = dict(data)
-        if "fmt" in data:
-            try:
-                data["fmt"] = LookupFormats(**{k: Format(**v) for k, v in data["fmt"].items()})
-            except (TypeError, ValueError, AttributeError) as error:
-                raise ConfigError(f"config key 'fmt' is malformed ({error}), must map format names "
-                                  f"to signed, width, frac") from None
-        return cls(**data)
-
-    @property
-    def digest(self) -> str:
-        """Hexadecimal hash of everything that shapes the hardware (12 digits)."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
     # -- structure ----------------------------------------------------------------------------
 

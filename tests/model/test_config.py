@@ -62,7 +62,8 @@ def test_formats_that_fit_no_word_of_the_hardware():
         wide.require_buildable()
 
 
-@pytest.mark.parametrize("fmt", [{"token": {"width": 3}}, {"unknown": {}}, [1]])
+@pytest.mark.parametrize("fmt", [{"token": {"width": 3}}, {"unknown": {}}, [1],
+                                 {"token": {"signed": True, "width": 0}}])
 def test_malformed_formats(fmt):
     with pytest.raises(ConfigError, match="config key 'fmt' is malformed"):
         CTAConfig.from_dict({"fmt": fmt})
