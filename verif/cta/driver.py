@@ -5,7 +5,7 @@ and status. No value is computed here; everything returned has come out of the R
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,18 +14,9 @@ from model.cta.config import CTAConfig
 from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Saturation
 from model.cta.layout import ELEMENT_WIDTH, Load, TraceOp
 from verif.engine import Engine, Run, Script, build
+from verif.session import HostSession, Refused
 
 __all__ = ["Activity", "Session", "Refused", "run_head", "run_jobs"]
-
-STREAMS = ("load", "data", "job", "out", "status")
-
-
-class Refused(Exception):
-    """The accelerator refused a job; ``code`` is its :class:`ErrorCode`."""
-
-    def __init__(self, code: ErrorCode):
-        super().__init__(f"the accelerator refused the job: {code.name}")
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -38,22 +29,15 @@ class Activity:
     end: int
 
 
-@dataclass
-class Session:
+class Session(HostSession):
     """A script in the making: every call queues what a host would do next."""
 
-    cfg: CTAConfig
-    script: Script = field(default_factory=Script)
-    sent: dict = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
-    jobs: list = field(default_factory=list)
-
-    def __post_init__(self):
-        self.script.limit(20_000_000)
-        self.script.reset(4)
+    STREAMS = ("load", "data", "job", "out", "status")
+    LIMIT = 20_000_000
 
     def stall(self, probability: float, seed: int):
         """Pause every stream at random, the host's sides of it."""
-        for at, stream in enumerate(STREAMS):
+        for at, stream in enumerate(self.STREAMS):
             self.script.stall(stream, probability, 1 + at % 3, seed * 8 + at)
         return self
 
@@ -75,25 +59,6 @@ class Session:
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
         self.jobs.append(values)
         return self._wait_for_status() if wait else self
-
-    def reset(self, after: int):
-        """Let ``after`` cycles pass since the last push, then reset; running jobs are lost."""
-        self.script.idle(after)
-        self.script.reset(3)
-        return self
-
-    def _push(self, stream, *payloads):
-        self.script.push(stream, *payloads)
-        self.sent[stream] += len(payloads)
-
-    def _wait(self, *streams):
-        for stream in streams:
-            self.script.wait(stream, self.sent[stream])
-        return self
-
-    def _wait_for_status(self):
-        self.sent["status"] += 1
-        return self._wait("status")
 
     def results(self, run: Run) -> list:
         """Per job a :class:`HeadResult`, or a :class:`Refused` in its place."""

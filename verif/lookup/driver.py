@@ -6,7 +6,6 @@ table memory is the harness's: it answers the engine's requests from the bytes o
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,18 +16,9 @@ from model.lookup.config import LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Saturation
 from model.words import pack_fields, unpack_fields
 from verif.engine import Engine, Run, Script, build_component
+from verif.session import HostSession, Refused
 
 __all__ = ["Refused", "Session", "build", "run_jobs", "run_layer"]
-
-STREAMS = ("load", "data", "job", "x", "residual", "y", "status", "request", "response")
-
-
-class Refused(Exception):
-    """The engine refused a job; ``code`` is its :class:`ErrorCode`."""
-
-    def __init__(self, code: ErrorCode):
-        super().__init__(f"the engine refused the job: {code.name}")
-        self.code = code
 
 
 @lru_cache(maxsize=None)
@@ -38,25 +28,18 @@ def build(cfg: LookupConfig, progress: bool = False) -> Engine:
     return build_component(Lookup(cfg), f"lookup-{cfg.digest}", progress=progress)
 
 
-@dataclass
-class Session:
+class Session(HostSession):
     """A script in the making: every call queues what a host would do next."""
 
-    cfg: LookupConfig
-    script: Script = field(default_factory=Script)
-    sent: dict = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
-    jobs: list = field(default_factory=list)
-
-    def __post_init__(self):
-        self.script.limit(50_000_000)
-        self.script.reset(4)
+    STREAMS = ("load", "data", "job", "x", "residual", "y", "status", "request", "response")
+    LIMIT = 50_000_000
 
     def stall(self, probability: float, seed: int):
         """Pause every stream at random, the host's sides of it."""
         absent = {"residual"} if not self.cfg.residual else set()
         if self.cfg.tables == "internal":
             absent |= {"request", "response"}
-        for at, stream in enumerate(STREAMS):
+        for at, stream in enumerate(self.STREAMS):
             if stream not in absent:
                 self.script.stall(stream, probability, 1 + at % 3, seed * 16 + at)
         return self
@@ -93,25 +76,7 @@ class Session:
             self._push("x", *layout.token_beats(job.x))
             if job.residual is not None:
                 self._push("residual", *layout.token_beats(job.residual))
-        if wait:
-            self.sent["status"] += 1
-            self._wait("status")
-        return self
-
-    def reset(self, after: int):
-        """Let ``after`` cycles pass since the last push, then reset; running jobs are lost."""
-        self.script.idle(after)
-        self.script.reset(3)
-        return self
-
-    def _push(self, stream, *payloads):
-        self.script.push(stream, *payloads)
-        self.sent[stream] += len(payloads)
-
-    def _wait(self, *streams):
-        for stream in streams:
-            self.script.wait(stream, self.sent[stream])
-        return self
+        return self._wait_for_status() if wait else self
 
     def results(self, run: Run) -> list:
         """Per job a :class:`LayerResult` (without codes, which stay inside) or a :class:`Refused`."""
