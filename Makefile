@@ -1,6 +1,8 @@
 # hashlayer. `make` lists what there is to do; everything sets up .venv by itself.
 
 PYTHON ?= python3
+# EXTRAS=rtl,test,plot does without torch: its tests are then skipped, `make demo` is shorter.
+EXTRAS ?= rtl,sw,hf,test,plot
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -26,7 +28,7 @@ prerequisites:
 $(READY): pyproject.toml constraints.txt | prerequisites
 	@echo "setting up $(VENV) (once)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[rtl,test,plot]'
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(READY)  ## a real attention head through the generated Verilog

@@ -84,6 +84,12 @@ def test_model_needs_numpy_alone():
     assert run.stdout.strip() == "[]", run.stdout + run.stderr
 
 
+def test_running_a_layer_needs_no_torch():
+    code = "import sys, sw, sw.run; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
+    assert run.stdout.strip() == "[]", run.stdout + run.stderr
+
+
 def test_every_package_is_listed_for_installation():
     import tomllib
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]

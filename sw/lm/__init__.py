@@ -1,0 +1,1 @@
+"""A masked language model to train and measure the layers with. Needs the ``sw`` extra."""

@@ -1,0 +1,1 @@
+"""PyTorch layers: what replaces attention and feed-forward networks. Needs the ``sw`` extra."""

@@ -1,0 +1,1 @@
+"""Quantisation of trained layers: torch twins of the golden model. Needs the ``sw`` extra."""
