@@ -13,7 +13,7 @@ from model.cta.probability import aggregate, normalise
 from model.cta.score import scores
 from model.errors import JobRefused, require_range, require_raw
 
-__all__ = ["JobRefused", "check", "trace", "run"]
+__all__ = ["JobRefused", "check", "validate", "trace", "run"]
 
 SHIFT_MAX = 31
 SHIFT_O_MIN, SHIFT_O_MAX = -8, 7
@@ -42,7 +42,7 @@ def check(cfg: CTAConfig, weights: HeadWeights, job: Job) -> ErrorCode:
     return _refusal(cfg, job)[0]
 
 
-def _validate(cfg: CTAConfig, weights: HeadWeights, job: Job) -> tuple[np.ndarray, np.ndarray]:
+def validate(cfg: CTAConfig, weights: HeadWeights, job: Job) -> tuple[np.ndarray, np.ndarray]:
     """The token tensors, after every operand was held against its shape and format."""
     f = cfg.fmt
     xkv = require_raw("xkv", job.xkv, (len(job.xkv), cfg.dw), f.token)
@@ -76,7 +76,7 @@ def trace(cfg: CTAConfig, weights: HeadWeights, job: Job) -> dict:
     code, reason = _refusal(cfg, job)
     if code != ErrorCode.NONE:
         raise JobRefused(code, reason)
-    xq, xkv = _validate(cfg, weights, job)
+    xq, xkv = validate(cfg, weights, job)
     exact = job.mode == Mode.EXACT
     sat = dict.fromkeys(Saturation, 0)
 
