@@ -8,6 +8,10 @@ long way (docs/numerics.md). The points then fix the shifts of the job descripto
     O:          shift_o = v - o
 
 ``fold``, in 0.71..1.42, goes into Wq and bq, so that scores come out in log2 units.
+
+Three steps: :func:`measure` takes the sizes of a head's tensors on some tokens, :func:`place`
+chooses the points that they ask for, :func:`raw_weights` makes integers. :func:`quantise` does all
+three on one passage; ``sw.quant.observe`` measures on many.
 """
 
 import math
@@ -21,7 +25,8 @@ from model.cta.job import HeadWeights, Job, LSHParams, Mode
 from model.cta.reference import Operands, attention_exact
 from model.fixed import Format
 
-__all__ = ["QuantiseError", "Points", "Quantised", "quantise", "token_point", "lsh_a_point",
+__all__ = ["QuantiseError", "Peak", "Peaks", "Points", "Quantised", "quantise", "measure", "place",
+           "shifts", "score_scale", "raw_weights", "peak", "point", "token_point", "lsh_a_point",
            "lsh_params"]
 
 SHIFT_MAX = 31
@@ -69,36 +74,66 @@ class Quantised:
         return cfg.fmt.output.real(raw, self.points.o)
 
 
-def _peak(value, percentile):
+@dataclass(frozen=True)
+class Peak:
+    """Sizes of a tensor: ``fit`` has to be a value of its format, ``largest`` is the largest."""
+
+    fit: float
+    largest: float
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Sizes of the tensors of a head; Q, and with it ``wq`` and ``bq``, times ``fold``."""
+
+    token: float
+    wq: Peak
+    wk: Peak
+    wv: Peak
+    bq: float
+    bv: float
+    q: Peak
+    k: Peak
+    v: Peak
+    o: float    # of exact attention
+
+
+def peak(value, percentile: float = 100.0) -> Peak:
+    """Sizes of ``value``; ``percentile`` of the absolute values have to fit."""
     size = np.abs(value)
-    return float(size.max() if percentile >= 100 else np.percentile(size, percentile))
+    largest = float(size.max())
+    return Peak(largest if percentile >= 100 else float(np.percentile(size, percentile)), largest)
 
 
-def _point(fmt: Format, peak: float) -> int:
-    """Most fraction bits with which ``peak`` rounds to a value of ``fmt``."""
-    if peak == 0:
+def point(fmt: Format, fit: float) -> int:
+    """Most fraction bits with which ``fit`` rounds to a value of ``fmt``."""
+    if fit == 0:
         return fmt.frac
-    point = math.floor(math.log2((fmt.max + 0.5) / peak))
-    if math.floor(math.ldexp(peak, point) + 0.5) > fmt.max:    # the logarithm was rounded up
-        point -= 1
-    return min(point, POINT_MAX)
+    most = math.floor(math.log2((fmt.max + 0.5) / fit))
+    if math.floor(math.ldexp(fit, most) + 0.5) > fmt.max:    # the logarithm was rounded up
+        most -= 1
+    return min(most, POINT_MAX)
+
+
+def _token_point(cfg, fit):
+    f = cfg.fmt
+    if fit == 0:
+        return f.token.frac
+    return min(point(f.token, fit), point(f.centroid, fit) + cfg.residual_shift)
 
 
 def token_point(cfg: CTAConfig, xq, xkv, percentile: float = 100.0) -> int:
     """Point of the tokens. Centroids have one coarser, by ``cfg.residual_shift``, and must fit."""
-    peak = max(_peak(xq, percentile), _peak(xkv, percentile))
-    f = cfg.fmt
-    point = min(_point(f.token, peak), _point(f.centroid, peak) + cfg.residual_shift)
-    return f.token.frac if peak == 0 else point
+    return _token_point(cfg, max(peak(x, percentile).fit for x in (xq, xkv)))
 
 
 def lsh_a_point(cfg: CTAConfig, token: int, a, b_peak: float) -> int:
     """Point of A, common to the three LSHs: A fits, and so do offsets up to ``b_peak``."""
     f = cfg.fmt
-    point = _point(f.lsh_a, _peak(a, 100))
+    most = point(f.lsh_a, peak(a).largest)
     if b_peak > 0:
-        point = min(point, _point(f.bias, b_peak) - token)
-    return point
+        most = min(most, point(f.bias, b_peak) - token)
+    return most
 
 
 def lsh_params(cfg: CTAConfig, a, b, w: float, token: int, a_point: int) -> LSHParams:
@@ -122,20 +157,103 @@ def lsh_params(cfg: CTAConfig, a, b, w: float, token: int, a_point: int) -> LSHP
         raise QuantiseError(f"w = {w:.6g} cannot be represented: {error}") from None
 
 
-def _projection(cfg, name, weight, bias, centroid, real, percentile):
+def score_scale(cfg: CTAConfig) -> tuple[float, int]:
+    """``fold`` and ``power``: log2(e)/sqrt(d) = fold * 2**power with fold in 0.71..1.42."""
+    factor = math.log2(math.e) / math.sqrt(cfg.d)
+    power = round(math.log2(factor))
+    return math.ldexp(factor, -power), power
+
+
+def measure(cfg: CTAConfig, real: Operands, percentile: float = 100.0) -> Peaks:
+    """Sizes of the tensors of a head on its own tokens."""
+    fold, _ = score_scale(cfg)
+    wq, bq = real.wq * fold, real.bq * fold
+
+    def size(value):
+        return peak(value, percentile)
+
+    return Peaks(
+        token=max(size(real.xq).fit, size(real.xkv).fit),
+        wq=size(wq), wk=size(real.wk), wv=size(real.wv),
+        bq=peak(bq).largest, bv=peak(real.bv).largest,
+        q=size(real.xq @ wq + bq), k=size(real.xkv @ real.wk), v=size(real.xkv @ real.wv + real.bv),
+        o=size(attention_exact(*real.attention)).fit)
+
+
+def _projection(cfg, name, weight, bias, centroid, result):
     """Points of a weight and of what it gives, chosen together: shift and bias must fit too."""
     f = cfg.fmt
-    w = _point(f.weight, _peak(weight, percentile))
-    if np.any(bias):
-        w = min(w, _point(f.bias, _peak(bias, 100)) - centroid)
-    y = min(_point(f.qkv, _peak(real, percentile)), centroid + w)
+    w = point(f.weight, weight.fit)
+    if bias:
+        w = min(w, point(f.bias, bias) - centroid)
+    y = min(point(f.qkv, result.fit), centroid + w)
     # A huge result of tiny factors does not occur with finite tensors of matching size; the
     # weights give up bits before the shift runs out.
     w = min(w, SHIFT_MAX + y - centroid)
-    if centroid + w - y < 0 or _peak(weight, 100) and math.ldexp(_peak(weight, 100), w) < 0.5:
-        raise QuantiseError(f"{name} lies in [{weight.min():.3g}, {weight.max():.3g}] and gives "
-                            f"values up to {_peak(real, 100):.3g}: no shift in 0..{SHIFT_MAX} fits")
+    if centroid + w - y < 0 or weight.largest and math.ldexp(weight.largest, w) < 0.5:
+        raise QuantiseError(f"{name} reaches {weight.largest:.3g} and gives values up to "
+                            f"{result.largest:.3g}: no shift in 0..{SHIFT_MAX} fits")
     return w, y
+
+
+def place(cfg: CTAConfig, peaks: Peaks, a_point) -> Points:
+    """Points for a head of these sizes; ``a_point`` gives that of A for a point of the tokens.
+
+    Raises QuantiseError where formats and shifts do not reach.
+    """
+    f = cfg.fmt
+    token = _token_point(cfg, peaks.token)
+    centroid = token - cfg.residual_shift
+    wq, q = _projection(cfg, "wq", peaks.wq, peaks.bq, centroid, peaks.q)
+    wk, k = _projection(cfg, "wk", peaks.wk, 0, centroid, peaks.k)
+    wv, v = _projection(cfg, "wv", peaks.wv, peaks.bv, centroid, peaks.v)
+
+    shift_s = _shift_s(cfg, q, k)
+    if shift_s < 0:
+        raise QuantiseError(f"scores reach beyond 2**{f.score.width - 1 - f.score.frac} log2 "
+                            f"units: shift_s is {shift_s}, must be in 0..{SHIFT_MAX}")
+    # Scores of next to nothing: K can do with fewer bits, and then Wk.
+    k -= max(0, shift_s - SHIFT_MAX)
+    wk = min(wk, SHIFT_MAX + k - centroid)
+    o = point(f.output, peaks.o * OUTPUT_HEADROOM)
+    o = int(np.clip(o, v - SHIFT_O[1], v - SHIFT_O[0]))
+    return Points(token, centroid, a_point(token), wq, wk, wv, q, k, v, o)
+
+
+def _shift_s(cfg, q, k):
+    return q + k - cfg.fmt.score.frac - score_scale(cfg)[1]
+
+
+def shifts(cfg: CTAConfig, points: Points) -> dict[str, int]:
+    """The shift fields of a job, ``shift_q`` to ``shift_o``, that follow from the points."""
+    p = points
+    return {"shift_q": p.centroid + p.wq - p.q, "shift_k": p.centroid + p.wk - p.k,
+            "shift_v": p.centroid + p.wv - p.v, "shift_s": _shift_s(cfg, p.q, p.k),
+            "shift_o": p.v - p.o}
+
+
+def raw_weights(cfg: CTAConfig, real: Operands, points: Points) -> tuple[HeadWeights, dict]:
+    """The weight set in raw integers; and by name how many values saturated, if any did.
+
+    Of ``real`` all but the tokens is looked at.
+    """
+    f, p = cfg.fmt, points
+    fold, _ = score_scale(cfg)
+    saturated = {}
+
+    def raw(name, fmt, value, at):
+        value, moved = fmt.quantise(value, at)
+        if moved:
+            saturated[name] = moved
+        return value
+
+    weights = HeadWeights(
+        raw("wq", f.weight, real.wq * fold, p.wq), raw("wk", f.weight, real.wk, p.wk),
+        raw("wv", f.weight, real.wv, p.wv), raw("bq", f.bias, real.bq * fold, p.centroid + p.wq),
+        raw("bv", f.bias, real.bv, p.centroid + p.wv),
+        tuple(lsh_params(cfg, real.a[c], real.b[c], float(real.w[c]), p.token, p.lsh_a)
+              for c in range(3)))
+    return weights, saturated
 
 
 def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA, percentile: float = 100.0,
@@ -149,55 +267,18 @@ def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA, percentile: 
         more precision and saturates the rest.
     a_point : point of A if calibration has fixed it already.
     """
-    f = cfg.fmt
+    def a_at(token):
+        return lsh_a_point(cfg, token, real.a, peak(real.b).largest) if a_point is None else a_point
+
+    points = place(cfg, measure(cfg, real, percentile), a_at)
+    weights, saturated = raw_weights(cfg, real, points)
     self_attention = real.xq is real.xkv
-    token = token_point(cfg, real.xq, real.xkv, percentile)
-    centroid = token - cfg.residual_shift
-
-    factor = math.log2(math.e) / math.sqrt(cfg.d)
-    power = round(math.log2(factor))
-    wq, bq = (np.ldexp(value * factor, -power) for value in (real.wq, real.bq))
-    nothing = np.zeros(1)
-    p_wq, q = _projection(cfg, "wq", wq, bq, centroid, real.xq @ wq + bq, percentile)
-    p_wk, k = _projection(cfg, "wk", real.wk, nothing, centroid, real.xkv @ real.wk, percentile)
-    p_wv, v = _projection(cfg, "wv", real.wv, real.bv, centroid,
-                          real.xkv @ real.wv + real.bv, percentile)
-
-    shift_s = q + k - f.score.frac - power
-    if shift_s < 0:
-        raise QuantiseError(f"scores reach beyond 2**{f.score.width - 1 - f.score.frac} log2 "
-                            f"units: shift_s is {shift_s}, must be in 0..{SHIFT_MAX}")
-    if shift_s > SHIFT_MAX:
-        # Scores of next to nothing: K can do with fewer bits.
-        k -= shift_s - SHIFT_MAX
-        shift_s = SHIFT_MAX
-    shift_k = centroid + p_wk - k
-    if shift_k > SHIFT_MAX:
-        p_wk, shift_k = p_wk - (shift_k - SHIFT_MAX), SHIFT_MAX
-
-    exact = attention_exact(*real.attention)
-    o = _point(f.output, _peak(exact, percentile) * OUTPUT_HEADROOM)
-    o = int(np.clip(o, v - SHIFT_O[1], v - SHIFT_O[0]))
-
-    saturated = {}
-
-    def raw(name, fmt, value, point):
-        value, moved = fmt.quantise(value, point)
+    tokens = {}
+    for name, x in (("x" if self_attention else "xkv", real.xkv),
+                    *(() if self_attention else (("xq", real.xq),))):
+        tokens[name], moved = cfg.fmt.token.quantise(x, points.token)
         if moved:
-            saturated[name] = saturated.get(name, 0) + moved
-        return value
-
-    if a_point is None:
-        a_point = lsh_a_point(cfg, token, real.a, _peak(real.b, 100))
-    weights = HeadWeights(
-        raw("wq", f.weight, wq, p_wq), raw("wk", f.weight, real.wk, p_wk),
-        raw("wv", f.weight, real.wv, p_wv), raw("bq", f.bias, bq, centroid + p_wq),
-        raw("bv", f.bias, real.bv, centroid + p_wv),
-        tuple(lsh_params(cfg, real.a[c], real.b[c], float(real.w[c]), token, a_point)
-              for c in range(3)))
-    xkv = raw("x" if self_attention else "xkv", f.token, real.xkv, token)
-    xq = None if self_attention else raw("xq", f.token, real.xq, token)
-    job = Job(xkv, xq, mode, shift_q=centroid + p_wq - q, shift_k=shift_k,
-              shift_v=centroid + p_wv - v, shift_s=shift_s, shift_o=v - o)
-    points = Points(token, centroid, a_point, p_wq, p_wk, p_wv, q, k, v, o)
+            saturated[name] = moved
+    xkv, *xq = tokens.values()
+    job = Job(xkv, xq[0] if xq else None, mode, **shifts(cfg, points))
     return Quantised(weights, job, points, saturated)

@@ -14,9 +14,10 @@ from model.fixed import Format
 from model.lookup import bh4, hash as hashing, layer
 from model.lookup.config import STAGES, LookupConfig, LookupFormats
 from model.lookup.job import Job, LayerWeights
+from model.lookup.points import Peaks, peak, place, point, raw_mix, raw_weights, shifts
 
-__all__ = ["Layer", "synthetic", "project", "codes", "weights_of", "forward", "quantise",
-           "relative_error", "errors"]
+__all__ = ["Layer", "synthetic", "project", "codes", "weights_of", "forward", "measure",
+           "quantise", "relative_error", "errors"]
 
 
 @dataclass(frozen=True)
@@ -129,30 +130,17 @@ def relative_error(value, reference) -> float:
 
 # -- from real to raw operands --------------------------------------------------------------------
 
-def _point(fmt: Format, real) -> int:
-    """Most fraction bits with which ``real`` still fits ``fmt``; 31 for zeros."""
-    peak = float(np.max(np.abs(real), initial=0.0)) * (1 + 2.0**-fmt.width)
-    return 31 if peak == 0 else min(31, fmt.width - fmt.signed - math.ceil(math.log2(peak)))
-
-
-def _raw(fmt: Format, real, point: int) -> np.ndarray:
-    return fmt.quantise(real, point)[0]
-
-
-def _stage_points(cfg: LookupConfig, real: Layer, point_x: int):
-    """Blocks in raw integers and the shifts of the stages, and the points of the last ones."""
-    f = cfg.fmt
-    w = np.empty(cfg.weight_shape, np.int64)
-    shift_block = np.empty((cfg.copies, STAGES), np.int64)
-    shift_hadamard, last = np.empty_like(shift_block), np.empty(cfg.copies, np.int64)
-    for c, j, u, y in _stages(cfg, real):
-        before = point_x if j == 0 else last[c]
-        point_w = _point(f.weight, real.w[c, j])
-        point_u = min(_point(f.stage, u), before + point_w)
-        last[c] = min(_point(f.stage, y), point_u)
-        w[c, j] = _raw(f.weight, real.w[c, j], point_w)
-        shift_block[c, j], shift_hadamard[c, j] = before + point_w - point_u, point_u - last[c]
-    return w, shift_block, shift_hadamard, last
+def measure(cfg: LookupConfig, real: Layer) -> Peaks:
+    """Sizes of the layer's tensors on its own tokens."""
+    z = project(cfg, real)
+    w, product, transform = peak(real.w), None, None
+    if cfg.projection == "bh4":
+        w, product, transform = np.zeros((3, cfg.copies, STAGES))
+        for c, j, u, y in _stages(cfg, real):
+            w[c, j], product[c, j], transform[c, j] = peak(real.w[c, j]), peak(u), peak(y)
+    return Peaks(peak(real.x), w, product, transform, peak(weights_of(cfg, z), (0, 2)),
+                 peak(real.tables, (1, 2)), peak(real.out_bias), peak(forward(cfg, real)),
+                 None if real.residual is None else peak(real.residual))
 
 
 def quantise(cfg: LookupConfig, real: Layer) -> tuple[LayerWeights, Job, int]:
@@ -161,40 +149,11 @@ def quantise(cfg: LookupConfig, real: Layer) -> tuple[LayerWeights, Job, int]:
     Every tensor has the binary point that its largest value asks for, judged on the layer's own
     tokens.
     """
-    f = cfg.fmt
-    grid = f.z_bias.frac
-    point_x = _point(f.x, real.x)
-    if cfg.projection == "dense":
-        point_w = _point(f.weight, real.w)
-        w, shift_block, shift_hadamard = _raw(f.weight, real.w, point_w), None, None
-        shift_z = np.array([point_x + point_w - grid])
-    else:
-        w, shift_block, shift_hadamard, last = _stage_points(cfg, real, point_x)
-        shift_z = last + f.mix.frac - grid
-    z = project(cfg, real)
-    peaks = np.abs(weights_of(cfg, z)).max(axis=(0, 2))
-    point_t = np.array([_point(f.table, table) for table in real.tables])
-    magnitude = Format(False, f.score.width)
-    point_s = np.array([min(_point(magnitude, peak), cfg.score_point) for peak in peaks])
-    # The one point of the accumulator: the coarsest that any table or the bias asks for.
-    point_acc = min(int((point_t + point_s).min()), _point(f.out_bias, real.out_bias))
-    # A table far below the others is given fewer bits, for the sake of the shift's range.
-    point_t = np.minimum(point_t, point_acc + layer.SHIFT_MAX - cfg.score_point)
-    point_y = min(_point(f.output, forward(cfg, real)), point_acc)
-    if real.residual is not None:
-        point_y = min(point_y, _point(f.output, real.residual))
-    tables = np.stack([_raw(f.table, table, int(point))
-                       for table, point in zip(real.tables, point_t)])
-    weights = LayerWeights(
-        w, shift_z, _raw(f.z_bias, real.z_bias, grid),
-        tables.astype(np.int8) if f.table.width <= 8 else tables,
-        cfg.score_point - (point_acc - point_t), _raw(f.out_bias, real.out_bias, point_acc),
-        shift_block, shift_hadamard)
-    residual = None if real.residual is None else _raw(f.output, real.residual, point_y)
-    job = Job(_raw(f.x, real.x, point_x), residual, gain=int(_raw(f.mix, real.gain, f.mix.frac)),
-              skip=int(_raw(f.mix, real.skip, f.mix.frac)),
-              shift_skip=point_x + f.mix.frac - grid, shift_y=point_acc - point_y)
-    return weights, job, point_y
+    f, points = cfg.fmt, place(cfg, measure(cfg, real))
+    residual = None if real.residual is None else f.output.quantise(real.residual, points.y)[0]
+    job = Job(f.x.quantise(real.x, points.x)[0], residual, **raw_mix(cfg, real),
+              **shifts(cfg, points)[1])
+    return raw_weights(cfg, real, points), job, points.y
 
 
 # -- the error table ------------------------------------------------------------------------------
@@ -271,9 +230,9 @@ def score_error(cfg: LookupConfig, count: int, spread: float, seed: int = 1) -> 
     rng = np.random.default_rng(seed)
     z, _ = cfg.fmt.z.quantise(rng.normal(0, spread, (count, cfg.codes)))
     exact = weights_of(cfg, cfg.fmt.z.real(z))
-    point = _point(Format(False, cfg.fmt.score.width), exact)
-    shift = np.full(cfg.h, cfg.score_point - point)
-    s = np.ldexp(hashing.scores(cfg, z, shift)[0].astype(float), -point)
+    at = point(Format(False, cfg.fmt.score.width), peak(exact))
+    shift = np.full(cfg.h, cfg.score_point - at)
+    s = np.ldexp(hashing.scores(cfg, z, shift)[0].astype(float), -at)
     large = np.abs(exact) > np.abs(exact).max() / 32
     error = s[large] / exact[large] - 1
     return float(np.sqrt((error**2).mean())), float(np.abs(error).max())

@@ -1,0 +1,134 @@
+"""Binary points of a LookupFFN layer, from the sizes of its tensors; shifts and integers from them.
+
+Every tensor has the power-of-two scale that its largest value asks for (docs/lookup.md). z and the
+grid on which it is summed keep the points of their formats: a z is compared with zero, and its
+weight has tables made for that point.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.fixed import Format
+from model.lookup.config import STAGES, LookupConfig
+from model.lookup.job import LayerWeights
+from model.lookup.layer import SHIFT_MAX
+
+__all__ = ["Peaks", "Points", "peak", "point", "place", "shifts", "raw_weights", "raw_mix"]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Largest sizes: of tokens ``x``, of weights ``w`` (r, 4), of block products and transforms
+    (r, 4), of scores and tables (h,), of the output bias, of ``y``, of the residual or None.
+
+    A dense projection has one ``w`` and neither products nor transforms.
+    """
+
+    x: float
+    w: np.ndarray
+    product: np.ndarray | None
+    transform: np.ndarray | None
+    score: np.ndarray
+    table: np.ndarray
+    out_bias: float
+    y: float
+    residual: float | None = None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Fraction bits, real = raw / 2**point: shapes as in :class:`Peaks`; ``acc`` is that of the
+    gather's accumulator and of the output bias."""
+
+    x: int
+    w: np.ndarray
+    product: np.ndarray | None
+    transform: np.ndarray | None
+    table: np.ndarray
+    acc: int
+    y: int
+
+
+def peak(value, axis=None):
+    """Largest absolute value; 0 of nothing."""
+    return np.abs(value).max(axis=axis, initial=0.0)
+
+
+def point(fmt: Format, size: float) -> int:
+    """Most fraction bits with which ``size`` still fits ``fmt``; 31 for zero."""
+    size = float(size) * (1 + 2.0**-fmt.width)
+    return 31 if size == 0 else min(31, fmt.width - fmt.signed - math.ceil(math.log2(size)))
+
+
+def _points(fmt, sizes):
+    return np.array([point(fmt, size) for size in np.ravel(sizes)]).reshape(np.shape(sizes))
+
+
+def _stage_points(cfg, peaks, x, w):
+    """Points of products and transforms, none finer than what it comes from."""
+    product, transform = np.empty_like(w), np.empty_like(w)
+    for c in range(cfg.copies):
+        before = x
+        for j in range(STAGES):
+            product[c, j] = min(point(cfg.fmt.stage, peaks.product[c, j]), before + w[c, j])
+            before = transform[c, j] = min(point(cfg.fmt.stage, peaks.transform[c, j]),
+                                           product[c, j])
+    return product, transform
+
+
+def place(cfg: LookupConfig, peaks: Peaks) -> Points:
+    """Points for a layer of these sizes. Whether shifts reach, :func:`model.lookup.layer.validate`
+    says of the result."""
+    f = cfg.fmt
+    x, w = point(f.x, peaks.x), _points(f.weight, peaks.w)
+    product = transform = None
+    if cfg.projection == "bh4":
+        product, transform = _stage_points(cfg, peaks, x, w)
+    table = _points(f.table, peaks.table)
+    score = np.minimum(_points(Format(False, f.score.width), peaks.score), cfg.score_point)
+    # The one point of the accumulator: the coarsest that any table or the bias asks for.
+    acc = min(int((table + score).min()), point(f.out_bias, peaks.out_bias))
+    # A table far below the others is given fewer bits, for the sake of the shift's range.
+    table = np.minimum(table, acc + SHIFT_MAX - cfg.score_point)
+    y = min(point(f.output, peaks.y), acc)
+    if peaks.residual is not None:
+        y = min(y, point(f.output, peaks.residual))
+    return Points(x, w, product, transform, table, acc, y)
+
+
+def shifts(cfg: LookupConfig, points: Points) -> tuple[dict, dict]:
+    """The shifts that follow: those of :class:`LayerWeights`, and those of a job."""
+    p, f = points, cfg.fmt
+    grid = f.z_bias.frac
+    if cfg.projection == "dense":
+        stages = {"shift_z": np.array([p.x + int(p.w) - grid])}
+    else:
+        before = np.concatenate([np.full((cfg.copies, 1), p.x), p.transform[:, :-1]], axis=1)
+        stages = {"shift_z": p.transform[:, -1] + f.mix.frac - grid,
+                  "shift_block": before + p.w - p.product,
+                  "shift_hadamard": p.product - p.transform}
+    return ({**stages, "shift_s": cfg.score_point - (p.acc - p.table)},
+            {"shift_skip": p.x + f.mix.frac - grid, "shift_y": p.acc - p.y})
+
+
+def raw_weights(cfg: LookupConfig, real, points: Points) -> LayerWeights:
+    """A :class:`model.lookup.reference.Layer` in raw integers; its tokens are not looked at."""
+    f, p = cfg.fmt, points
+
+    def raw(fmt, value, at):
+        """``at`` has the leading axes of ``value``."""
+        at = np.reshape(at, np.shape(at) + (1,) * (np.ndim(value) - np.ndim(at)))
+        return fmt.quantise(value, at)[0]
+
+    tables = raw(f.table, real.tables, p.table)
+    return LayerWeights(
+        w=raw(f.weight, real.w, p.w), z_bias=raw(f.z_bias, real.z_bias, f.z_bias.frac),
+        tables=tables.astype(np.int8) if f.table.width <= 8 else tables,
+        out_bias=raw(f.out_bias, real.out_bias, p.acc), **shifts(cfg, points)[0])
+
+
+def raw_mix(cfg: LookupConfig, real) -> dict[str, int]:
+    """The coefficients of the fixed skip, fields of a job."""
+    return {name: int(cfg.fmt.mix.quantise(getattr(real, name))[0]) for name in ("gain", "skip")}
