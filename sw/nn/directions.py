@@ -1,13 +1,18 @@
 """Hash directions of a CTA layer: random ones as in the paper, and others that fit better.
 
-One A of l directions per LSH and layer, over whole tokens; the heads share it.
+One A of l directions per LSH and layer, over whole tokens; the heads share it. Directions fitted
+to a layer give each LSH an A of its own, which costs the engine a load of its value registers.
 """
+
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["DIRECTIONS", "random_directions"]
+from sw.nn import clustering
+
+__all__ = ["DIRECTIONS", "random_directions", "projection_directions", "fit"]
 
 DIRECTIONS = ("random", "projection", "learned")
 
@@ -23,3 +28,54 @@ def random_directions(dim: int, l: int, seed: int, shared: bool = True  # noqa: 
     if shared:
         a = np.stack([a[0]] * 3)
     return torch.from_numpy(a), torch.from_numpy(rng.uniform(size=(3, l)))
+
+
+@torch.no_grad()
+def projection_directions(heads, xq: Tensor, xkv: Tensor | None = None,
+                          valid_q: Tensor | None = None, valid_kv: Tensor | None = None) -> Tensor:
+    """``a`` (3, l, dim), float64: where the layer's queries, or keys and values, vary most.
+
+    The principal directions of X Wq for LSH0, and of X [Wk; Wv] for LSH1 and LSH2, over all heads
+    of the layer and all valid tokens of the sample, taken back to tokens. ``sw.calibrate`` has
+    the same for a single head. Directions beyond those in which the sample varies are zeros.
+    ``heads`` is a CTAHeads; tokens and masks as in its forward.
+    """
+    if xkv is None:
+        valid_q = valid_kv if valid_q is None else valid_q
+        valid_kv = valid_q if valid_kv is None else valid_kv
+    keys = xq if xkv is None else xkv
+    clustering.check_valid(valid_q, *xq.shape[:2])
+    clustering.check_valid(valid_kv, *keys.shape[:2])
+    query = _principal(xq, valid_q, heads.q.weight, heads.l)
+    key = _principal(keys, valid_kv, torch.cat([heads.k.weight, heads.v.weight]), heads.l)
+    return torch.stack([query, key, key])
+
+
+@torch.no_grad()
+def fit(heads, xq: Tensor, xkv: Tensor | None = None, valid_q: Tensor | None = None,
+        valid_kv: Tensor | None = None) -> None:
+    """Give a CTAHeads its projection directions from a sample. Its widths need calibration then.
+
+    With learned directions this is where learning starts from.
+    """
+    heads.a.copy_(projection_directions(heads, xq, xkv, valid_q, valid_kv))
+    if heads.directions == "random":
+        heads.directions = "projection"
+
+
+def _principal(x, valid, weight, l):  # noqa: E741 - the paper's name
+    """l directions over tokens, (l, dim), of squared size l * dim together."""
+    x = (x.flatten(0, 1) if valid is None else x[valid]).double()
+    weight = weight.double()
+    # X = U R with orthonormal U, so R Wt stands for X Wt, with no more rows than dim.
+    y = torch.linalg.qr(x - x.mean(dim=0), mode="r").R @ weight.T
+    size, u = torch.linalg.eigh(y @ y.T)
+    size, u = size.flip(0)[:l], u.flip(1)[:, :l]
+    ok = size > size[0] * 1e-12
+    v = torch.where(ok, u / size.clamp(min=1e-300).sqrt(), 0.0).T @ y
+    a = torch.zeros(l, x.shape[1], dtype=x.dtype, device=x.device)
+    a[:len(v)] = v @ weight
+    # Eigenvectors come with either sign; the largest entry is made positive.
+    sign = a.gather(1, a.abs().argmax(dim=1, keepdim=True)).sign()
+    norm = a.norm()
+    return a * sign * (math.sqrt(a.numel()) / norm) if norm > 0 else a
