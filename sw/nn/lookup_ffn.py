@@ -66,7 +66,12 @@ class LookupFFN(nn.Module):
             if not 0 <= value <= most:
                 raise ConfigError(f"{name} is {value!r}, must be in 0..{most:.3f}")
         self.gain, self.skip = float(gain), float(skip)
-        if not own:
+        if own:
+            for name, size in (("in_features", d), ("out_features", h * tau)):
+                if getattr(projection, name, size) != size:
+                    raise ConfigError(f"{name} of the projection is {getattr(projection, name)}, "
+                                      f"must be {size}")
+        else:
             setattr(self, "dense" if projection == "dense" else "blocks",
                     nn.Parameter(torch.empty(cfg.weight_shape)))
         self.z_bias = nn.Parameter(torch.empty(cfg.codes))
@@ -109,7 +114,7 @@ class LookupFFN(nn.Module):
         if isinstance(self.projection, nn.Module):
             z = self.projection(x) + self.z_bias
         elif self.projection == "dense":
-            z = F.linear(x, self.dense, self.z_bias)
+            z = F.linear(x, self.dense) + self.z_bias
         else:
             padded = F.pad(x.reshape(-1, cfg.d), (0, cfg.n - cfg.d))
             y = self.gain * bhk(padded, self.blocks) + self.skip * padded       # (r, t, n)

@@ -49,9 +49,7 @@ def gather(tables: torch.Tensor, code: torch.Tensor, weight: torch.Tensor) -> to
     backward keeps codes and weights but never the (t, h, entries, d) rows; the gradient of the
     tables is dense, as the authors' is.
     """
-    h, rows, d = tables.shape
-    if not len(code):
-        return tables.new_zeros(0, d) + 0 * (weight.sum() + tables.sum())
+    h, rows, _ = tables.shape
     base = torch.arange(0, h * rows, rows, device=code.device)[:, None]
     return F.embedding_bag((code + base).flatten(1), tables.flatten(0, 1), mode="sum",
                            per_sample_weights=weight.flatten(1).to(tables.dtype))
