@@ -15,7 +15,7 @@ from model.lookup.weight_layout import HOST_LANES, weight_order
 
 __all__ = ["HOST_LANES", "ELEMENT_WIDTH", "LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS",
            "TRACE_FIELDS", "Target", "Parameter", "Load", "weight_loads", "token_beats",
-           "job_fields", "table_beats"]
+           "job_fields", "table_image", "table_beats"]
 
 ELEMENT_WIDTH = 16    # bits of one of them
 
@@ -74,10 +74,16 @@ def _singles(raw) -> list[int]:
     return [int(value) & 0xFFFFFFFF for value in np.asarray(raw, dtype=np.int64).reshape(-1)]
 
 
+def table_image(cfg: LookupConfig, tables: np.ndarray) -> bytes:
+    """All tables as the memory behind the table port holds them: ``cfg.table_bytes`` bytes, row by
+    row, each padded with zeros to whole beats."""
+    rows = np.asarray(tables, dtype=np.int8).reshape(cfg.rows, cfg.d)
+    return np.pad(rows, ((0, 0), (0, cfg.row_bytes - cfg.d))).tobytes()
+
+
 def table_beats(cfg: LookupConfig, tables: np.ndarray) -> list[int]:
     """All tables as beats of the table port: ``lanes`` bytes, rows padded to whole beats."""
-    rows = np.asarray(tables, dtype=np.int8).reshape(cfg.rows, cfg.d)
-    data = np.pad(rows, ((0, 0), (0, cfg.row_bytes - cfg.d))).tobytes()
+    data = table_image(cfg, tables)
     return [int.from_bytes(data[at:at + cfg.lanes], "little")
             for at in range(0, len(data), cfg.lanes)]
 
