@@ -5,6 +5,8 @@ H is Sylvester's matrix in natural order, un-normalised, and follows every produ
 included.
 """
 
+from functools import lru_cache
+
 import torch
 
 from model.errors import ConfigError
@@ -17,13 +19,21 @@ GEMM = 64       # order up to which a matrix product beats log2(n) passes of add
 def hadamard_matrix(n: int, like: torch.Tensor | None = None) -> torch.Tensor:
     """Sylvester's Hadamard matrix (n, n) of entries +1 and -1; dtype and device of ``like``.
 
-    Raises ConfigError unless ``n`` is a power of two.
+    Not to be written to: it is made once. Raises ConfigError unless ``n`` is a power of two.
     """
     if n < 1 or n & (n - 1):
         raise ConfigError(f"n is {n}, must be a power of two")
-    matrix = torch.ones(1, 1) if like is None else like.new_ones(1, 1)
-    while len(matrix) < n:
-        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    like = torch.empty(0) if like is None else like
+    return _matrix(n, like.dtype, like.device)
+
+
+@lru_cache(maxsize=64)
+def _matrix(n, dtype, device):
+    # One made in inference mode could not be used in training later.
+    with torch.inference_mode(False):
+        matrix = torch.ones(1, 1, dtype=dtype, device=device)
+        while len(matrix) < n:
+            matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
     return matrix
 
 

@@ -1,0 +1,177 @@
+"""How well the projections of Fig. 4 approximate a random matrix, for what they cost.
+
+    python -m sw.toy [--n 64] [--steps 600] [-o build/toy.png] [--report toy.json]
+
+A matrix n x n of independent normal entries is approximated by every projection at every size up
+to the cost of the matrix itself, by Adam on the squared error of all its entries (no samples are
+drawn). Each size runs at four learning rates at once and keeps the best, so that no projection is
+judged by a rate that suits another.
+
+Printed beside the relative squared error: parameters and FLOP, both relative to the vanilla
+projection, and 1 - parameters / n^2, which is the error expected of a linear space of as many
+dimensions: BH1 and ShuffleNet are such spaces, a product of matrices can do better.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from sw import pictures
+from sw.command import Parser
+from sw.nn.projections import PROJECTIONS, make_projection
+from sw.npz_file import InputError, require_writable, write_json
+
+__all__ = ["RATES", "sizes", "approximate", "main"]
+
+RATES = (0.01, 0.03, 0.1, 0.3)
+"""Learning rates, as shares of the deviation or size that the parameters start with."""
+
+STYLE = {
+    "acdc": ("ACDC", pictures.RED, "s"), "hadamard": ("Hadamard", pictures.ORANGE, "D"),
+    "shufflenet": ("ShuffleNet", pictures.DARK, "x"), "bh1": ("BH1", pictures.SKY, "o"),
+    "bh2": ("BH2", pictures.PURPLE, "o"), "bh3": ("BH3", pictures.GREEN, "o"),
+    "bh4": ("BH4", pictures.BLUE, "o"),
+}
+
+
+def sizes(name: str, n: int) -> list[int]:
+    """Depths or block sizes, powers of two, at which ``name`` has at most n^2 parameters."""
+    found, size = [], 1 if name in ("acdc", "hadamard") else 2
+    while size <= n and make_projection(name, n, n, size).parameters_count <= n * n:
+        found.append(size)
+        size *= 2
+    return found
+
+
+def approximate(name: str, size: int, target: torch.Tensor, steps: int,
+                advance=lambda: None) -> list[float]:
+    """Relative squared error that each of ``RATES`` ends with; inf where it diverged.
+
+    ``target`` (n, n). A projection of as many copies as there are rates learns them all at once:
+    copies share nothing, and Adam does not mind the sum of their losses.
+    """
+    n, scale = len(target), target.square().sum()
+    projection = make_projection(name, n, len(RATES) * n, size)
+    parameter, = projection.parameters()
+    rate = torch.tensor(RATES) * parameter.detach().square().mean().sqrt()
+    rate = rate.reshape(-1, *[1] * (parameter.dim() - 1))
+    optimiser = torch.optim.Adam([parameter], lr=1.0)
+    for step in range(steps):
+        error = (projection.matrix().unflatten(0, (-1, n)) - target).square().sum((1, 2)) / scale
+        optimiser.zero_grad()
+        error.sum().backward()
+        before = parameter.detach().clone()
+        optimiser.step()
+        with torch.no_grad():           # Adam's own rate is one number for all copies
+            decay = (1 + math.cos(math.pi * step / steps)) / 2
+            parameter.copy_(before + rate * decay * (parameter - before))
+        advance()
+    with torch.no_grad():
+        error = (projection.matrix().unflatten(0, (-1, n)) - target).square().sum((1, 2)) / scale
+    return [value if math.isfinite(value) else math.inf for value in error.tolist()]
+
+
+def run(n: int, steps: int, seed: int, progress: bool = False) -> list[dict]:
+    """A row for every projection and size."""
+    torch.manual_seed(seed)
+    target = torch.randn(n, n) / math.sqrt(n)
+    dense = make_projection("dense", n, n)
+    tasks = [(name, size) for name in PROJECTIONS if name != "dense" for size in sizes(name, n)]
+    rows = []
+    with tqdm(total=steps * len(tasks), unit="step", disable=not progress, leave=False) as bar:
+        for name, size in tasks:
+            bar.set_description(f"{STYLE[name][0]} {size}")
+            torch.manual_seed(seed + 1)
+            errors = approximate(name, size, target, steps, bar.update)
+            one = make_projection(name, n, n, size)
+            best = min(range(len(RATES)), key=errors.__getitem__)
+            rows.append({
+                "projection": name, "size": size, "parameters": one.parameters_count,
+                "flop": one.flop, "parameters_share": one.parameters_count / n**2,
+                "flop_share": one.flop / dense.flop, "error": errors[best], "rate": RATES[best],
+                "linear_space": 1 - one.parameters_count / n**2})
+    return rows
+
+
+def show(rows: list[dict]) -> None:
+    """The table."""
+    print(f"{'':12}{'size':>6}{'parameters':>12}{'of n^2':>9}{'FLOP':>10}{'of 2n^2':>9}"
+          f"{'error':>9}{'linear':>9}{'rate':>7}")
+    for row in rows:
+        print(f"{STYLE[row['projection']][0]:12}{row['size']:>6}{row['parameters']:>12,}"
+              f"{row['parameters_share']:>9.3f}{row['flop']:>10,}{row['flop_share']:>9.3f}"
+              f"{row['error']:>9.4f}{row['linear_space']:>9.4f}{row['rate']:>7}")
+    print("\nsize: depth of ACDC and Hadamard, block of the others\n"
+          "error: squared, relative to the matrix; linear: expected of a linear space of as many "
+          "parameters\nrate: the best of "
+          + ", ".join(map(str, RATES)) + ", relative to the parameters at the start")
+
+
+def draw(path, rows: list[dict], n: int) -> None:
+    """Error against FLOP and against parameters; what costs more than the matrix is shaded."""
+    pyplot = pictures._pyplot()
+    figure, panels = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
+    for axes, key, vanilla, label in ((panels[0], "flop", 2 * n * n, "FLOP a token"),
+                                      (panels[1], "parameters", n * n, "parameters")):
+        for name, (title, colour, marker) in STYLE.items():
+            of = [row for row in rows if row["projection"] == name]
+            axes.plot([row[key] for row in of], [row["error"] for row in of], marker=marker,
+                      color=colour, label=title, markersize=5, linewidth=1.6)
+        axes.set_xscale("log", base=2)
+        axes.axvline(vanilla, color=pictures.DARK, linestyle="--", linewidth=1)
+        right = max(axes.get_xlim()[1], 1.2 * vanilla)
+        axes.axvspan(vanilla, right, color="#F1F3F5", zorder=0)
+        axes.set_xlim(right=right)
+        axes.set_xlabel(label)
+        axes.set_title(f"Error against {label.partition(' ')[0]}")
+        axes.grid(color="#E4E7EA", linewidth=0.6)
+        axes.set_axisbelow(True)
+    panels[0].set_ylim(0, 1.05)
+    panels[0].set_ylabel(f"squared error, relative; random matrix, n = {n}")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
+                  ncols=len(STYLE))
+    pictures._save(figure, path)
+
+
+def main(argv=None) -> int:
+    try:
+        return _toy(argv)
+    except InputError as error:
+        print(f"sw.toy: {error}", file=sys.stderr)
+        return 2
+
+
+def _toy(argv):
+    parser = Parser(prog="sw.toy", description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=64, help="order of the matrix, a power of two")
+    parser.add_argument("--steps", type=int, default=600, help="of gradient descent for each size")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("-o", "--output", default="build/toy.png", help="the plot")
+    parser.add_argument("--report", metavar="FILE", help="the numbers as JSON")
+    args = parser.parse_args(argv)
+    if args.n < 4 or args.n > 1024 or args.n & (args.n - 1):
+        parser.error(f"--n is {args.n}, must be a power of two in 4..1024")
+    for name in ("steps", "threads"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} is {getattr(args, name)}, must be at least 1")
+    if args.output == parser.get_default("output"):
+        Path(args.output).parent.mkdir(exist_ok=True)
+    require_writable(args.output, args.report)
+    torch.set_num_threads(args.threads)
+    rows = run(args.n, args.steps, args.seed, progress=sys.stderr.isatty())
+    show(rows)
+    draw(args.output, rows, args.n)
+    if args.report:
+        write_json(args.report, {"n": args.n, "steps": args.steps, "seed": args.seed,
+                                 "torch": torch.__version__, "vanilla_flop": 2 * args.n**2,
+                                 "vanilla_parameters": args.n**2, "rows": rows})
+    print(f"\nplot: {args.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
