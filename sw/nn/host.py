@@ -1,0 +1,169 @@
+"""A layer of somebody else's model, as attach sees it: what may be replaced, and how it comes back.
+
+The replacement holds what it replaces in ``kept``, a plain dictionary. Modules in there are no
+children of the model: they are in neither ``parameters()`` nor ``state_dict()``, and ``to()`` does
+not move them. Attention loses nothing by that, since its linears are shared with the replacement
+(docs/decisions/0005-attach.md); a feed-forward network waits as it was.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sw.nn.cta_heads import CTAHeads
+
+__all__ = ["PARTS", "CAUSAL", "FeedForward", "Host", "cta_heads", "plain_linear"]
+
+PARTS = ("attention", "ffn")
+
+CAUSAL = ("a causal mask cannot be kept by CTA as published: tokens of one cluster share one "
+          "output, and centroids mix a token with later ones")
+
+
+class FeedForward(nn.Module):
+    """A feed-forward layer in the place of a host's; ``kept`` is what stood there."""
+
+    def __init__(self, ffn: nn.Module):
+        super().__init__()
+        self.ffn = ffn
+        self.kept: dict[str, object] = {}
+
+    @property
+    def flop(self) -> int:
+        return self.ffn.flop
+
+    @property
+    def aux_loss(self) -> Tensor | None:
+        return getattr(self.ffn, "aux_loss", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ffn(x)
+
+
+def plain_linear(**linears) -> str | None:
+    """Why CTA cannot share these modules, None if it can: it needs a linear and its weight."""
+    for name, linear in linears.items():
+        if not isinstance(linear, nn.Linear) or type(linear).forward is not nn.Linear.forward:
+            return f"{name} is a {type(linear).__name__}, CTA needs an nn.Linear"
+        if linear.in_features != linear.out_features:
+            return f"{name} is {linear.in_features} to {linear.out_features}, CTA needs a square"
+    return None
+
+
+def cta_heads(q: nn.Linear, k: nn.Linear, v: nn.Linear, heads: int, mode: str,
+              options: Mapping, dropout: float) -> CTAHeads:
+    """CTAHeads with these linears as its own, on their device and in their dtype.
+
+    Draws nothing from torch's global generator. ``dropout`` is the host's, ``options`` may have
+    another. Raises ValueError for an option that CTAHeads does not take.
+    """
+    legal = ("l", "directions", "shared", "seed", "dropout")
+    for name in options:
+        if name not in legal:
+            raise ValueError(f"attention_options has {name!r}, must be among {', '.join(legal)}")
+    with torch.random.fork_rng(devices=[]):
+        new = CTAHeads(q.in_features, heads, bias=q.bias is not None, mode=mode,
+                       **{"dropout": dropout, **options})
+    new.q, new.k, new.v = q, k, v
+    return new.to(q.weight.device, q.weight.dtype)
+
+
+class Host:
+    """Base of the adapters, one object for one layer of a model.
+
+    A subclass names in ``ATTENTION`` the attribute that attention is replaced at, in ``FFN`` those
+    of the feed-forward network: the first gets the replacement, the others ``nn.Identity``. Paths
+    may have dots. Empty means that the layer has no such part.
+
+    Parameters
+    ----------
+    name : of ``layer`` in its model. layer : the module. depths : at which depths it is used.
+    """
+
+    ATTENTION: ClassVar[tuple[str, ...]] = ()
+    FFN: ClassVar[tuple[str, ...]] = ()
+    SEEDED: ClassVar[bool] = True       # new_attention draws hash directions from a seed
+
+    def __init__(self, name: str, layer: nn.Module, depths: tuple[int, ...] = ()):
+        self.name, self.layer, self.depths = name, layer, depths
+
+    # -- what a subclass says ---------------------------------------------------------------------
+
+    def why_not(self, part: str) -> str | None:
+        """Why ``part`` cannot be replaced, None if it can. Asked of parts not yet replaced."""
+        raise NotImplementedError
+
+    def dim(self) -> int:
+        """Token dimension."""
+        raise NotImplementedError
+
+    def new_attention(self, mode: str, options: Mapping) -> nn.Module:
+        """The replacement of attention, holding the layer's own linears; nothing is put yet."""
+        raise NotImplementedError
+
+    def give_back(self, new: nn.Module, old: nn.Module) -> None:
+        """Weights of the replacement of attention that the kept module does not share."""
+
+    # -- what all have in common ------------------------------------------------------------------
+
+    def paths(self, part: str) -> tuple[str, ...]:
+        return self.ATTENTION if part == "attention" else self.FFN
+
+    def where(self, part: str) -> str:
+        """Name of the module that is replaced, in the whole model."""
+        return ".".join(filter(None, (self.name, self.paths(part)[0])))
+
+    def at(self, part: str):
+        """What stands in the place now."""
+        return _get(self.layer, self.paths(part)[0])
+
+    def attached(self, part: str) -> bool:
+        return bool(getattr(self.at(part), "kept", None))
+
+    def put(self, part: str, new: nn.Module) -> None:
+        """Put the replacement; what stood there waits in ``new.kept``."""
+        new.kept = {path: _get(self.layer, path) for path in self.paths(part)}
+        new.train(self.layer.training)
+        for path in self.paths(part):
+            _set(self.layer, path, new if path == self.paths(part)[0] else nn.Identity())
+
+    def restore(self, part: str) -> None:
+        """Undo :meth:`put`; what comes back is in the mode, on the device and in the dtype of
+        what goes."""
+        new = self.at(part)
+        like = next(new.parameters())
+        for path, old in new.kept.items():
+            if isinstance(old, nn.Module):
+                old.train(new.training).to(like.device, like.dtype)
+            _set(self.layer, path, old)
+        if part == "attention":
+            self.give_back(new, self.at(part))
+        new.kept = {}
+
+    def describe(self, part: str) -> str:
+        """The part in words, for the report."""
+        module = self.at(part)
+        heads = getattr(module, "heads", None)
+        if isinstance(heads, CTAHeads):
+            hashing = f", l {heads.l}, {heads.directions}" if heads.mode == "cta" else ""
+            return f"CTAHeads, {heads.mode}{hashing}"
+        if part == "ffn" and not self.attached(part):
+            return f"MLP of {type(self.layer).__name__}"
+        return type(module.ffn if self.attached(part) else module).__name__
+
+
+def _get(module: nn.Module, path: str):
+    for name in path.split("."):
+        module = getattr(module, name)
+    return module
+
+
+def _set(module: nn.Module, path: str, value) -> None:
+    *parents, name = path.split(".")
+    for parent in parents:
+        module = getattr(module, parent)
+    if name in module._modules and not isinstance(value, nn.Module):
+        delattr(module, name)       # an activation may be a function, which no module slot takes
+    setattr(module, name, value)    # an existing slot keeps its place in the order of modules
