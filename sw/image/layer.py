@@ -12,6 +12,7 @@ import numpy as np
 from model.cta import head as cta
 from model.cta.config import CTAConfig
 from model.cta.job import HeadWeights, Job, LSHParams, Mode
+from model.errors import require_range
 from model.lookup import layer as lookup
 from model.lookup.config import LookupConfig
 from model.lookup.job import Job as FFNJob, LayerWeights, Order
@@ -34,16 +35,17 @@ class Shifts:
     o: int
 
 
-def _require_integer(name, value, low, high):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ValueError(f"{name} is {value!r}, must be an integer")
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, must be in {low}..{high}")
+def _require_integers(record, names, prefix=""):
+    for name in names:
+        value = getattr(record, name)
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise ValueError(f"{prefix}{name} is {value!r}, must be an integer")
 
 
-def _require_integers(name, record, low=POINT[0], high=POINT[1]):
-    for field in dataclasses.fields(record):
-        _require_integer(f"{name}.{field.name}", getattr(record, field.name), low, high)
+def _require_points(record, names, prefix=""):
+    _require_integers(record, names, prefix)
+    for name in names:
+        require_range(prefix + name, getattr(record, name), *POINT)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class AttentionLayer:
 
     def _check_head(self, head, token):
         points, shifts = self.points[head], self.shifts[head]
-        _require_integers("points", points)
-        _require_integers("shifts", shifts)
+        _require_points(points, [f.name for f in dataclasses.fields(Points)], "points.")
+        _require_integers(shifts, [f.name for f in dataclasses.fields(Shifts)], "shifts.")
         cta.validate(self.cfg, self.heads[head], self.job(head, token))
         first = self.points[0]
         for name in ("token", "centroid", "lsh_a"):
@@ -148,10 +150,8 @@ class FFNLayer:
     def __post_init__(self):
         if not isinstance(self.cfg, LookupConfig):
             raise ValueError(f"cfg is {type(self.cfg).__name__}, must be LookupConfig")
-        for name in ("gain", "skip", "shift_skip", "shift_y"):
-            _require_integer(name, getattr(self, name), 0, 1 << 31)
-        for name in ("point_x", "point_y"):
-            _require_integer(name, getattr(self, name), *POINT)
+        _require_integers(self, ("gain", "skip", "shift_skip", "shift_y"))
+        _require_points(self, ("point_x", "point_y"))
         token = np.zeros((1, self.cfg.d), np.int64)
         lookup.validate(self.cfg, self.weights,
                         self.job(token, residual=token if self.cfg.residual else None))
