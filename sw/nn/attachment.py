@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import nn
 
-from sw.nn import adapters
+from sw.nn import adapters, torch_modules
 from sw.nn.cta_heads import MODES, CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
 from sw.nn.ffn import FFNS, make_ffn
@@ -76,6 +76,7 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
     adapters.record_outputs(model, hosts)
     for _, host, part, new in work:
         host.put(part, new)
+    torch_modules.nested_tensors(model, hosts)
     done = {number for number, *_ in work}
     return Report(type(model).__name__, "attach", tuple(
         Row(index, part, host.where(part), was, host.describe(part), number in done,
@@ -105,6 +106,7 @@ def detach(model: nn.Module) -> Report:
             host.restore(part)
         rows.append(Row(index, part, host.where(part), was, host.describe(part), attached,
                         "" if attached else "not attached"))
+    torch_modules.nested_tensors(model, hosts)
     return Report(type(model).__name__, "detach", tuple(rows))
 
 
@@ -138,7 +140,8 @@ def _hosts(model: nn.Module) -> list[Host]:
     for name, module in model.named_modules():
         if id(module) in inside:
             continue
-        host = adapters.find_host(name, module, depths)
+        host = (adapters.find_host(name, module, depths)
+                or torch_modules.find_host(name, module, model))
         if host is not None:
             found.append(host)
             inside |= {id(m) for m in module.modules()}
