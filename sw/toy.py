@@ -5,7 +5,7 @@
 A matrix n x n of independent normal entries is approximated by every projection at every size up
 to the cost of the matrix itself, by Adam on the squared error of all its entries (no samples are
 drawn). Each size runs at four learning rates at once and keeps the best, so that no projection is
-judged by a rate that suits another.
+judged by a rate that suits another; the worst is printed too, it tells what is hard to train.
 
 Printed beside the relative squared error: parameters and FLOP, both relative to the vanilla
 projection, and 1 - parameters / n^2, which is the error expected of a linear space of as many
@@ -26,7 +26,7 @@ from sw.npz_file import InputError, require_writable, write_json
 
 __all__ = ["RATES", "sizes", "approximate", "main"]
 
-RATES = (0.01, 0.03, 0.1, 0.3)
+RATES = (0.03, 0.1, 0.3, 1.0)
 """Learning rates, as shares of the deviation or size that the parameters start with."""
 
 STYLE = {
@@ -92,26 +92,32 @@ def run(n: int, steps: int, seed: int, progress: bool = False) -> list[dict]:
                 "projection": name, "size": size, "parameters": one.parameters_count,
                 "flop": one.flop, "parameters_share": one.parameters_count / n**2,
                 "flop_share": one.flop / dense.flop, "error": errors[best], "rate": RATES[best],
-                "linear_space": 1 - one.parameters_count / n**2})
+                "errors": errors, "linear_space": 1 - one.parameters_count / n**2})
     return rows
+
+
+def _text(error: float) -> str:
+    return f"{error:.4f}" if error < 10 else "diverged"
 
 
 def show(rows: list[dict]) -> None:
     """The table."""
     print(f"{'':12}{'size':>6}{'parameters':>12}{'of n^2':>9}{'FLOP':>10}{'of 2n^2':>9}"
-          f"{'error':>9}{'linear':>9}{'rate':>7}")
+          f"{'error':>9}{'rate':>7}{'worst':>9}{'linear':>9}")
     for row in rows:
         print(f"{STYLE[row['projection']][0]:12}{row['size']:>6}{row['parameters']:>12,}"
               f"{row['parameters_share']:>9.3f}{row['flop']:>10,}{row['flop_share']:>9.3f}"
-              f"{row['error']:>9.4f}{row['linear_space']:>9.4f}{row['rate']:>7}")
+              f"{row['error']:>9.4f}{row['rate']:>7}{_text(max(row['errors'])):>9}"
+              f"{row['linear_space']:>9.4f}")
     print("\nsize: depth of ACDC and Hadamard, block of the others\n"
-          "error: squared, relative to the matrix; linear: expected of a linear space of as many "
-          "parameters\nrate: the best of "
-          + ", ".join(map(str, RATES)) + ", relative to the parameters at the start")
+          "error: squared, relative to the matrix, at the best of the learning rates "
+          + ", ".join(map(str, RATES)) + "; worst: at the worst\n"
+          "linear: expected of a linear space of as many parameters")
 
 
 def draw(path, rows: list[dict], n: int) -> None:
-    """Error against FLOP and against parameters; what costs more than the matrix is shaded."""
+    """Error against FLOP and against parameters: lines at the best rate, faint points at the
+    others. What costs more than the matrix is shaded."""
     pyplot = pictures._pyplot()
     figure, panels = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
     for axes, key, vanilla, label in ((panels[0], "flop", 2 * n * n, "FLOP a token"),
@@ -120,6 +126,9 @@ def draw(path, rows: list[dict], n: int) -> None:
             of = [row for row in rows if row["projection"] == name]
             axes.plot([row[key] for row in of], [row["error"] for row in of], marker=marker,
                       color=colour, label=title, markersize=5, linewidth=1.6)
+            for row in of:              # the other rates
+                axes.plot([row[key]] * len(row["errors"]), row["errors"], marker, color=colour,
+                          markersize=3, alpha=0.35)
         axes.set_xscale("log", base=2)
         axes.axvline(vanilla, color=pictures.DARK, linestyle="--", linewidth=1)
         right = max(axes.get_xlim()[1], 1.2 * vanilla)
