@@ -232,10 +232,11 @@ def shifts(cfg: CTAConfig, points: Points) -> dict[str, int]:
             "shift_o": p.v - p.o}
 
 
-def raw_weights(cfg: CTAConfig, real: Operands, points: Points) -> tuple[HeadWeights, dict]:
+def raw_weights(cfg: CTAConfig, real: Operands, points: Points,
+                lsh: tuple[LSHParams, ...] | None = None) -> tuple[HeadWeights, dict]:
     """The weight set in raw integers; and by name how many values saturated, if any did.
 
-    Of ``real`` all but the tokens is looked at.
+    The tokens of ``real`` are not looked at, nor its ``a b w`` where ``lsh`` is given.
     """
     f, p = cfg.fmt, points
     fold, _ = score_scale(cfg)
@@ -251,8 +252,8 @@ def raw_weights(cfg: CTAConfig, real: Operands, points: Points) -> tuple[HeadWei
         raw("wq", f.weight, real.wq * fold, p.wq), raw("wk", f.weight, real.wk, p.wk),
         raw("wv", f.weight, real.wv, p.wv), raw("bq", f.bias, real.bq * fold, p.centroid + p.wq),
         raw("bv", f.bias, real.bv, p.centroid + p.wv),
-        tuple(lsh_params(cfg, real.a[c], real.b[c], float(real.w[c]), p.token, p.lsh_a)
-              for c in range(3)))
+        lsh or tuple(lsh_params(cfg, real.a[c], real.b[c], float(real.w[c]), p.token, p.lsh_a)
+                     for c in range(3)))
     return weights, saturated
 
 

@@ -16,8 +16,8 @@ from model.lookup.config import STAGES, LookupConfig, LookupFormats
 from model.lookup.job import Job, LayerWeights
 from model.lookup.points import Peaks, peak, place, point, raw_mix, raw_weights, shifts
 
-__all__ = ["Layer", "synthetic", "project", "codes", "weights_of", "forward", "measure",
-           "quantise", "relative_error", "errors"]
+__all__ = ["Layer", "synthetic", "stages", "project", "codes", "weights_of", "forward",
+           "measure", "quantise", "relative_error", "errors"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _hadamard(u: np.ndarray) -> np.ndarray:
     return u
 
 
-def _stages(cfg: LookupConfig, real: Layer):
+def stages(cfg: LookupConfig, real: Layer):
     """Copy, stage, block product and transform, in the order of the pass."""
     for c in range(cfg.copies):
         y = _pad(cfg, real.x)
@@ -86,7 +86,7 @@ def project(cfg: LookupConfig, real: Layer) -> np.ndarray:
     """z (t, h*tau)."""
     if cfg.projection == "dense":
         return real.x @ real.w.T + real.z_bias
-    last = [y for _, j, _, y in _stages(cfg, real) if j == STAGES - 1]
+    last = [y for _, j, _, y in stages(cfg, real) if j == STAGES - 1]
     mixed = [real.gain * y + real.skip * _pad(cfg, real.x) for y in last]
     return np.concatenate(mixed, axis=1)[:, :cfg.codes] + real.z_bias
 
@@ -136,7 +136,7 @@ def measure(cfg: LookupConfig, real: Layer) -> Peaks:
     w, product, transform = peak(real.w), None, None
     if cfg.projection == "bh4":
         w, product, transform = np.zeros((3, cfg.copies, STAGES))
-        for c, j, u, y in _stages(cfg, real):
+        for c, j, u, y in stages(cfg, real):
             w[c, j], product[c, j], transform[c, j] = peak(real.w[c, j]), peak(u), peak(y)
     return Peaks(peak(real.x), w, product, transform, peak(weights_of(cfg, z), (0, 2)),
                  peak(real.tables, (1, 2)), peak(real.out_bias), peak(forward(cfg, real)),
