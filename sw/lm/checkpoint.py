@@ -52,19 +52,23 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _packed(tensors, step):
-    # Half of a tensor's memory may be shared: contiguous copies on the CPU are what is written.
     tensors = {name: value.detach().to("cpu").contiguous() for name, value in tensors.items()}
-    return save(tensors, {"step": str(step), "schema": str(SCHEMA)})
+    return save(tensors, {"step": str(step)})
 
 
 def save_model(folder, model: MaskedLM, cfg: RunConfig, tokens: Tokens, *, step: int, meta: dict,
                half: bool = False) -> None:
-    """Write weights, configuration and tokenizer. ``half`` keeps float weights in float16."""
+    """Write weights, configuration and tokenizer.
+
+    ``half`` keeps float weights in float16, but for hash directions, offsets and widths, where a
+    last bit moves tokens to other clusters.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = model.state_dict()
     if half:
-        state = {name: value.half() if value.is_floating_point() else value
+        state = {name: value.half() if value.is_floating_point()
+                 and name.rpartition(".")[2] not in ("a", "offset", "w") else value
                  for name, value in state.items()}
     if not (folder / TOKENIZER).is_file():
         tokens.save(folder)

@@ -173,7 +173,7 @@ def train(cfg: RunConfig, corpus: Corpus, folder, world: World, resume: bool = F
                 break
             final = now == t.steps
             score = evaluate(now) if final or t.eval_every and now % t.eval_every == 0 else None
-            if score and not final:
+            if score and not final and world.first and not quiet:
                 bar.write(f"step {now}: held-out loss {score.loss:.4f}, "
                           f"accuracy {score.accuracy:.4f}", file=sys.stderr)
             if final or t.save_every and now % t.save_every == 0:
