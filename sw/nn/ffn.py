@@ -1,8 +1,8 @@
 """Feed-forward layers by name: LookupFFN and what its paper compares it with.
 
 All are modules (..., d) -> (..., d) without residual and normalisation. All have ``flop``, the
-floating-point operations per token as the paper counts them; ``aux_loss``, a 0-dim tensor to be
-added to the loss, is there after a training forward of a layer that has one, else None.
+floating-point operations per token as the paper counts them. Switch, SLIDE and MONGOOSE have
+``aux_loss`` (:mod:`sw.nn.auxiliary`); the first and the last may want it added to the loss.
 """
 
 import inspect

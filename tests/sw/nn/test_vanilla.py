@@ -10,6 +10,11 @@ torch = pytest.importorskip("torch", reason="needs the sw extra")
 from sw.nn.vanilla import VanillaFFN  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
 def test_values():
     ffn = VanillaFFN(6, 10, seed=1).double()
     torch.nn.init.normal_(ffn.up.bias)
