@@ -1,0 +1,113 @@
+"""Fake quantisation of LookupFFN: the engine's integers inside a torch model.
+
+Put a :class:`FakeLookup` on ``LookupFFN.fake``, and the layer's forward gives what the engine
+would, bit for bit, while its gradients reach blocks, biases and tables. ``sw.quant.observe``
+chooses the points.
+"""
+
+import torch
+from torch import Tensor
+
+from model.errors import ConfigError
+from model.lookup.config import LookupConfig
+from model.lookup.points import Points, raw_mix, raw_weights, shifts
+from sw.image.layer import FFNLayer
+from sw.quant import lookup_stages
+from sw.quant.fixed import power, quantise
+
+__all__ = ["FakeLookup", "engine"]
+
+
+def engine(layer, **options) -> LookupConfig:
+    """The engine for a LookupFFN: what the layer computes, the rest from ``options``.
+
+    Raises ConfigError where no engine has the layer's projection or dimensions.
+    """
+    cfg = layer.config(**options)
+    if cfg.residual:
+        raise ConfigError("residual is True, must be False: the model adds the residual itself")
+    own = layer.config()
+    for name in ("d", "h", "tau", "block", "projection", "neighbours", "gelu_scaled"):
+        if getattr(cfg, name) != getattr(own, name):
+            raise ConfigError(f"{name} is {getattr(cfg, name)!r}, must be {getattr(own, name)!r} "
+                              "as in the layer")
+    return cfg
+
+
+class FakeLookup:
+    """``fake(layer, x)``: what the LookupFFN engine gives of the layer, (..., d) -> (..., d).
+
+    Points are frozen; blocks, biases and tables are quantised at every call from what the layer
+    has then, saturating. It has no tensors of its own, so it is no nn.Module: checkpoints do not
+    change with it.
+
+    Parameters
+    ----------
+    cfg : the engine (:func:`engine`).
+    points : of the layer's tensors (``sw.quant.observe``).
+
+    Members
+    -------
+    saturations : by :class:`model.lookup.job.Saturation` the counts of the last call.
+
+    Gradients: those of ``sw.quant.fixed`` and ``sw.quant.lookup_stages``.
+
+    Raises ConfigError for formats that float64 cannot compute exactly, ValueError for points whose
+    shifts lie outside 0..31.
+    """
+
+    def __init__(self, cfg: LookupConfig, points: Points):
+        lookup_stages.check_exact(cfg)
+        self.cfg, self.points, self.saturations = cfg, points, {}
+        self._weight_shifts, self._job_shifts = shifts(cfg, points)
+        for name, value in (*self._weight_shifts.items(), *self._job_shifts.items()):
+            low, high = (int(v) for v in (torch.as_tensor(value).min(), torch.as_tensor(value).max()))
+            if low < 0 or high > 31:
+                raise ValueError(f"{name} is in {low}..{high}, must be in 0..31: the layer's sizes "
+                                 "lie beyond the formats")
+
+    def __repr__(self):
+        return f"FakeLookup(x={self.points.x}, y={self.points.y}, h={self.cfg.h})"
+
+    def raw(self, layer) -> lookup_stages.RawLayer:
+        """The layer's weights as raw tensors, differentiable."""
+        cfg, p, f = self.cfg, self.points, self.cfg.fmt
+        device = layer.tables.device
+
+        def at(point, dims):
+            return torch.as_tensor(point, device=device).reshape(*point.shape, *[1] * dims)
+
+        if cfg.projection == "dense":
+            w = quantise(layer.dense, f.weight, int(p.w))[0]
+        else:
+            w = quantise(layer.blocks, f.weight, at(p.w, 3))[0]
+        return lookup_stages.RawLayer(
+            w=w, z_bias=quantise(layer.z_bias, f.z_bias)[0],
+            tables=quantise(layer.tables, f.table, at(p.table, 2))[0],
+            out_bias=quantise(layer.out_bias, f.out_bias, p.acc)[0],
+            **{name: torch.as_tensor(value, device=device)
+               for name, value in self._weight_shifts.items()},
+            **raw_mix(cfg, layer), **self._job_shifts)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Real tokens to raw ones."""
+        return quantise(x, self.cfg.fmt.x, self.points.x)[0]
+
+    def layer(self, layer) -> FFNLayer:
+        """The layer for engine and export, of the weights it has now."""
+        real = layer.operands(layer.out_bias[None])           # any token will do
+        return FFNLayer(self.cfg, raw_weights(self.cfg, real, self.points),
+                        **raw_mix(self.cfg, layer), **self._job_shifts,
+                        point_x=self.points.x, point_y=self.points.y)
+
+    def __call__(self, layer, x: Tensor) -> Tensor:
+        """y, of shape and dtype of ``x``."""
+        own = layer.config()
+        if (own.d, own.h, own.tau) != (self.cfg.d, self.cfg.h, self.cfg.tau):
+            raise ValueError(f"the layer has d, h, tau = {own.d}, {own.h}, {own.tau}, must be "
+                             f"{self.cfg.d}, {self.cfg.h}, {self.cfg.tau} as in the engine")
+        with torch.autocast(x.device.type, enabled=False):
+            t = lookup_stages.trace(self.cfg, self.raw(layer),
+                                    self.tokens(x.reshape(-1, x.shape[-1])))
+            self.saturations = t["saturations"]
+            return (t["y"] * power(-self.points.y)).reshape(x.shape).to(x.dtype)
