@@ -14,19 +14,21 @@ from sw.quantise import Points
 
 CTA = {
     "one slice": CTAConfig(b=4, d=8, l=3, n=16),
-    "T = 3, l > b": CTAConfig(b=2, d=8, dw=24, l=5, n=12, lanes=4, sets=2),
+    # As "narrow" and, below, "plain" and "neighbours" of tests/rtl: one simulator for both.
+    "T = 3, l > b": CTAConfig(b=2, d=8, dw=24, l=5, n=48, pag=2, sets=2, lanes=4, digit=4),
     "l < b, b > lanes": CTAConfig(b=16, d=16, dw=32, l=2, n=20, sets=4),
 }
 LOOKUP = {
-    "bh4": LookupConfig(d=24, h=5, tau=3, block=8, multipliers=16, lanes=8),
+    "bh4": LookupConfig(d=16, h=4, tau=3, block=4, multipliers=8, lanes=8, batch=3),
     "copies, narrow beats": LookupConfig(d=16, h=9, tau=4, block=4, multipliers=4, lanes=2),
     "dense": LookupConfig(d=40, h=3, tau=5, block=16, projection="dense", multipliers=64, lanes=16),
     "internal, two host beats": LookupConfig(d=40, h=3, tau=2, block=8, multipliers=8, lanes=32,
                                              tables="internal"),
     "internal, part of a beat": LookupConfig(d=24, h=2, tau=3, block=8, multipliers=32, lanes=4,
                                              tables="internal", residual=True),
-    "neighbours": LookupConfig(d=8, h=4, tau=1, block=4, multipliers=1, lanes=8, neighbours=True,
-                               gelu_scaled=False),
+    "neighbours, residual": LookupConfig(d=40, h=6, tau=4, block=16, multipliers=64, lanes=16,
+                                         batch=5, neighbours=True, residual=True),
+    "least": LookupConfig(d=8, h=1, tau=1, block=4, multipliers=1, lanes=1, gelu_scaled=False),
 }
 
 

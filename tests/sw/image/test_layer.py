@@ -51,9 +51,9 @@ def test_job_runs_on_the_golden_model(attention, ffn, rng):
     assert job.shift_o == attention.shifts[1].o and job.mode == Mode.CTA
     assert head.run(attention.cfg, attention.heads[1], job).o.shape == (2, 8)
     assert attention.output(1, np.array([4]))[0] == 4 / 2**attention.points[1].o
-    job = ffn.job(raw, Order.TABLE_MAJOR)
+    job = ffn.job(raw[:, :16], Order.TABLE_MAJOR)
     assert (job.order, job.gain, job.shift_y) == (Order.TABLE_MAJOR, ffn.gain, ffn.shift_y)
-    assert lookup.run(ffn.cfg, ffn.weights, job).y.shape == (5, 24)
+    assert lookup.run(ffn.cfg, ffn.weights, job).y.shape == (5, 16)
     assert ffn.output(np.array([4]))[0] == 4 / 2**ffn.point_y
 
 
