@@ -87,13 +87,18 @@ class FakeCTA:
     """
 
     def __init__(self, cfg: CTAConfig, points: tuple[Points, ...]):
-        cta_stages.check_exact(cfg)
+        self.check(cfg)
         for name in ("token", "centroid", "lsh_a"):
             if len({getattr(p, name) for p in points}) != 1:
                 raise ValueError(f"points.{name} is {[getattr(p, name) for p in points]}, must be "
                                  "common to all heads")
         self.cfg, self.points = cfg, tuple(points)
         self.saturations, self.overflow = {}, (0, 0, 0)
+
+    @staticmethod
+    def check(cfg: CTAConfig) -> None:
+        """Raise ConfigError for an engine whose numbers float64 cannot compute exactly."""
+        cta_stages.check_exact(cfg)
 
     def __repr__(self):
         return f"FakeCTA(token={self.points[0].token}, heads={len(self.points)}, n={self.cfg.n})"

@@ -57,7 +57,7 @@ class FakeLookup:
     """
 
     def __init__(self, cfg: LookupConfig, points: Points):
-        lookup_stages.check_exact(cfg)
+        self.check(cfg)
         self.cfg, self.points, self.saturations = cfg, points, {}
         self._weight_shifts, self._job_shifts = shifts(cfg, points)
         for name, value in (*self._weight_shifts.items(), *self._job_shifts.items()):
@@ -65,6 +65,11 @@ class FakeLookup:
             if low < 0 or high > 31:
                 raise ValueError(f"{name} is in {low}..{high}, must be in 0..31: the layer's sizes "
                                  "lie beyond the formats")
+
+    @staticmethod
+    def check(cfg: LookupConfig) -> None:
+        """Raise ConfigError for an engine whose numbers float64 cannot compute exactly."""
+        lookup_stages.check_exact(cfg)
 
     def __repr__(self):
         return f"FakeLookup(x={self.points.x}, y={self.points.y}, h={self.cfg.h})"
