@@ -13,7 +13,8 @@ from torch import Tensor
 
 from model.cta.config import CTAFormats
 
-__all__ = ["HASH", "MAX_L", "hash_values", "clusters", "means", "spread", "check_valid"]
+__all__ = ["HASH", "MAX_L", "hash_values", "positions", "clusters", "means", "spread",
+           "check_valid"]
 
 HASH = CTAFormats().hash
 """Format of a hash value. The engine saturates there, so the float layer does."""
@@ -32,14 +33,14 @@ def hash_values(x: Tensor, a: Tensor, offset: Tensor, w: Tensor | float) -> Tens
         return torch.floor(positions(x, a, offset, w)).clamp(HASH.min, HASH.max).to(torch.int64)
 
 
-def positions(x: Tensor, a: Tensor, offset: Tensor, w: Tensor | float) -> Tensor:
+def positions(x: Tensor, a: Tensor, offset: Tensor | float, w: Tensor | float) -> Tensor:
     """x a^T / w + offset, (B, n, l): where tokens lie, in buckets. At least float32.
 
     Autocast stays out: with 8 bits of mantissa a token would hash to a neighbouring bucket.
     """
     kind = torch.promote_types(x.dtype, torch.float32)
     with torch.autocast(x.device.type, enabled=False):
-        return x.to(kind) @ a.to(kind).T / w + offset.to(kind)
+        return x.to(kind) @ a.to(kind).T / w + offset
 
 
 def clusters(codes: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -60,15 +61,15 @@ def clusters(codes: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor
     ordered, order = key.sort(dim=1, stable=True)
     starts = F.pad((ordered[:, 1:] != ordered[:, :-1]).to(torch.int64), (1, 0))
     run = torch.empty_like(key).scatter_(1, order, starts.cumsum(1))
-    # Then the first valid token of each run, and the numbers in the order of those.
+    # Then the first valid token of each run: those open the clusters, in this order.
+    valid = torch.ones_like(key, dtype=torch.bool) if valid is None else valid
     at = torch.arange(n, device=codes.device).expand(batch, n)
-    seen = at if valid is None else at.masked_fill(~valid, n)
-    first = torch.full_like(key, n).scatter_reduce_(1, run, seen, "amin").gather(1, run)
-    new = first == seen if valid is None else (first == seen) & valid
-    number = new.to(torch.int64).cumsum(1)
-    k = number[:, -1]
-    ct = (number - 1).gather(1, first.clamp(max=n - 1))
-    return ct if valid is None else torch.where(valid, ct, k[:, None]), k
+    first = torch.full_like(key, n).scatter_reduce_(1, run, at.masked_fill(~valid, n), "amin")
+    first = first.gather(1, run)
+    opened = ((first == at) & valid).to(torch.int64).cumsum(1)
+    k = opened[:, -1]
+    number = opened.gather(1, first.clamp(max=n - 1)) - 1
+    return torch.where(valid, number, k[:, None]), k
 
 
 def means(x: Tensor, ct: Tensor, k_max: int, valid: Tensor | None = None,

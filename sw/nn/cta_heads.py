@@ -5,13 +5,14 @@ paper leaves the output projection to the host, and so do the layers here.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sw.nn import clustering
-from sw.nn.directions import DIRECTIONS, random_directions
+from sw.nn.directions import DIRECTIONS, pull, random_directions
 
 __all__ = ["MODES", "CTAHeads"]
 
@@ -29,7 +30,7 @@ class CTAHeads(nn.Module):
 
     which is ``model.cta.reference.attention_cta`` for each head, and equals the paper's Fig. 6.
     The hash works on whole tokens, so the heads share the clusters. Gradients go through the
-    means of eq. 2; the codes have none.
+    means of eq. 2; the codes have none (learned directions: see ``sw.nn.directions``).
 
     Parameters
     ----------
@@ -137,21 +138,23 @@ class CTAHeads(nn.Module):
     # -- tokens to centroids to outputs ---------------------------------------------------------
 
     def _compressed(self, xq, xkv, valid_q, valid_kv):
-        ct0, k0, c0 = self._compress(0, xq, valid_q)
-        ct1, k1, c1 = self._compress(1, xkv, valid_kv)
-        ct2, k2, c2 = self._compress(2, xkv - clustering.spread(c1, ct1), valid_kv)
-        self.counts = torch.stack([k0, k1, k2], dim=1)
+        level0 = self._compress(0, xq, valid_q)
+        level1 = self._compress(1, xkv, valid_kv)
+        level2 = self._compress(2, xkv - level1.read(level1.c), valid_kv)
+        self.counts = torch.stack([level0.k, level1.k, level2.k], dim=1)
         # Rows of centroids are what the linears work on: that is where CTA saves.
-        k, v = (clustering.spread(linear(c1), ct1)
-                + clustering.spread(F.linear(c2, linear.weight), ct2)
+        k, v = (level1.read(linear(level1.c)) + level2.read(F.linear(level2.c, linear.weight))
                 for linear in (self.k, self.v))
-        return clustering.spread(self._attend(self.q(c0), k, v, valid_kv), ct0)
+        return level0.read(self._attend(self.q(level0.c), k, v, valid_kv))
 
     def _compress(self, level, x, valid):
-        """Clusters of one LSH and their centroids, (B, the batch's largest k, dim)."""
-        codes = clustering.hash_values(x, self.a[level], self.offset[level], self.w[level])
+        """One LSH: clusters of its tokens and their centroids."""
+        a, w = self.a[level], self.w[level]
+        codes = clustering.hash_values(x, a, self.offset[level], w)
         ct, k = clustering.clusters(codes, valid)
-        return ct, k, clustering.means(x, ct, int(k.max()), valid)
+        c = clustering.means(x, ct, int(k.max()), valid)
+        learning = a.requires_grad and torch.is_grad_enabled()
+        return _Level(ct, k, c, pull(x, c, k, a, w, valid) if learning else None)
 
     def _attend(self, q, k, v, valid):
         """Softmax attention of all heads: (B, m, dim), (B, n, dim) twice -> (B, m, dim)."""
@@ -160,6 +163,21 @@ class CTAHeads(nn.Module):
         o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask,
                                            dropout_p=self.dropout if self.training else 0.0)
         return o.transpose(1, 2).flatten(2)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Clusters ``ct`` (B, n), ``k`` (B,); centroids ``c`` (B, k_max, dim); ``pull`` or None."""
+
+    ct: Tensor
+    k: Tensor
+    c: Tensor
+    pull: Tensor | None
+
+    def read(self, v: Tensor) -> Tensor:
+        """What each token finds at its cluster, (B, k_max, dim) -> (B, n, dim)."""
+        y = clustering.spread(v, self.ct)
+        return y if self.pull is None else y + self.pull.to(v.dtype) @ v.detach()
 
 
 def _lengths(x: Tensor, valid: Tensor | None) -> Tensor:

@@ -2,6 +2,21 @@
 
 One A of l directions per LSH and layer, over whole tokens; the heads share it. Directions fitted
 to a layer give each LSH an A of its own, which costs the engine a load of its value registers.
+
+Learned directions. A code has no gradient; LookupFFN (Sec. 3.2) trains its hash nevertheless, by
+weights that are a smooth function of what is hashed. Here those weights are the affinities of a
+token to all clusters, softmax(-|u - U|^2) with u = A x / w of the token and U of the centroid, in
+buckets. What a token reads from its cluster (centroid, key, value, output) then is
+
+    y = v[ct] + (p - p.detach()) v.detach()
+
+in value the plain CTA, in gradient to tokens and weights as well; A learns which clusters a token
+had better been in. Two things stay out of it, as they would only buy less compression: the length
+of A (its gradient is taken out) and the bucket width, which ``widths.calibrate`` sets again when
+training has moved the counts. The offset cancels in u - U.
+
+Weighting the tokens in the mean instead, each by how deep it lies in its bucket, learns far less:
+a mean is where the squared error of its members is stationary, so weights have no gradient there.
 """
 
 import math
@@ -12,7 +27,7 @@ from torch import Tensor
 
 from sw.nn import clustering
 
-__all__ = ["DIRECTIONS", "random_directions", "projection_directions", "fit"]
+__all__ = ["DIRECTIONS", "random_directions", "projection_directions", "fit", "pull"]
 
 DIRECTIONS = ("random", "projection", "learned")
 
@@ -61,6 +76,26 @@ def fit(heads, xq: Tensor, xkv: Tensor | None = None, valid_q: Tensor | None = N
     heads.a.copy_(projection_directions(heads, xq, xkv, valid_q, valid_kv))
     if heads.directions == "random":
         heads.directions = "projection"
+
+
+def pull(x: Tensor, c: Tensor, k: Tensor, a: Tensor, w: Tensor,
+         valid: Tensor | None = None) -> Tensor:
+    """p - p.detach() of the module's text: zeros (B, n, k_max), with a gradient to ``a``.
+
+    ``x`` (B, n, D) tokens, ``c`` (B, k_max, D) centroids of which the first ``k`` (B,) count,
+    ``a`` (l, D), ``w`` the bucket width. The gradient is orthogonal to ``a``.
+    """
+    if valid is not None:
+        x = x.masked_fill(~valid[..., None], 0)    # padding may hold anything, even NaN
+    length = a.norm().clamp(min=torch.finfo(a.dtype).tiny)
+    a = a * (length.detach() / length)
+    none = torch.arange(c.shape[1], device=c.device) >= k[:, None]
+    with torch.autocast(x.device.type, enabled=False):
+        u, at = (clustering.positions(y.detach(), a, 0.0, w) for y in (x, c))
+        # |u|^2 is common to all clusters and falls out of the softmax.
+        near = 2 * u @ at.transpose(1, 2) - at.square().sum(-1)[:, None]
+        p = near.masked_fill(none[:, None], -torch.inf).softmax(-1)
+    return p - p.detach()
 
 
 def _principal(x, valid, weight, l):  # noqa: E741 - the paper's name

@@ -131,7 +131,7 @@ def calibrate(heads: CTAHeads, xq: Tensor, xkv: Tensor | None = None, *, rl: flo
 
 def _reach(x, a, valid):
     """Longest projection of a valid token."""
-    at = clustering.positions(x, a, a.new_zeros(len(a)), 1.0)
+    at = clustering.positions(x, a, 0.0, 1.0)
     longest = float((at if valid is None else at[valid]).abs().max())
     if not math.isfinite(longest):
         raise ValueError("the tokens have infinities or NaNs, must be finite")
