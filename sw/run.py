@@ -1,5 +1,5 @@
 """Run one layer on an engine: ``python -m sw.run cta head.npz -o out.npz --report report.json``,
-``python -m sw.run lookup layer.npz ...``.
+``python -m sw.run lookup layer.npz ...``, ``python -m sw.run model EXPORT --layer NAME ...``.
 
 Exit status 0 on success, 2 on bad input (one line on stderr, nothing written).
 """
@@ -9,7 +9,7 @@ import sys
 
 from model.cta.job import Mode
 from model.lookup.job import Order
-from sw import head_file, head_run, layer_file, layer_run
+from sw import head_file, head_run, layer_file, layer_run, model_run
 from sw.command import Parser
 from sw.npz_file import InputError, require_writable, write_json, write_npz
 from sw.simulator import BACKENDS
@@ -85,6 +85,7 @@ def _parser():
                         default=_word(Order.TOKEN_MAJOR),
                         help="table-major: a table is read once for a batch of tokens")
     layer_file.add_flags(lookup)
+    model_run.add_parser(engines, [_word(order) for order in Order])
     return parser
 
 
