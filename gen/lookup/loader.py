@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.lookup.host import BEAT, LoadCommand
 from model.lookup.config import LookupConfig
-from model.lookup.layout import Parameter, Target
+from model.lookup.layout import Parameter, Target, table_parts
 from model.lookup.weight_layout import weight_beats
 
 __all__ = ["Loader"]
@@ -16,8 +16,8 @@ class Loader(wiring.Component):
     """Takes a load command and its beats, one a cycle; ``en[t]`` marks a beat of target t.
 
     Beats of internal tables wider than the host stream are put together first, lowest part
-    first. A command with an unknown target or beats beyond it takes and drops what it announces and
-    raises ``error``, which the next job reports (``clear_error``).
+    first. A command with an unknown target, beats beyond it, or parts of a table beat takes and
+    drops what it announces and raises ``error``, which the next job reports (``clear_error``).
 
     Timing: command in one cycle, first beat in the next; a beat is at its block one cycle after
     its transfer.
@@ -37,7 +37,7 @@ class Loader(wiring.Component):
         m = Module()
         cfg, command = self.cfg, self.load.payload
         internal = cfg.tables == "internal"
-        parts = max(1, 8 * cfg.lanes // BEAT)      # host beats of a table beat
+        parts = table_parts(cfg)
         limits = {Target.WEIGHT: weight_beats(cfg), Target.Z_BIAS: cfg.codes,
                   Target.OUT_BIAS: cfg.d, Target.SHIFT_S: cfg.h, Target.SHIFT: Parameter.END,
                   Target.TABLE: cfg.rows * cfg.row_beats * parts if internal else 0}
@@ -47,6 +47,10 @@ class Loader(wiring.Component):
                 with m.Case(target):
                     m.d.comb += limit.eq(beats)
         legal = (command.base + command.beats <= limit) & (command.target < len(Target))
+        if internal and parts > 1:
+            # A table beat begun or ended half-way would be written with a part of another.
+            split = ((command.base | command.beats) & (parts - 1)) != 0
+            legal &= ~((command.target == Target.TABLE) & split)
 
         busy, drop = Signal(), Signal()
         target, left, addr = Signal(4), Signal(32), Signal(28)

@@ -28,7 +28,7 @@ class ErrorCode(IntEnum):
 
     NONE = 0
     TOKENS = 1   # no token, or above 65535
-    LOAD = 2     # a load since the last job had no such target or rows
+    LOAD = 2     # a load since the last job had no such target or rows, or parts of table beats
 
 
 class Saturation(IntEnum):

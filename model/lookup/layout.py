@@ -15,7 +15,7 @@ from model.lookup.weight_layout import HOST_LANES, weight_order
 
 __all__ = ["HOST_LANES", "ELEMENT_WIDTH", "LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS",
            "TRACE_FIELDS", "Target", "Parameter", "Load", "weight_loads", "token_beats",
-           "job_fields", "table_image", "table_beats"]
+           "job_fields", "table_image", "table_parts", "table_beats"]
 
 ELEMENT_WIDTH = 16    # bits of one of them
 
@@ -39,7 +39,8 @@ class Target(IntEnum):
     OUT_BIAS = 2
     SHIFT_S = 3
     SHIFT = 4       # see Parameter
-    TABLE = 5       # internal tables: 16 bytes a beat; rows of fewer lanes take the low ones
+    TABLE = 5       # internal tables: 16 bytes a beat; rows of fewer lanes take the low ones. base
+    #                 and beats are multiples of table_parts: no part of a row is left as it was
 
 
 class Parameter(IntEnum):
@@ -88,6 +89,11 @@ def table_beats(cfg: LookupConfig, tables: np.ndarray) -> list[int]:
             for at in range(0, len(data), cfg.lanes)]
 
 
+def table_parts(cfg: LookupConfig) -> int:
+    """Beats of a TABLE load that make up one beat of ``lanes`` bytes, lowest part first."""
+    return max(1, 8 * cfg.lanes // (HOST_LANES * ELEMENT_WIDTH))
+
+
 def weight_loads(cfg: LookupConfig, weights: LayerWeights) -> list[Load]:
     """The loads that bring a layer, with its tables if they are internal."""
     loads = [Load(Target.WEIGHT, 0, _elements(weight_order(cfg, weights.w))),
@@ -100,11 +106,10 @@ def weight_loads(cfg: LookupConfig, weights: LayerWeights) -> list[Load]:
                   Load(Target.SHIFT, Parameter.HADAMARD, _singles(weights.shift_hadamard))]
     if cfg.tables == "internal":
         size = HOST_LANES * ELEMENT_WIDTH // 8
-        per_row = max(1, cfg.lanes // size)
         mask = (1 << (8 * size)) - 1
         loads.append(Load(Target.TABLE, 0, [(beat >> (8 * size * i)) & mask
                                             for beat in table_beats(cfg, weights.tables)
-                                            for i in range(per_row)]))
+                                            for i in range(table_parts(cfg))]))
     return loads
 
 

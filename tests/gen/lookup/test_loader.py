@@ -28,7 +28,7 @@ CONFIGS = {
 
 def parts(cfg):
     """Host beats of a table beat."""
-    return max(1, 8 * cfg.lanes // BEAT)
+    return -(-8 * cfg.lanes // BEAT)
 
 
 def extent(cfg, target):
@@ -55,7 +55,7 @@ def random_load(cfg, rng):
     """(load, legal): a load of a random target, one in four illegal."""
     target = rng.choice(list(Target))
     limit, step = extent(cfg, target), parts(cfg) if target is Target.TABLE else 1
-    kind = rng.randrange(6) if limit else 0
+    kind = rng.randrange(7) if limit else 0
     if kind == 0:                              # no such target, not even for no beat
         target = rng.choice((Target.TABLE, 6, 15)) if cfg.tables == "external" else 15
         count = rng.choice((int(target == Target.TABLE), 3))
@@ -65,6 +65,11 @@ def random_load(cfg, rng):
         base = rng.choice((0, limit - count, step * rng.randint(0, (limit - count) // step)))
         if kind == 1:
             base = limit - count + 1
+        if kind == 2 and step > 1:             # parts of a table beat, at either end or at both
+            first, last = rng.choice(((0, 1), (1, 0), (1, 1)))
+            base = base - first * rng.randrange(1, step) if base else first * rng.randrange(1, step)
+            count = max(0, count - last * rng.randrange(1, step))
+            kind = 0 if base % step or count % step else 3
     return Load(target, base, [rng.getrandbits(BEAT) for _ in range(count)]), kind > 1
 
 
@@ -209,7 +214,28 @@ def test_refused_load_takes_what_it_announced():
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("base, count", [(1, 4), (0, 3), (3, 1), (2, 2), (1, 0), (4, 4)])
+def test_parts_of_a_table_beat(base, count):
+    """Only whole table beats go in; what is refused leaves no part behind for the next load."""
+    cfg = CONFIGS["of four"]
+    dut, rng = Loader(cfg), random.Random(8)
+    legal = base % 4 == count % 4 == 0
+
+    async def bench(ctx):
+        ctx.set(dut.enable, 1)
+        for load, due in ((Load(Target.TABLE, base, [7] * count), legal),
+                          (Load(Target.TABLE, 8, [1, 2, 3, 4]), True)):
+            await send(ctx, dut, rng, load, writes(cfg, load) if due else [None] * count, 0.0,
+                       f"base {base}, {count} beats")
+            assert ctx.get(dut.error) == (not legal)
+
+    simulate(dut, bench)
+
+
 MUTANTS = {
+    "table beats from half-way": ("(command.base | command.beats)", "command.beats"),
+    "table beats to half-way": ("(command.base | command.beats)", "command.base"),
+    "parts everywhere": ("(command.target == Target.TABLE) & split", "split"),
     "one beat too many": ("command.beats <= limit", "command.beats <= limit + 1"),
     "one beat too few": ("command.beats <= limit", "command.beats < limit"),
     "targets not checked": ("(command.target < len(Target))", "1"),
@@ -229,4 +255,4 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants(name):
     with pytest.raises(AssertionError, match="seed"):
-        check(CONFIGS["of two host beats"], 21, 0.3, edited(Loader, *MUTANTS[name]))
+        check(CONFIGS["of two host beats"], 21, 0.3, edited(Loader, *MUTANTS[name]), count=250)
