@@ -97,13 +97,14 @@ def test_triplet_loss_of_equal_sets(margin):
 
 
 def test_passes_are_averaged():
-    ffn = layer(bits=3, tables=1, per_pass=2)
-    x = torch.randn(6, 6, dtype=torch.float64)
+    ffn = layer(bits=2, tables=2, per_pass=8)
+    x = torch.randn(24, 6, dtype=torch.float64)
     parts = []
     torch.manual_seed(1)
-    for part in x.split(2):
+    for part in x.split(8):
         ffn(part)
         parts.append(ffn.aux_loss.item())
+    assert min(parts) > 0
     torch.manual_seed(1)
     ffn(x)
     assert ffn.aux_loss.item() == pytest.approx(sum(parts) / 3, abs=1e-12)
@@ -139,6 +140,18 @@ def test_training_the_hash_draws_positives_nearer_than_negatives():
         ffn.aux_loss.backward()
         optimiser.step()
     assert gap() > before + 0.1
+
+
+def test_neurons_below_zero_are_never_missed():
+    """A GELU of a negative product is next to nothing: no positives, so no pairs."""
+    ffn = layer(bits=2, tables=2)
+    x = torch.randn(64, 6, dtype=torch.float64)
+    ffn(x)
+    assert ffn.aux_loss.item() > 0
+    with torch.no_grad():
+        ffn.up_bias -= 100.0
+    ffn(x)
+    assert ffn.aux_loss.item() == 0.0
 
 
 def test_no_pairs_and_no_training():

@@ -16,7 +16,7 @@ def seed():
 
 
 def reference(ffn, x):
-    """y, tokens sent to each expert, dropped tokens, mean probabilities: one token after another."""
+    """y, tokens sent to each expert, dropped tokens, mean probabilities: token after token."""
     router, up, down = (p.detach().numpy() for p in (ffn.router, ffn.up, ffn.down))
     room = math.inf if ffn.capacity is None else math.ceil(ffn.capacity * len(x) / ffn.experts)
     y, load, dropped, mean = np.zeros_like(x), [0] * ffn.experts, 0, np.zeros(ffn.experts)

@@ -111,18 +111,21 @@ def test_gradient_is_that_of_the_expectation():
     q = torch.nn.functional.normalize(torch.randn(4, 6, dtype=torch.float64), dim=-1)
     w = torch.nn.functional.normalize(torch.randn(9, 6, dtype=torch.float64), dim=-1)
     v, g = torch.randn(9, 6, dtype=torch.float64), torch.randn(4, 6, dtype=torch.float64)
-    q.requires_grad_()
-    w.requires_grad_()
-    y = ffn._sampled(q, w, v)
-    grad_q, grad_w = torch.autograd.grad(y, (q, w), g)
+    for leaf in (q, w, v):
+        leaf.requires_grad_()
+    y = ffn.eval()._sampled(q, w, v)
+    grad_q, grad_w, grad_v = torch.autograd.grad(y, (q, w, v), g)
     expected_q, expected_w = torch.zeros_like(q), torch.zeros_like(w)
     for t in range(4):
         for i in range(9):
             cosine = SHRINK * (q[t] @ w[i]).item()
             slope = (3 * (1 - math.acos(cosine) / math.pi) ** 2 * SHRINK
-                     / (math.pi * math.sqrt(1 - cosine ** 2))) * (g[t] @ v[i])
+                     / (math.pi * math.sqrt(1 - cosine ** 2))) * (g[t] @ v[i]).item()
             expected_q[t] += slope * w[i].detach()
             expected_w[i] += slope * q[t].detach()
+    # To v only the collisions that were sampled.
+    hits = (hd3_codes(q, ffn.signs, 3, 7)[:, None] == hd3_codes(w, ffn.signs, 3, 7)).double()
+    torch.testing.assert_close(grad_v, hits.mean(-1).T @ g, rtol=0, atol=1e-12)
     torch.testing.assert_close(grad_q, expected_q, rtol=0, atol=1e-12)
     torch.testing.assert_close(grad_w, expected_w, rtol=0, atol=1e-12)
 
