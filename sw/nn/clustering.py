@@ -77,21 +77,23 @@ def means(x: Tensor, ct: Tensor, k_max: int, valid: Tensor | None = None,
     """Centroids (B, k_max, D): mean of the tokens of each cluster (eq. 2), zeros where there is none.
 
     ``x`` (B, n, D), ``ct`` (B, n) as :func:`clusters` gives it. ``weight`` (B, n), positive, makes
-    it a weighted mean. Differentiable in ``x`` and ``weight``.
+    it a weighted mean. Differentiable in ``x`` and ``weight``. Sums are at least float32.
     """
-    batch, n, width = x.shape
-    index = _flat(ct, k_max + 1)          # slot k_max takes the padding and is cut off
-    share = torch.ones_like(x[..., 0]) if weight is None else weight
+    batch, _, width = x.shape
+    kind = torch.promote_types(x.dtype, torch.float32)
     if valid is not None:
-        index = torch.where(valid, index, _flat(torch.full_like(ct, k_max), k_max + 1))
-        share = share.masked_fill(~valid, 0)
-    total = share.new_zeros(batch * (k_max + 1)).index_put((index.reshape(-1),),
-                                                           share.reshape(-1), accumulate=True)
-    part = x if weight is None else x * share[..., None]
-    sums = x.new_zeros(batch * (k_max + 1), width).index_put(
-        (index.reshape(-1),), part.reshape(-1, width), accumulate=True)
-    total = torch.where(total > 0, total, torch.ones_like(total))
-    return (sums / total[:, None]).view(batch, k_max + 1, width)[:, :k_max]
+        ct = ct.masked_fill(~valid, k_max)
+    index = (_flat(ct, k_max + 1).reshape(-1),)    # slot k_max takes the padding and is cut off
+
+    def sums(y):
+        y = y.to(kind).flatten(0, 1)
+        zeros = y.new_zeros(batch * (k_max + 1), *y.shape[1:])
+        return zeros.index_put(index, y, accumulate=True).unflatten(0, (batch, -1))[:, :k_max]
+
+    share = torch.ones_like(ct) if weight is None else weight
+    total = sums(share)[..., None]
+    mean = sums(x if weight is None else x * weight[..., None]) / total.masked_fill(total == 0, 1)
+    return mean.to(x.dtype)
 
 
 def spread(c: Tensor, ct: Tensor) -> Tensor:
