@@ -13,68 +13,24 @@ made. Tables are kept in half precision: eight bits of them reach the hardware.
 
 import argparse
 import json
-import math
 import platform
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional as F
 
 from model.lookup.accounting import account, vanilla_flop
 from model.lookup.config import LookupConfig
+from sw.nn.lookup_ffn import LookupFFN
 from sw.train_demo import CONTEXT, HERE, LAYERS, WIDTH, read_text, train, vanilla
 
 CFG = LookupConfig(d=WIDTH, h=16, tau=6, block=16)
-SKIP = 0.3, 0.7             # coefficients of x and of BH4(x), as in the authors' code
 
 
-def hadamard(n):
-    """Sylvester's matrix, un-normalised."""
-    matrix = torch.ones(1, 1)
-    while len(matrix) < n:
-        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
-    return matrix
-
-
-class LookupFFN(nn.Module):
-    """A LookupFFN layer as the authors train it.
-
-    A code is an integer and passes no gradient: the projection learns through the weight of the
-    row only, d s / d z_j = sign(z_j) prod(sigmoid(2|z|)) (1 + 2 sum|z| sigmoid(-2|z_j|)).
-    """
-
-    def __init__(self, cfg=CFG):
-        super().__init__()
-        self.cfg = cfg
-        # The deviation that four un-normalised transforms preserve.
-        self.blocks = nn.Parameter(torch.randn(cfg.weight_shape) / math.sqrt(cfg.block * cfg.n))
-        self.z_bias = nn.Parameter(torch.zeros(cfg.codes))
-        self.tables = nn.Parameter(0.02 * torch.randn(cfg.h, 1 << cfg.tau, cfg.d))
-        self.out_bias = nn.Parameter(0.001 * torch.randn(cfg.d))
-        self.register_buffer("matrix", hadamard(cfg.n))
-        self.register_buffer("place", 1 << torch.arange(cfg.tau - 1, -1, -1))
-        self.register_buffer("base", torch.arange(cfg.h) << cfg.tau)
-
-    def project(self, x):                                   # (t, d) -> (t, h, tau)
-        cfg, skip = self.cfg, SKIP
-        x = F.pad(x, (0, cfg.n - cfg.d)).expand(cfg.copies, -1, -1)
-        y = x
-        for stage in self.blocks.unbind(1):                 # (r, n/bs, bs, bs)
-            y = y.unflatten(-1, (cfg.blocks, cfg.block)).transpose(1, 2)
-            y = (y @ stage.transpose(-1, -2)).transpose(1, 2).flatten(-2) @ self.matrix
-        z = (skip[1] * y + skip[0] * x).transpose(0, 1).flatten(1)[:, :cfg.codes] + self.z_bias
-        return z.unflatten(-1, (cfg.h, cfg.tau))
-
-    def forward(self, x):                                   # (B, n, d)
-        z = self.project(x.flatten(0, 1))
-        size = z.abs()
-        weight = size.sum(-1) * F.logsigmoid(2 * size).sum(-1).exp()
-        rows = self.base + ((z > 0) * self.place).sum(-1)
-        y = F.embedding_bag(rows, self.tables.flatten(0, 1), per_sample_weights=weight, mode="sum")
-        return (y + self.out_bias).view_as(x)
+def lookup():
+    """The feed-forward network of every layer."""
+    return LookupFFN(CFG.d, CFG.h, CFG.tau, block=CFG.block)
 
 
 @torch.no_grad()
@@ -89,7 +45,8 @@ def extract(model, layer, ids):
               "tables": kept.ffn.tables, "out_bias": kept.ffn.out_bias}
     arrays = {name: value.numpy().astype(np.float32) for name, value in arrays.items()}
     arrays["tables"] = arrays["tables"].astype(np.float16)
-    return arrays | {"skip": np.array(SKIP)}, kept.ffn.project(x).std().item()
+    skip = np.array([kept.ffn.skip, kept.ffn.gain])         # coefficients of x and of BH4(x)
+    return arrays | {"skip": skip}, kept.ffn.project(x).std().item()
 
 
 def main():
@@ -113,7 +70,7 @@ def main():
     data = torch.frombuffer(bytearray(raw), dtype=torch.uint8)
     begin = time.monotonic()
     model, loss, held_out = train(data, args.steps, args.batch, args.seed,
-                                  LookupFFN if args.ffn == "lookup" else vanilla)
+                                  lookup if args.ffn == "lookup" else vanilla)
     print(f"{args.ffn}: {loss:.3f} nats a byte, held out {held_out:.3f}; "
           f"{time.monotonic() - begin:.0f} s")
     if args.ffn == "vanilla":
