@@ -125,9 +125,9 @@ class Host:
     def put(self, part: str, new: nn.Module) -> None:
         """Put the replacement; what stood there waits in ``new.kept``."""
         new.kept = {path: _get(self.layer, path) for path in self.paths(part)}
-        new.train(self.layer.training)
         for path in self.paths(part):
             _set(self.layer, path, new if path == self.paths(part)[0] else nn.Identity())
+            _get(self.layer, path).train(self.layer.training)
 
     def restore(self, part: str) -> None:
         """Undo :meth:`put`; what comes back is in the mode, on the device and in the dtype of

@@ -183,6 +183,15 @@ def test_detach_follows_the_dtype(family):
     assert {p.dtype for p in model.parameters()} == {torch.float64}
 
 
+def test_dropout_and_mode_of_the_host(family):
+    model = small(family, attention_probs_dropout_prob=0.25)
+    sw.attach(model, "cta", "vanilla")
+    assert {heads.dropout for heads in attention_layers(model).values()} == {0.25}
+    assert not any(module.training for module in model.modules())
+    sw.detach(model.train())
+    assert all(module.training for module in model.modules())
+
+
 def test_one_step_of_training(family):
     model = small(family, dtype=torch.float32, hidden_dropout_prob=0.0)
     sw.attach(model, "cta", "lookup", ffn_options={"h": 4, "tau": 3})

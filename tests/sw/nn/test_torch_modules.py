@@ -88,8 +88,8 @@ def test_replaced_parts_are_never_bypassed(layers, part):
                                                                   "ffn": "vanilla"}
     sw.attach(model, layers=layers, **options)
     seen = []
-    for ffn in ffn_layers(model).values():
-        ffn.register_forward_hook(lambda *_: seen.append(1))
+    for ffn in ffn_layers(model).values():      # a hook alone would keep torch from its kernel
+        ffn.forward = lambda x, ffn=ffn: seen.append(1) or type(ffn).forward(ffn, x)
     for padded in (padding, None):
         with torch.no_grad():
             after = model(x, src_key_padding_mask=padded)
