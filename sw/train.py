@@ -28,6 +28,8 @@ def parse(argv):
                         help="files and folders; default: the sources of Python's library")
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="of the run")
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
+    parser.add_argument("--release", metavar="FOLDER", help="when all steps are done, write the "
+                        "model alone there, in half precision")
     parser.add_argument("--print", action="store_true", help="print the configuration as JSON "
                         "and stop")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -76,8 +78,34 @@ def _run(args):
     finally:
         world.stop()
     if world.first:
+        if args.release and not status:
+            _release(folder, Path(args.release), corpus)
         _say(folder, status)
     return status
+
+
+def _release(folder, target, corpus):
+    """The weights in half precision without the optimiser's state, and their own held-out score."""
+    from sw.lm import checkpoint, stages
+    from sw.lm.data import fixed_sample
+    from sw.lm.held_out import measure
+    model, cfg = checkpoint.load(folder)
+    data = checkpoint.read_meta(folder)
+
+    def write(**scores):
+        meta = {key: value for key, value in data["meta"].items()
+                if key != "losses" and not key.startswith("held_out")} | scores
+        checkpoint.save_model(target, model, cfg, corpus.tokens, step=data["step"], meta=meta,
+                              half=True)
+    write()
+    model, _ = checkpoint.load(target)      # scores are those of the weights as released
+    held_out = fixed_sample(corpus.held_out, corpus.tokens, cfg.model.context, cfg.data.mask,
+                            cfg.train.eval_sequences)
+    with stages.Ratios(model) as seen:
+        score = measure(model, held_out)
+    write(held_out_loss=score.loss, held_out_accuracy=score.accuracy,
+          held_out_sequences=cfg.train.eval_sequences,
+          ratios=[{"RL": rl, "RA": ra} for rl, ra in seen.layers()])
 
 
 def _say(folder, status):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -14,10 +15,20 @@ __all__ = ["Score", "measure"]
 
 @dataclass(frozen=True)
 class Score:
-    """``loss`` in nats a predicted token, ``accuracy`` the share predicted right."""
+    """``loss`` in nats a predicted token, ``accuracy`` the share predicted right, and the loss of
+    every sequence."""
 
     loss: float
     accuracy: float
+    sequences: np.ndarray
+
+    def over(self, other: "Score") -> tuple[float, float]:
+        """How much higher this loss is than another on the same sequences, and the standard
+        error of that difference over the sequences (0 for a single one)."""
+        difference = self.sequences - other.sequences
+        count = len(difference)
+        error = difference.std(ddof=1) / math.sqrt(count) if count > 1 else 0.0
+        return float(difference.mean()), float(error)
 
 
 @torch.no_grad()
@@ -30,19 +41,19 @@ def measure(model: torch.nn.Module, masked: Masked, *, size: int = 8,
     device = next(model.parameters()).device
     training = model.training
     model.eval()
-    loss = right = 0.0
+    losses, right = [], 0
     try:
         for begin in range(0, len(masked.ids), size):
             part = slice(begin, begin + size)
             ids, where, target = (torch.from_numpy(a[part]).to(device)
                                   for a in (masked.ids, masked.where, masked.target))
-            target = target.flatten()
             logits = model(ids, where).float()
-            loss += F.cross_entropy(logits, target, reduction="sum").item()
-            right += (logits.argmax(1) == target).sum().item()
+            loss = F.cross_entropy(logits, target.flatten(), reduction="none")
+            losses.append(loss.double().view(target.shape).mean(1).cpu().numpy())
+            right += (logits.argmax(1) == target.flatten()).sum().item()
             if each:
                 each(len(ids))
     finally:
         model.train(training)
-    count = masked.target.size
-    return Score(loss / count if math.isfinite(loss) else math.inf, right / count)
+    losses = np.concatenate(losses)
+    return Score(float(losses.mean()), right / masked.target.size, losses)

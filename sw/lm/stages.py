@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sw.lm.model import MaskedLM
 from sw.nn import directions, widths
+from sw.npz_file import InputError
 
 __all__ = ["use_exact", "use_cta", "calibrate", "Ratios", "ratios"]
 
@@ -36,14 +37,21 @@ def use_cta(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep",
 
 @torch.no_grad()
 def calibrate(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep") -> None:
-    """Fit the widths of the layers that are in CTA mode."""
-    def fit(heads, args, kwargs):
-        xq, xkv, valid_q, valid_kv = _arguments(*args, **kwargs)
+    """Fit the widths of the layers that are in CTA mode.
+
+    Raises :class:`sw.npz_file.InputError`, naming the layer, where its tokens cannot have as many
+    clusters as the target asks for.
+    """
+    def fit(index, heads, xq, xkv=None, valid_q=None, valid_kv=None):
         if kind == "projection":
             directions.fit(heads, xq, xkv)
-        widths.calibrate(heads, xq, xkv, **target)
-    hooks = [layer.attention.heads.register_forward_pre_hook(fit, with_kwargs=True)
-             for layer in model.layers if layer.attention.heads.mode == "cta"]
+        try:
+            widths.calibrate(heads, xq, xkv, **target)
+        except ValueError as error:
+            raise InputError(f"CTA in layer {index}: {error}") from None
+    hooks = [layer.attention.heads.register_forward_pre_hook(
+                 lambda heads, args, kwargs, i=i: fit(i, heads, *args, **kwargs), with_kwargs=True)
+             for i, layer in enumerate(model.layers) if layer.attention.heads.mode == "cta"]
     training = model.training
     model.eval()
     try:
@@ -52,10 +60,6 @@ def calibrate(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep") ->
         for hook in hooks:
             hook.remove()
         model.train(training)
-
-
-def _arguments(xq, xkv=None, valid_q=None, valid_kv=None):
-    return xq, xkv, valid_q, valid_kv
 
 
 class Ratios:

@@ -47,6 +47,22 @@ def test_a_run_leaves_a_checkpoint(text, tmp_path, capsys):
     assert meta["text"] == "text.txt" and meta["held_out_sequences"] == 4
 
 
+def test_release_is_the_model_alone_in_half_precision(text, tmp_path):
+    run, release = tmp_path / "run", tmp_path / "release"
+    assert main(command(text, run, "--set", "train.cta_from=2")) == 0
+    assert main(command(text, run, "--set", "train.cta_from=2", "--resume", "--release",
+                        str(release))) == 0
+    assert {p.name for p in release.iterdir()} == {"model.safetensors", "config.json"}
+    whole, half = (checkpoint.load(folder)[0].state_dict() for folder in (run, release))
+    assert torch.equal(half["token.weight"], whole["token.weight"].half().float())
+    meta, before = (checkpoint.read_meta(folder)["meta"] for folder in (release, run))
+    assert meta["held_out_loss"] == pytest.approx(before["held_out_loss"], abs=0.01)
+    assert "losses" not in meta and len(meta["ratios"]) == 2
+    assert meta["ratios"][1]["RL"] < 0.8
+    # It can be trained no further, and says so.
+    assert main(["--resume", "-o", str(release), "--text", text, "--quiet"]) == 2
+
+
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
 def test_pieces_travel_with_the_checkpoint(text, tmp_path, kind):
     pytest.importorskip("tokenizers", reason="needs the sw extra")
