@@ -237,7 +237,7 @@ def record_outputs(model: nn.Module, hosts: list[Host]) -> None:
         if owner is not None:
             try:
                 capture = import_module("transformers.utils.output_capturing")
-            except ImportError:         # before 5.2 hooks were set for one call and removed
+            except ImportError:         # an older transformers, which has no hooks that stay
                 return
             capture.maybe_install_capturing_hooks(owner)
 

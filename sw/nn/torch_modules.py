@@ -50,7 +50,7 @@ class MultiheadHost(Host):
 
 
 class TorchLayerHost(Host):
-    """nn.TransformerEncoderLayer. Its first dropout belongs to the hidden layer and goes with it."""
+    """nn.TransformerEncoderLayer; the dropout of its hidden layer goes with that."""
 
     ATTENTION = ("self_attn",)
     FFN = ("linear1", "activation", "dropout", "linear2")

@@ -73,7 +73,8 @@ def test_every_ffn(name):
 
 def test_options_and_seeds():
     model, again = torch_model(), torch_model()
-    sw.attach(model, "cta", "lookup", attention_options={"l": 4, "directions": "learned", "seed": 7},
+    sw.attach(model, "cta", "lookup",
+              attention_options={"l": 4, "directions": "learned", "seed": 7},
               ffn_options={"h": 4, "tau": 3, "seed": 9})
     heads = list(attention_layers(model).values())
     assert all(h.l == 4 and h.a.requires_grad for h in heads)
@@ -196,6 +197,20 @@ class TestOwnLayers:
         assert model[1].ffn.ffn.tables.grad is not None and model[1].aux_loss is None
         sw.detach(model)
         assert torch.equal(model(X), before) and list(model.state_dict()) == names
+
+
+    def test_masked_language_model(self):
+        from sw.lm.config import ModelConfig
+        from sw.lm.model import MaskedLM
+        model = MaskedLM(ModelConfig(d=32, heads=4, layers=2, context=12, vocab=20)).eval()
+        ids = torch.arange(12)[None]
+        before = model(ids)
+        report = sw.attach(model, "cta", "lookup", ffn_options={"h": 4, "tau": 3})
+        assert [row.name for row in report.replaced] == [
+            f"layers.{i}.{part}" for i in range(2) for part in ("attention", "ffn")]
+        assert not torch.equal(model(ids), before) and model.aux_loss is None
+        sw.detach(model)
+        assert torch.equal(model(ids), before)
 
 
 def test_layers_by_name_in_models_of_any_kind():
