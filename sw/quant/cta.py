@@ -121,8 +121,9 @@ class FakeCTA:
         """The layer's weights as raw tensors, differentiable."""
         cfg, device = self.cfg, heads.q.weight.device
         if (heads.dim, heads.heads, heads.l) != (cfg.dw, len(self.points), cfg.l):
-            raise ValueError(f"the layer has dim, heads, l = {heads.dim}, {heads.heads}, {heads.l}, "
-                             f"must be {cfg.dw}, {len(self.points)}, {cfg.l} as the points have it")
+            raise ValueError(f"the layer has dim, heads, l = {heads.dim}, {heads.heads}, "
+                             f"{heads.l}, must be {cfg.dw}, {len(self.points)}, {cfg.l} as the "
+                             "points have it")
         f, (fold, _) = cfg.fmt, score_scale(cfg)
         linears = heads.q, heads.k, heads.v
         w = [linear.weight.double().unflatten(0, (heads.heads, -1)).transpose(1, 2)

@@ -5,11 +5,13 @@ would, bit for bit, while its gradients reach blocks, biases and tables. ``sw.qu
 chooses the points.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
+from model.lookup.layer import SHIFT_MAX
 from model.lookup.points import Points, raw_mix, raw_weights, shifts
 from sw.image.layer import FFNLayer
 from sw.quant import lookup_stages
@@ -61,10 +63,10 @@ class FakeLookup:
         self.cfg, self.points, self.saturations = cfg, points, {}
         self._weight_shifts, self._job_shifts = shifts(cfg, points)
         for name, value in (*self._weight_shifts.items(), *self._job_shifts.items()):
-            low, high = (int(v) for v in (torch.as_tensor(value).min(), torch.as_tensor(value).max()))
-            if low < 0 or high > 31:
-                raise ValueError(f"{name} is in {low}..{high}, must be in 0..31: the layer's sizes "
-                                 "lie beyond the formats")
+            low, high = int(np.min(value)), int(np.max(value))
+            if low < 0 or high > SHIFT_MAX:
+                raise ValueError(f"{name} is in {low}..{high}, must be in 0..{SHIFT_MAX}: the "
+                                 "layer's sizes lie beyond the formats")
 
     @staticmethod
     def check(cfg: LookupConfig) -> None:

@@ -178,5 +178,5 @@ def trace(cfg: LookupConfig, raw: RawLayer, x: Tensor, residual: Tensor | None =
     y = round_half_up(acc + raw.out_bias, raw.shift_y)
     y, moved = saturate(y if residual is None else y + residual, cfg.fmt.output)
     sat[Saturation.OUTPUT] = moved.sum()
-    return {"blocks": blocks, "hadamards": hadamards, "z": z, "codes": code, "scores": s, "acc": acc,
-            "y": y, "saturations": sat}
+    return {"blocks": blocks, "hadamards": hadamards, "z": z, "codes": code, "scores": s,
+            "acc": acc, "y": y, "saturations": sat}

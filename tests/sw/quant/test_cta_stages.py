@@ -140,7 +140,7 @@ def test_formats_beyond_float64_are_refused():
         cta_stages.check_exact(CTAConfig(fmt=wide))
 
 
-# -- gradients: those of the real functions that the integers stand for -----------------------------
+# -- gradients: those of the real functions that the integers stand for ---------------------------
 
 def test_gradient_of_the_exponential():
     cfg = CTAConfig()

@@ -1,0 +1,105 @@
+"""Layers with real activations for :mod:`sw.quant.budget`: from a file, or from a checkpoint.
+
+torch is needed for a checkpoint only.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from model.cta.job import Mode
+from sw import head_file, head_run, layer_file
+from sw.npz_file import InputError
+
+__all__ = ["Case", "read"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One layer: ``part`` is "attention", with its heads on every sequence as ``real``, or "ffn",
+    with one :class:`model.lookup.reference.Layer`."""
+
+    part: str
+    title: str
+    cfg: object
+    real: object
+    mode: Mode = Mode.CTA
+
+
+def read(path: Path, mode: Mode, text: str | None, sequences: int) -> list[Case]:
+    """The layers of one input; raises :class:`InputError`. ``mode`` is that of head files, ``text``
+    and ``sequences`` are for checkpoints."""
+    if path.is_dir():
+        return _checkpoint(path, text, sequences)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            names = data.files
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not an .npz file: {error}") from None
+    if "tables" in names:
+        real = layer_file.read_layer(path)
+        return [Case("ffn", f"LookupFFN ({path.stem})", layer_file.make_config(real, {}), real)]
+    head = head_file.read_head(path)
+    cfg = head_file.make_config(head, dict.fromkeys(head_file.STRUCTURE))
+    prepared = head_run.prepare(cfg, head, mode)
+    return [Case("attention", f"{_words(mode)} ({path.stem})", cfg, [prepared.real], mode)]
+
+
+def _words(mode):
+    return "CTA attention" if mode == Mode.CTA else "exact attention"
+
+
+def _checkpoint(folder, text, sequences):
+    try:
+        import torch
+        from sw.lm import checkpoint, data
+    except ImportError as error:
+        raise InputError(f"a checkpoint needs {error.name}, which `make setup` installs") from None
+    model, run = checkpoint.load(folder)
+    tokens = checkpoint.tokens_of(folder, run)
+    source = dataclasses.replace(run.data, text=(text,) if text else ())
+    corpus = data.load_corpus(source, run.model.context, tokens)
+    masked = data.fixed_sample(corpus.held_out, tokens, run.model.context, run.data.mask,
+                               sequences)
+    with torch.no_grad():
+        return _cases(model, torch.from_numpy(masked.ids))
+
+
+def _cases(model, ids):
+    """The layers of ``model``, with what they see of ``ids`` (B, n)."""
+    from sw.nn.attachment import attention_layers, ffn_layers
+    from sw.nn.lookup_ffn import LookupFFN
+    layers = {**attention_layers(model),
+              **{name: layer for name, layer in ffn_layers(model).items()
+                 if isinstance(layer, LookupFFN)}}
+    seen, hooks = {}, []
+    for name, layer in layers.items():
+        hooks.append(layer.register_forward_pre_hook(
+            lambda _, args, name=name: seen.__setitem__(name, args)))
+    try:
+        model(ids)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [_ffn(name, layer, seen[name][0]) if isinstance(layer, LookupFFN)
+            else _attention(name, layer, *seen[name]) for name, layer in layers.items()]
+
+
+def _ffn(name, layer, x):
+    return Case("ffn", f"LookupFFN, {name}", layer.config(), layer.operands(x))
+
+
+def _attention(name, heads, x, *others):
+    from sw.quant.cta import engine, mode_of, operands
+    if any(value is not None for value in others):
+        raise InputError(f"{name} is not self-attention without padding")
+    real = []
+    for sequence in x.double().numpy():
+        for head in range(heads.heads):
+            real.append(dataclasses.replace(operands(heads, head), xq=sequence, xkv=sequence))
+    mode = mode_of(heads)
+    return Case("attention", f"{_words(mode)}, {name}", engine(heads, n=max(x.shape[1], 2)), real,
+                mode)
