@@ -76,7 +76,11 @@ def test_what_decays(text):
 @pytest.mark.parametrize("settings", [
     {"model.dropout": 0.1, "train.cta_from": 2, "cta.every": 3},
     {"model.ffn": "lookup", "model.ffn_options": "{h=4, tau=3}", "train.accumulate": 2},
-])
+    {"model.ffn": "switch", "model.ffn_options": "{experts=2}"},
+    {"model.ffn": "shuffle"}, {"model.ffn": "slide"}, {"model.ffn": "mongoose"},
+    {"model.ffn": "yoso"},
+    {"model.attention_options.directions": "learned", "train.cta_from": 4},
+], ids=lambda settings: settings.get("model.ffn", "cta"))
 def test_a_resumed_run_equals_one_that_never_stopped(text, tmp_path, settings):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     cfg = config(text, **settings)
@@ -101,6 +105,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(text, tmp_path, settings):
     assert weights(parts) == weights(whole)
     assert (parts / "optimiser.safetensors").read_bytes() == (
         whole / "optimiser.safetensors").read_bytes()
+    assert metrics(whole)[-1]["held_out_loss"] < 5.5
 
 
 def test_resuming_from_an_older_checkpoint_forgets_what_came_after(text, tmp_path, monkeypatch):
@@ -161,6 +166,18 @@ def test_training_learns(text, tmp_path):
     assert first > 4.5 and last < 3
     held_out = [line for line in lines if "held_out_loss" in line][-1]
     assert held_out["held_out_loss"] < 3 and held_out["held_out_accuracy"] > 0.2
+
+
+def test_learned_directions_learn_only_under_cta(text, tmp_path):
+    cfg = config(text, **{"model.attention_options.directions": "learned", "train.cta_from": 4})
+    run(cfg, tmp_path / "run")
+    run(cfg.replace(train={"cta_from": -1}), tmp_path / "exact")
+    (learned, _), (still, _) = (checkpoint.load(tmp_path / name) for name in ("run", "exact"))
+    new = MaskedLM(still.cfg)
+    for i, layer in enumerate(new.layers):
+        a = layer.attention.heads.a
+        assert torch.equal(still.layers[i].attention.heads.a, a)
+        assert not torch.equal(learned.layers[i].attention.heads.a, a)
 
 
 def test_bfloat16(text, tmp_path):
