@@ -126,7 +126,7 @@ def ffn_layers(model: nn.Module) -> dict[str, nn.Module]:
         own = isinstance(module, EncoderLayer) and not isinstance(module.ffn, FeedForward)
         if own or isinstance(module, FeedForward):
             found[f"{name}.ffn" if name else "ffn"] = module.ffn
-        elif isinstance(module, LookupFFN) and module not in found.values():
+        elif isinstance(module, LookupFFN):
             found[name] = module
     return found
 

@@ -117,7 +117,7 @@ def test_twice_is_refused():
                                          "detach first"):
         sw.attach(model, "exact")
     assert len(attention_layers(model)) == 1
-    sw.attach(model, "cta", layers=[0, 2])
+    sw.attach(model, "cta", layers=[0, -1])
     sw.attach(model, None, "vanilla")
     assert len(attention_layers(model)) == len(ffn_layers(model)) == 3
     assert len(sw.detach(model).replaced) == 6

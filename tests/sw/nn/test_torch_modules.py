@@ -164,6 +164,16 @@ def test_trained_weights_are_packed_again():
                                rtol=0, atol=1e-10)
 
 
+def test_dropout_of_the_hidden_layer_goes_with_it():
+    layer = encoder(dropout=0.5).train().layers[0]
+    x, _ = tokens()
+    sw.attach(layer, None, "vanilla")
+    layer.dropout2.p = 0
+    assert torch.equal(layer._ff_block(x), layer.linear1.ffn(x))
+    sw.detach(layer)
+    assert layer.dropout.p == 0.5
+
+
 def test_frozen_stays_frozen_and_dtype_follows():
     model = encoder(dtype=torch.float32).requires_grad_(False)
     sw.attach(model, "cta", "vanilla", layers=[0])
