@@ -1,4 +1,4 @@
-"""Token clustering of CTA in torch: hash, cluster numbers, centroids (CTA, Sec. III-A, eq. 1 and 2).
+"""Token clustering of CTA in torch: hash, cluster numbers, centroids (Sec. III-A, eq. 1 and 2).
 
 Everything works on a batch of sequences at once, on any device, without a loop over tokens,
 clusters or sequences, and gives the same result every time: the sums of the centroids are made
@@ -66,7 +66,7 @@ def clusters(codes: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor
     at = torch.arange(n, device=codes.device).expand(batch, n)
     first = torch.full_like(key, n).scatter_reduce_(1, run, at.masked_fill(~valid, n), "amin")
     first = first.gather(1, run)
-    opened = ((first == at) & valid).to(torch.int64).cumsum(1)
+    opened = (first == at).to(torch.int64).cumsum(1)
     k = opened[:, -1]
     number = opened.gather(1, first.clamp(max=n - 1)) - 1
     return torch.where(valid, number, k[:, None]), k
@@ -74,7 +74,7 @@ def clusters(codes: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor
 
 def means(x: Tensor, ct: Tensor, k_max: int, valid: Tensor | None = None,
           weight: Tensor | None = None) -> Tensor:
-    """Centroids (B, k_max, D): mean of the tokens of each cluster (eq. 2), zeros where there is none.
+    """Centroids (B, k_max, D): means of the tokens of the clusters (eq. 2), zeros beyond them.
 
     ``x`` (B, n, D), ``ct`` (B, n) as :func:`clusters` gives it. ``weight`` (B, n), positive, makes
     it a weighted mean. Differentiable in ``x`` and ``weight``. Sums are at least float32.

@@ -7,8 +7,8 @@ from sw.nn.cta_heads import CTAHeads
 
 __all__ = ["CTAAttention"]
 
-CAUSAL = ("CTA has no mask between queries and keys: the queries of a cluster share one output, and "
-          "centroids mix a token with later ones. Only padding can be masked")
+CAUSAL = ("CTA has no mask between queries and keys: the queries of a cluster share one output, "
+          "and centroids mix a token with later ones. Only padding can be masked")
 
 
 class CTAAttention(nn.Module):
@@ -87,7 +87,7 @@ class CTAAttention(nn.Module):
             valid = None if valid is None else valid[None]
         elif not self.batch_first:
             query, key = query.transpose(0, 1), key.transpose(0, 1)
-        o = self.heads(query, None if own else key, valid if own else None, valid)
+        o = self.heads(query, None if own else key, valid_kv=valid)
         o = self.out_proj(o)
         if not batched:
             return o[0], None

@@ -59,6 +59,8 @@ def test_codes_at_the_ends_of_the_format_stay_apart():
     ct, k = clustering.clusters(torch.cat([codes, codes.flip(1)], dim=1))
     assert k.tolist() == [256]
     assert ct[0, :256].tolist() == list(range(256)) == ct[0, 256:].flip(0).tolist()
+    pairs = torch.cartesian_prod(*[torch.arange(-128, 128)] * 2)
+    assert clustering.clusters(pairs[None])[1].tolist() == [65536]
 
 
 def test_a_sequence_does_not_depend_on_its_batch():

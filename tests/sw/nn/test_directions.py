@@ -116,7 +116,7 @@ def test_learning_directions_does_not_change_the_forward_value_or_other_gradient
     # Nothing to be won by longer directions, that is by narrower buckets.
     for level in range(3):
         along = float((grad[level] * learned.a[level].detach()).sum())
-        assert abs(along) < 1e-12 * float(grad[level].norm() * learned.a[level].norm())
+        assert abs(along) < 1e-12 * float(grad[level].norm() * learned.a[level].detach().norm())
 
 
 def test_the_gradient_is_that_of_reading_from_all_clusters_by_affinity():
