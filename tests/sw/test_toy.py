@@ -71,6 +71,12 @@ def test_bh4_beats_bh1_of_as_many_parameters():
     assert min(bh4) < min(bh1) - 0.1
 
 
+def test_a_rate_that_diverges_leaves_the_others_alone(monkeypatch):
+    monkeypatch.setattr(toy, "RATES", (1e30, 0.1))
+    lost, kept = toy.approximate("bh4", 2, target(8), 60)
+    assert lost == math.inf and kept < 0.8
+
+
 def test_command(tmp_path, capsys):
     picture, report = tmp_path / "toy.png", tmp_path / "toy.json"
     assert toy.main(["--n", "8", "--steps", "3", "-o", str(picture),
@@ -98,7 +104,8 @@ def test_smallest_and_diverged(tmp_path, monkeypatch, capsys):
                      "--report", str(report)]) == 0
     assert "diverged" in capsys.readouterr().out
     row = json.loads(report.read_text())["rows"][0]
-    assert row["errors"] == [0.5, None, 0.9, 0.25, 1.0] and (row["error"], row["rate"]) == (0.25, 0.3)
+    assert row["errors"] == [0.5, None, 0.9, 0.25, 1.0]
+    assert (row["error"], row["rate"]) == (0.25, 0.3)
 
 
 def test_refusals(tmp_path, capsys):
