@@ -5,7 +5,7 @@
 A byte-level masked language model: d = 64, four pre-norm layers with one head of 64, 512 bytes of
 context, a convolution over five bytes in front so that minutes of training suffice. Without
 ``--text`` it reads the sources of Python's standard library, which every machine that runs this
-has. It and sw.train_lookup_demo are the only files here that need torch.
+has.
 
 The output holds what ``sw.run`` takes: ``x`` (512, 64), the tokens of a held-out passage after
 the layer's LayerNorm; ``wq wk wv bq bk bv``; and ``meta``, how it was made.
