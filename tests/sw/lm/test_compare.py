@@ -92,6 +92,21 @@ def test_cta_before_and_quantised_by_hand(bench, trained):
     assert not [r for r in bench.rows if r.stage == "after"] and len(bench.rows) == bench.units()
 
 
+def test_fine_tuning_ends_at_the_target(trained):
+    model, cfg, corpus = trained
+    bench = Bench(model, cfg, corpus, dataclasses.replace(PLAN, steps=8, lr=3e-2))
+    model, bench._target = copy.deepcopy(model), {"counts": (0.4, 0.3, 0.05)}
+    stages.use_cta(model, bench.calibration, bench._target)
+    widths = [layer.attention.heads.w.clone() for layer in model.layers]
+    bench._fine_tune(model)
+    with torch.no_grad():
+        model(bench.calibration)
+    for layer, old in zip(model.layers, widths):
+        counts = layer.attention.heads.counts.double().mean(0) / 64
+        assert abs(counts - torch.tensor([0.4, 0.3, 0.05])).max() < 0.03
+        assert (layer.attention.heads.w != old).all()
+
+
 def test_curve_follows_its_targets(bench):
     for rl in (0.8, 0.5):
         assert abs(row(bench, f"RL {rl:g}", "before").rl - rl) < 0.08
