@@ -106,8 +106,8 @@ def spread(c: Tensor, ct: Tensor) -> Tensor:
 
 def check_valid(valid: Tensor | None, batch: int, n: int) -> None:
     """Raise ValueError unless ``valid`` is None or bool (batch, n) with a True in every row."""
-    if n < 1:
-        raise ValueError("a sequence without tokens: n is 0, must be at least 1")
+    if batch < 1 or n < 1:
+        raise ValueError(f"{batch} sequences of {n} tokens, must be at least 1 of each")
     if valid is None:
         return
     if valid.dtype != torch.bool or tuple(valid.shape) != (batch, n):

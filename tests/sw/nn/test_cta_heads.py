@@ -282,5 +282,7 @@ def test_illegal_tokens_are_refused():
         layer(x, tokens(1, 3, 9))
     with pytest.raises(ValueError, match=r"xq is \(2, 9, 12\)"):
         layer(x[..., :12])
-    with pytest.raises(ValueError, match="n is 0"):
+    with pytest.raises(ValueError, match="sequences of 0 tokens, must be at least 1"):
         layer(x, x[:, :0])
+    with pytest.raises(ValueError, match="0 sequences of 9 tokens"):
+        layer(x[:0])
