@@ -44,8 +44,8 @@ def _points() -> tuple[Candidate, ...]:
 
 
 CANDIDATES = _points()
-"""Exact, RL = .9, the paper's three operating points, and beyond them: a quarter of the queries with
-the keys of CTA-1, a quarter of both, a sixteenth of both."""
+"""Exact, RL = .9, the paper's three operating points, and beyond them: a quarter of the queries
+with the keys of CTA-1, a quarter of both, a sixteenth of both."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from model.cta.config import CTAConfig
 from sw.nn.attachment import attention_layers
 from sw.policy import CANDIDATES, Candidate, Policy, calibrated, check_engine, layer_cycles
 
-__all__ = ["Search", "plans", "search", "cosine_error"]
+__all__ = ["Search", "Searcher", "plans", "search", "cosine_error"]
 
 
 @dataclass(frozen=True)
@@ -54,48 +54,49 @@ def plans(cycles: Sequence[Sequence[int]], errors: Sequence[Sequence[float]]
 
 
 def search(model: nn.Module, run: Callable[[], torch.Tensor], cfg: CTAConfig, n: int, *,
-           max_error: float | None = None, max_share: float | None = None,
-           candidates: Iterable[Candidate] = CANDIDATES,
-           error: Callable[[torch.Tensor, torch.Tensor], float] = cosine_error, rounds: int = 2,
-           progress: Callable[[str], None] | None = None) -> Search:
-    """Choose for every attention layer of ``model``; the model is left with the policy applied.
+           max_error: float | None = None, max_share: float | None = None, **options) -> Search:
+    """One limit of a :class:`Searcher`, which has the parameters."""
+    return Searcher(model, run, cfg, n, **options).find(max_error=max_error, max_share=max_share)
+
+
+class Searcher:
+    """Chooses for every attention layer of ``model``, under one limit after the other.
 
     Parameters
     ----------
     run : runs the model on the calibration text, returns its output. No gradients are needed.
-    cfg : the engine. Its d and dw must be the heads' and the tokens' of the model.
+    cfg : the engine. Its d, dw and l must be those of the model's attention layers.
     n : tokens of a sequence, for the cycles.
-    max_error : fewest cycles with at most this error; or
-    max_share : least error with at most this share of the cycles of exact attention.
     candidates : what to choose from; one must be exact.
     error : error(output, exact output), 0 for equal ones.
     rounds : of measuring and choosing again.
-    progress : called with a few words before every measurement.
+    progress : called with a few words before every measurement. A plan is measured once only.
 
-    Raises ValueError for anything of this that is not so, and if no choice keeps max_share.
+    Raises ValueError for anything of this that is not so.
     """
-    return _Searcher(model, run, cfg, n, tuple(candidates), error,
-                     progress or (lambda text: None)).search(max_error, max_share, rounds)
 
-
-class _Searcher:
-    """The measurements of one search, and the choices made from them."""
-
-    def __init__(self, model, run, cfg, n, candidates, error, progress):
+    def __init__(self, model: nn.Module, run: Callable[[], torch.Tensor], cfg: CTAConfig, n: int, *,
+                 candidates: Iterable[Candidate] = CANDIDATES,
+                 error: Callable[[torch.Tensor, torch.Tensor], float] = cosine_error,
+                 rounds: int = 2, progress: Callable[[str], object] = lambda text: None):
         self.model, self.run, self.cfg, self.n, self.error = model, run, cfg, n, error
-        self.progress, self.candidates = progress, candidates
-        self.layers = attention_layers(model)
+        self.candidates, self.rounds, self.progress = tuple(candidates), rounds, progress
         check_engine(model, cfg, n)
-        exact = [i for i, c in enumerate(candidates) if c.fractions is None]
-        if not exact or len({c.name for c in candidates}) < len(candidates):
-            raise ValueError(f"candidates are {', '.join(c.name for c in candidates)}, must have "
-                             "different names and one that is exact")
+        self.layers = attention_layers(model)
+        names = [c.name for c in self.candidates]
+        exact = [i for i, c in enumerate(self.candidates) if c.fractions is None]
+        if not exact or len(set(names)) < len(names):
+            raise ValueError(f"candidates are {', '.join(names)}, must have different names and "
+                             "one that is exact")
         self.exact = exact[0]
         self.exact_cycles = sum(layer_cycles(cfg, n, h.heads, None) for h in self.layers.values())
-        self.reference = None
+        self.reference: torch.Tensor | None = None
         self.measured: dict[tuple[int, ...], Policy] = {}
 
-    def search(self, max_error, max_share, rounds) -> Search:
+    def find(self, *, max_error: float | None = None, max_share: float | None = None) -> Search:
+        """The fewest cycles with an error of at most ``max_error``, or the least error with at
+        most the share ``max_share`` of the cycles of exact attention; one of them is given. The
+        model is left with the policy applied. Raises ValueError if no choice keeps max_share."""
         if (max_error is None) == (max_share is None):
             raise ValueError("max_error and max_share: one of the two must be given")
         self._measure((self.exact,) * len(self.layers))
@@ -105,12 +106,13 @@ class _Searcher:
         cycles = [[p.choices[i].cycles for p in row] for i, row in enumerate(grid)]
         errors = [[p.error for p in row] for row in grid]
         limit = max_share if max_error is None else max_error
-        for _ in range(rounds + 1):
+        for _ in range(self.rounds + 1):
             plan = self._choose(cycles, errors, max_error is None, limit)
-            if plan in self.measured:
-                break
+            new = plan not in self.measured
             whole = self._measure(plan)
             got, bound = (whole.share, max_share) if max_error is None else (whole.error, max_error)
+            if got <= bound and not new:
+                break
             if got > bound:
                 limit *= 0.999 * bound / got
             for i in range(len(plan)):

@@ -4,13 +4,14 @@ FOLDER is a Hugging Face encoder on disk (BERT, RoBERTa, ALBERT), FILE any text.
 is the cosine between the sentence embeddings (mean of the last hidden states) of the exact model
 and of the same model with compressed attention, on passages that were used for nothing else:
 
-- with the model as it is, for random directions and for those fitted to it, for all layers and for
-  the late half, at RL .95 and at the paper's three operating points;
-- for a policy found under a limit (``--max-error`` or ``--max-share``), or read (``--policy``);
+- with the model as it is, for random directions and for those fitted to it, for all layers and
+  for the late half, at RL .95 and at the paper's three operating points;
+- for policies found under limits (``--max-error``, ``--max-share``), or read (``--policy``);
 - and after self-distillation (``--distil STEPS``), for all layers or for the policy.
 
-``--save`` writes the distilled model as a folder that this command takes again: the weights in the
-usual files, hash functions and policy beside them; ``--exact`` then names the model to compare with.
+``--save`` writes the distilled model as a folder that this command takes again: the weights in
+the usual files, hash functions and policy beside them; ``--exact`` then names the model to compare
+with.
 """
 
 import json
@@ -29,7 +30,7 @@ from sw.encoder_folder import embed, load, read_text, save, states
 from sw.nn.attachment import attention_layers
 from sw.npz_file import InputError, write_json
 from sw.policy import CANDIDATES, Policy
-from sw.policy_search import search
+from sw.policy_search import Searcher
 from sw.pretrained_pictures import draw_distillation, draw_sensitivities, draw_similarity
 from sw.similarity import POINTS, Bench, Row
 
@@ -53,14 +54,13 @@ def _parser():
         "stays for what follows")
     add("--late", type=int, metavar="L", help="late layers in the table (half of them)")
     add("--no-table", action="store_true", help="leave out the table of the operating points")
-    limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--max-error", type=float, metavar="E",
-                       help="search a policy: fewest cycles with 1 - cosine of at most E")
-    limit.add_argument("--max-share", type=float, metavar="S",
-                       help="search a policy: least error with a share S of the exact cycles")
-    limit.add_argument("--policy", metavar="FILE", help="read a policy instead")
-    add("--distil", type=int, metavar="STEPS", help="self-distillation, at the policy if there is "
-        "one, else of all layers at --at")
+    add("--max-share", nargs="+", type=float, default=[], metavar="S",
+        help="search policies: least error with a share S of the exact cycles")
+    add("--max-error", nargs="+", type=float, default=[], metavar="E",
+        help="search policies: fewest cycles with 1 - cosine of at most E on calibration passages")
+    add("--policy", metavar="FILE", help="read a policy instead")
+    add("--distil", type=int, metavar="STEPS", help="self-distillation, at the policy (the first "
+        "one searched) if there is one, else of all layers at --at")
     add("--at", choices=[p.name for p in POINTS], default="CTA-0", help="operating point (CTA-0)")
     add("--learned", action="store_true", help="learn the hash directions as well")
     add("--rate", type=float, default=DistilConfig.rate, help=f"({DistilConfig.rate})")
@@ -99,7 +99,7 @@ def _run(args):
         raise InputError(f"late is {late}, must be in 0..{len(layers)}")
     most = getattr(model.config, "max_position_embeddings", args.tokens)
     if not 2 <= args.tokens <= most:
-        raise InputError(f"tokens is {args.tokens}, must be at most {most}, the positions of the model")
+        raise InputError(f"tokens is {args.tokens}, must be at most {most}, the model's positions")
     text = read_text(args.folder, args.text, args.tokens, args.documents, args.per_document)
     text = replace(text, calibration=_spread(text.calibration, args.calibrate))
     tqdm.write(str(text))
@@ -120,16 +120,16 @@ def _run(args):
             bench.fit()
         if not args.no_table:
             bench.table(weights, name, late)
-    words = {"weights": weights, "directions": name, "layers": "policy", "point": "policy"}
-    policy = found = None
+    words = {"weights": weights, "directions": name, "layers": "policy"}
+    policy, found = None, []
     if args.policy:
         policy = bench.put_policy(Policy.load(args.policy))
-    elif args.max_error is not None or args.max_share is not None:
-        found = _search(bench, args)
-        policy = found.policy
-    if policy is not None:
+        words["point"] = "read"
         bench.row(**words)
         tqdm.write(str(policy))
+    elif args.max_error or args.max_share:
+        found = _search(bench, words, args)
+        policy, words["point"] = found[0].policy, _limits(args)[0][0]
     history: list = []
     if args.distil:
         policy, history = _distil(bench, teacher, policy, words, args)
@@ -142,11 +142,23 @@ def _spread(passages, most):
     return passages[::step][:most]
 
 
-def _search(bench, args):
-    count = len(bench.layers) * (len(CANDIDATES) - 1) + 1
-    with tqdm(total=count, desc="policy", unit="run") as bar:
-        found = search(bench.model, bench.run, bench.cfg, bench.text.n, max_error=args.max_error,
-                       max_share=args.max_share, progress=lambda text: bar.update())
+def _limits(args):
+    """Name and limit of every policy to search."""
+    return [*((f"s {x:g}", {"max_share": x}) for x in args.max_share),
+            *((f"e {x:g}", {"max_error": x}) for x in args.max_error)]
+
+
+def _search(bench, words, args):
+    """Policies under all limits, each measured on the test passages."""
+    found = []
+    with tqdm(desc="policy", unit="run",
+              total=len(bench.layers) * (len(CANDIDATES) - 1) + 1) as bar:
+        searcher = Searcher(bench.model, bench.run, bench.cfg, bench.text.n,
+                            progress=lambda text: bar.update())
+        for name, limit in _limits(args):
+            found.append(searcher.find(**limit))
+            bench.row(**words, point=name)
+            tqdm.write(str(found[-1].policy))
     return found
 
 
@@ -156,6 +168,8 @@ def _distil(bench, teacher, policy, words, args):
         at = next(p for p in POINTS if p.name == args.at)
         policy = bench.put(at)
         words = words | {"layers": "all", "point": at.name}
+    else:
+        bench.put_policy(policy)
     cfg = DistilConfig(steps=args.distil, rate=args.rate, bf16=args.bf16)
     if args.learned:
         for heads in bench.layers.values():
@@ -195,8 +209,9 @@ def _write(args, bench, policy, found, history, earlier):
                "distillation": [asdict(step) for step in history]}
     if policy is not None:
         policy.save(out / "policy.json")
-    if found is not None:
-        results |= {"alone": found.alone, "measured": found.measured}
+    if found:
+        results |= {"alone": found[-1].alone, "measured": found[-1].measured,
+                    "policies": [asdict(f.policy) for f in found]}
     write_json(out / "results.json", results)
     try:
         import matplotlib  # noqa: F401
@@ -204,8 +219,8 @@ def _write(args, bench, policy, found, history, earlier):
         tqdm.write(f"{out / 'results.json'}; no pictures, they need the plot extra")
         return
     draw_similarity([*earlier, *bench.rows], out / "similarity.png")
-    if found is not None:
-        draw_sensitivities(found.alone, out / "sensitivities.png")
+    if found:
+        draw_sensitivities(found[-1].alone, out / "sensitivities.png")
     if history:
         draw_distillation(history, out / "distillation.png")
     tqdm.write(f"{out}: results.json and pictures")

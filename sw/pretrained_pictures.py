@@ -1,4 +1,4 @@
-"""The pictures of ``sw.pretrained``: similarity against compression, sensitivities of the layers."""
+"""The pictures of ``sw.pretrained``: similarity against compression, sensitivities, training."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -73,8 +73,8 @@ def draw_distillation(steps: Sequence, path: str | Path, window: int = 10) -> No
     for i, (name, label) in enumerate((("output", "1 - cosine of the embeddings"),
                                        ("hidden", "relative squared error of the hidden states"))):
         values = [getattr(step, name) for step in steps]
-        mean = [sum(values[max(0, j - window + 1):j + 1]) / len(values[max(0, j - window + 1):j + 1])
-                for j in range(len(values))]
+        recent = [values[max(0, j - window + 1):j + 1] for j in range(len(values))]
+        mean = [sum(some) / len(some) for some in recent]
         ax.semilogy([step.step for step in steps], mean, color=COLOURS[i], linewidth=1.4,
                     label=label)
     ax.set_xlabel(f"step, means over {window}")

@@ -41,8 +41,8 @@ class Row:
     ra: float
     share: float
 
-    HEAD = (f"{'weights':11} {'directions':11} {'layers':8} {'point':8} {'cosine':>7} {'starts':>7} "
-            f"{'lowest':>7} {'RL':>6} {'RA':>6} {'cycles':>7}")
+    HEAD = (f"{'weights':11} {'directions':11} {'layers':8} {'point':8} {'cosine':>7} "
+            f"{'starts':>7} {'lowest':>7} {'RL':>6} {'RA':>6} {'cycles':>7}")
 
     def __str__(self) -> str:
         return (f"{self.weights:11} {self.directions:11} {self.layers:8} {self.point:8} "

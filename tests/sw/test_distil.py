@@ -81,8 +81,8 @@ def test_student_comes_nearer_at_the_same_compression(pair):
     student, teacher = pair
     before = copy.deepcopy(teacher.state_dict())
     seen = []
-    steps = distil(student, teacher, run, batches(), FRACTIONS,
-                   DistilConfig(steps=40, rate=2e-3, warmup=5, recalibrate=10, frozen=()), on_step=seen.append)
+    cfg = DistilConfig(steps=40, rate=2e-3, warmup=5, recalibrate=10, frozen=())
+    steps = distil(student, teacher, run, batches(), FRACTIONS, cfg, on_step=seen.append)
     assert seen == steps and [s.step for s in steps] == list(range(1, 41))
 
     def mean(part, name):

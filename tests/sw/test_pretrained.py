@@ -75,7 +75,7 @@ def test_text_without_documents_is_cut_into_equal_parts(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text(" ".join(map(str, range(600))))
     got = split(path, lambda part: [int(w) for w in part.split()], 5)
-    assert got.calibration[:, 0].tolist() == [0, 5, 100, 105, 200, 205, 300, 305, 400, 405, 500, 505]
+    assert got.calibration[:, 0].tolist() == [100 * i + j for i in range(6) for j in (0, 5)]
     assert got.test[:3].tolist() == [[*range(20, 25)], [*range(25, 30)], [*range(70, 75)]]
 
 
@@ -156,11 +156,12 @@ def test_saved_folder_comes_back(folder, tmp_path):
 
 def test_command(folder, text, tmp_path, capsys):
     out, student = tmp_path / "out", tmp_path / "student"
-    assert pretrained.main(flags(folder, text, out, "--max-error", "0.01", "--distil", "2",
+    assert pretrained.main(flags(folder, text, out, "--max-error", "0.01", "0.1", "--distil", "2",
                                  "--save", str(student), "--learned")) == 0
     results = json.loads((out / "results.json").read_text())
     assert [row["layers"] for row in results["rows"]] == [*(["all"] * 4 + ["last 1"] * 3) * 2,
-                                                          "policy", "policy"]
+                                                          "policy", "policy", "policy"]
+    assert [row["point"] for row in results["rows"]][-3:] == ["e 0.01", "e 0.1", "e 0.01"]
     assert [row["weights"] for row in results["rows"]][-1] == "distilled"
     for row in results["rows"]:
         assert -1 <= row["lowest"] <= row["cosine"] <= 1.0001 and 0 < row["share"] < 2
