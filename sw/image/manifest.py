@@ -112,8 +112,9 @@ def _version():
 
 
 def _words():
-    """Load and job words of both engines: fields from the lowest bit, and the targets."""
-    return {kind: {"load": dict(layout.LOAD_FIELDS), "job": dict(layout.JOB_FIELDS),
+    """Load and job words of both engines: names and bits from the lowest up, and the targets."""
+    return {kind: {"load": [list(field) for field in layout.LOAD_FIELDS],
+                   "job": [list(field) for field in layout.JOB_FIELDS],
                    "targets": {target.name: int(target) for target in layout.Target}}
             for kind, (_, layout) in KINDS.items()}
 

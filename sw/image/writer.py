@@ -74,8 +74,8 @@ def model_layers(model, names: Iterable[str] | None = None) -> dict[str, Attenti
                        if hasattr(module, "fake")}, names)
     for name, module in modules.items():
         if not hasattr(module.fake, "layer"):
-            raise ImageError(f"layer {name} is not quantised: call sw.quant.quantise_model first, "
-                             "or leave it out of layers")
+            raise ImageError(f"layer {name} is not quantised: call sw.quant.model.quantise_model "
+                             "first, or name in layers those to write")
     return {name: module.fake.layer(module) for name, module in modules.items()}
 
 

@@ -81,7 +81,7 @@ def test_manifest_walks_without_this_package(folder, layers):
         for place, (load, beats) in zip(places, due, strict=True):
             at, size = place["offset"] + layer["word_bytes"], layer["beat_bytes"]
             word, shift = int.from_bytes(image[place["offset"]:at], "little"), 0
-            for field, width in words["load"].items():
+            for field, width in words["load"]:
                 value = place[field]
                 value = words["targets"][value] if field == "target" else value
                 assert word >> shift & (1 << width) - 1 == value
@@ -294,7 +294,7 @@ REFUSED = {
     "format": (setter("format", to="other"), "not an export"),
     "unknown key": (setter("extra", to=1), "has the unknown key 'extra'"),
     "missing key": (setter("meta", to=KeyError), "lacks 'meta'"),
-    "words": (setter("words", "cta", "load", "rows", to=15), "other words than this version's"),
+    "words": (setter("words", "cta", "load", 3, 1, to=15), "other words than this version's"),
     "no layers": (setter("layers", to=[]), "has no layers"),
     "layer is no object": (setter("layers", 0, to=3), "layer 0 has kind 3, must be one of cta, "),
     "kind": (setter(*FIRST, "kind", to="conv"), "layer 0 has kind 'conv', must be one of cta, "),
