@@ -118,3 +118,20 @@ def test_not_json(saved):
     folder, _ = saved
     (folder / "config.json").write_text("{")
     refuse(folder, "config.json cannot be read")
+
+
+def test_the_shipped_encoder_reads_python():
+    """What sw/data/encoder holds: small, CTA in every layer, and trained on text like this file."""
+    from pathlib import Path
+
+    from sw.lm.data import fixed_sample
+    from sw.lm.held_out import measure
+    folder = Path(checkpoint.__file__).parent.parent / "data" / "encoder"
+    model, cfg = checkpoint.load(folder)
+    assert {layer.attention.heads.mode for layer in model.layers} == {"cta"}
+    assert {type(layer.ffn).__name__ for layer in model.layers} == {"LookupFFN"}
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 2.5e6
+    tokens = checkpoint.tokens_of(folder, cfg)
+    stream = tokens.encode(Path(__file__).read_bytes())
+    score = measure(model, fixed_sample(stream, tokens, cfg.model.context, cfg.data.mask, 4))
+    assert score.loss < 2.2 and score.accuracy > 0.45
