@@ -95,7 +95,7 @@ def test_ffn(call, layers, order):
 def test_residual(call, layers):
     layer = layers[RESIDUAL]
     rng = np.random.default_rng(3)
-    x, residual = real(layer, rng, 3, 40, layer.point_x), rng.normal(size=(3, 40)) / 8
+    x, residual = real(layer, rng, 3, 40, layer.point_x), real(layer, rng, 3, 40, layer.point_y)
     _, out, _, _, _ = call({"x": x, "residual": residual}, "--layer", RESIDUAL)
     raw, _ = layer.cfg.fmt.output.quantise(residual, layer.point_y)
     due = lookup.run(layer.cfg, layer.weights, layer.job(layer.tokens(x), residual=raw))

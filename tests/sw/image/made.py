@@ -51,8 +51,9 @@ def attention_layer(cfg, rng, heads=2, mode=Mode.CTA) -> AttentionLayer:
 def ffn_layer(cfg, rng) -> FFNLayer:
     """A layer with random weights."""
     weights, job = lookup.random_job(cfg, rng, 4)
-    return FFNLayer(cfg, weights, job.gain, job.skip, job.shift_skip, job.shift_y,
-                    int(rng.integers(0, 12)), int(rng.integers(0, 12)))
+    point_x = int(rng.integers(0, 12))
+    return FFNLayer(cfg, weights, job.gain, job.skip, job.shift_skip, job.shift_y, point_x,
+                    (point_x + int(rng.integers(1, 12))) % 12)
 
 
 def layers(seed=1) -> dict:
