@@ -38,7 +38,7 @@ from sw.npz_file import InputError, require_writable, write_json
 from sw.quant.budget_inputs import read
 from sw.quantise import QuantiseError, quantise
 
-__all__ = ["Stage", "Budget", "attention_budget", "lookup_budget", "main"]
+__all__ = ["Stage", "Budget", "attention_budget", "lookup_budget", "relative", "main"]
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -124,7 +124,7 @@ def _within_reach(cfg, changes):
                           if key in changes}}
 
 
-def _relative(pairs) -> float:
+def relative(pairs) -> float:
     """Error of all (value, reference) together."""
     wrong = sum(float(((a - b)**2).sum()) for a, b in pairs)
     right = sum(float((b**2).sum()) for _, b in pairs)
@@ -184,17 +184,17 @@ def attention_budget(layer: str, cfg: CTAConfig, heads: Sequence[cta.Operands],
                     raise
                 return error(cta.variant(variant, {"score": _finer(variant.fmt.score, -1)}))
             pairs.append((q.output(variant, _on_clusters(variant, q, mode, table)), reference))
-        return _relative(pairs)
+        return relative(pairs)
 
     stages = _stages(cfg, cta.ROWS, cta.WIDE, cta.variant, error, step)
     beside = {}
     if mode == Mode.CTA:
-        beside["CTA in double precision, against exact attention"] = _relative(
+        beside["CTA in double precision, against exact attention"] = relative(
             list(zip(references, exacts)))
-        beside["all together, against exact attention"] = _relative(list(zip(golden, exacts)))
+        beside["all together, against exact attention"] = relative(list(zip(golden, exacts)))
     wide = error(cta.variant(cfg, cta.WIDE))
     step()
-    return Budget(layer, _relative(list(zip(golden, references))), wide, stages, beside)
+    return Budget(layer, relative(list(zip(golden, references))), wide, stages, beside)
 
 
 def lookup_budget(layer: str, cfg: LookupConfig, real: lookup.Layer,

@@ -12,7 +12,7 @@ from model.cta.job import Mode
 from sw import head_file, head_run, layer_file
 from sw.npz_file import InputError
 
-__all__ = ["Case", "read"]
+__all__ = ["Case", "read", "seen_by"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,24 +68,34 @@ def _checkpoint(folder, text, sequences):
         return _cases(model, torch.from_numpy(masked.ids))
 
 
-def _cases(model, ids):
-    """The layers of ``model``, with what they see of ``ids`` (B, n)."""
+def seen_by(model, ids) -> dict[str, tuple]:
+    """Arguments of every CTAHeads and LookupFFN of ``model``, by name, in a call with ``ids``."""
     from sw.nn.attachment import attention_layers, ffn_layers
     from sw.nn.lookup_ffn import LookupFFN
     layers = {**attention_layers(model),
               **{name: layer for name, layer in ffn_layers(model).items()
                  if isinstance(layer, LookupFFN)}}
-    seen, hooks = {}, []
-    for name, layer in layers.items():
-        hooks.append(layer.register_forward_pre_hook(
-            lambda _, args, name=name: seen.__setitem__(name, args)))
+    seen = {}
+    hooks = [layer.register_forward_pre_hook(
+        lambda _, args, name=name: seen.__setitem__(name, args))
+        for name, layer in layers.items()]
     try:
         model(ids)
     finally:
         for hook in hooks:
             hook.remove()
-    return [_ffn(name, layer, seen[name][0]) if isinstance(layer, LookupFFN)
-            else _attention(name, layer, *seen[name]) for name, layer in layers.items()]
+    return {name: seen[name] for name in layers if name in seen}
+
+
+def _cases(model, ids):
+    """The layers of ``model``, with what they see of ``ids`` (B, n)."""
+    from sw.nn.cta_heads import CTAHeads
+    found = []
+    for name, args in seen_by(model, ids).items():
+        layer = model.get_submodule(name)
+        found.append(_attention(name, layer, *args) if isinstance(layer, CTAHeads)
+                     else _ffn(name, layer, *args))
+    return found
 
 
 def _ffn(name, layer, x):

@@ -77,6 +77,7 @@ class FakeCTA:
     -------
     saturations : by :class:`model.cta.job.Saturation` the counts (H,) of the last call.
     overflow : tokens of the last call that asked for a cluster beyond capacity, by LSH.
+    clusters : ct0 (m,), ct1 and ct2 (n,) of every sequence of the last call, valid tokens only.
 
     It has no tensors of its own, so it is no nn.Module: checkpoints do not change with it.
     Gradients: those of ``sw.quant.fixed`` and ``sw.quant.cta_stages``. Hashing has none, learned
@@ -93,7 +94,7 @@ class FakeCTA:
                 raise ValueError(f"points.{name} is {[getattr(p, name) for p in points]}, must be "
                                  "common to all heads")
         self.cfg, self.points = cfg, tuple(points)
-        self.saturations, self.overflow = {}, (0, 0, 0)
+        self.saturations, self.overflow, self.clusters = {}, (0, 0, 0), []
 
     @staticmethod
     def check(cfg: CTAConfig) -> None:
@@ -180,6 +181,7 @@ class FakeCTA:
         scale = power(-self._at("o", xq.device))
         tokens = self.tokens(xq), None if xkv is None else self.tokens(xkv)
         out, counts, saturations, overflow = [], [], {}, np.zeros(3, dtype=int)
+        self.clusters = []
         for row in range(len(xq)):
             q, kv = (None if x is None else x[row] if valid is None else x[row][valid[row]]
                      for x, valid in zip(tokens, (valid_q, valid_kv)))
@@ -191,6 +193,7 @@ class FakeCTA:
                 o = o.new_zeros(xq.shape[1], heads.dim).index_put((valid_q[row],), o)
             out.append(o)
             counts.append([t["k0"], t["k1"], t["k2"]])
+            self.clusters.append((t["ct0"], t["ct1"], t["ct2"]))
             overflow += t["overflow"]
             for kind, moved in t["saturations"].items():
                 saturations[kind] = saturations.get(kind, 0) + moved

@@ -219,8 +219,8 @@ def outputs(cfg: CTAConfig, ap: Tensor, v: Tensor, shift_o: Tensor,
     drop = cfg.result_guard + cfg.fmt.multiplier.width + shift_o - (0 if exact else 1)
     o, again = saturate(round_half_up(operand * reciprocal, drop), cfg.fmt.output)
     zero = total == 0
-    saturated = _by_head(moved & ~zero) + _by_head(again & ~zero)
-    return o.masked_fill(zero, 0), saturated, zero.sum(dim=(1, 2))
+    # A row of zeros saturates nowhere.
+    return (o.masked_fill(zero, 0), _by_head(moved) + _by_head(again), zero.sum(dim=(1, 2)))
 
 
 def trace(cfg: CTAConfig, raw: RawHeads, xkv: Tensor, xq: Tensor | None = None,

@@ -51,6 +51,7 @@ class FakeLookup:
     Members
     -------
     saturations : by :class:`model.lookup.job.Saturation` the counts of the last call.
+    codes : rows (t, h, entries) that the last call took, None before.
 
     Gradients: those of ``sw.quant.fixed`` and ``sw.quant.lookup_stages``.
 
@@ -60,7 +61,7 @@ class FakeLookup:
 
     def __init__(self, cfg: LookupConfig, points: Points):
         self.check(cfg)
-        self.cfg, self.points, self.saturations = cfg, points, {}
+        self.cfg, self.points, self.saturations, self.codes = cfg, points, {}, None
         self._weight_shifts, self._job_shifts = shifts(cfg, points)
         for name, value in (*self._weight_shifts.items(), *self._job_shifts.items()):
             low, high = int(np.min(value)), int(np.max(value))
@@ -116,5 +117,5 @@ class FakeLookup:
         with torch.autocast(x.device.type, enabled=False):
             t = lookup_stages.trace(self.cfg, self.raw(layer),
                                     self.tokens(x.reshape(-1, x.shape[-1])))
-            self.saturations = t["saturations"]
+            self.saturations, self.codes = t["saturations"], t["codes"]
             return (t["y"] * power(-self.points.y)).reshape(x.shape).to(x.dtype)

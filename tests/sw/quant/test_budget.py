@@ -15,6 +15,7 @@ from model.lookup.config import LookupConfig
 from sw.calibrate import calibrate, targets
 from sw.quant import budget
 from sw.quantise import quantise
+from tests.sw.quant import made
 
 CFG = CTAConfig(b=4, d=16, l=4, n=64)
 FFN = LookupConfig(d=32, h=8, tau=4, block=8)
@@ -105,21 +106,8 @@ def test_command(call, tmp_path):
 
 
 def test_checkpoint(call, tmp_path):
-    torch = pytest.importorskip("torch", reason="needs the sw extra")
-    from sw.lm.checkpoint import save_model
-    from sw.lm.config import DataConfig, ModelConfig, RunConfig
-    from sw.lm.model import MaskedLM
-    from sw.lm.tokens import train_tokens
-    torch.manual_seed(0)
-    cfg = RunConfig(model=ModelConfig(d=32, heads=2, layers=2, context=24, ffn="lookup",
-                                      ffn_options={"h": 8, "tau": 4, "block": 8},
-                                      attention="cta"))
-    text = tmp_path / "text.txt"
-    text.write_text("the quick brown fox jumps over the lazy dog. " * 99)
-    tokens = train_tokens("bytes", 0, [text.read_bytes()])
-    cfg = replace(cfg, model=replace(cfg.model, vocab=tokens.vocab),
-                  data=DataConfig(text=(str(text),)))
-    save_model(tmp_path / "model", MaskedLM(cfg.model), cfg, tokens, step=1, meta={})
+    pytest.importorskip("torch", reason="needs the sw extra")
+    made.checkpoint(tmp_path / "model", tmp_path / "text.txt")
     status, _, err = call("model", "--text", "text.txt", "--report", "r.json")
     assert status == 0, err
     report = json.loads((tmp_path / "r.json").read_text())

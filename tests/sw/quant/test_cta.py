@@ -12,6 +12,7 @@ from model.errors import ConfigError                                # noqa: E402
 from sw.nn.cta_heads import CTAHeads                                # noqa: E402
 from sw.quant.cta import FakeCTA, engine, operands                  # noqa: E402
 from sw.quant.observe import HeadsRecorder, Rule                    # noqa: E402
+from sw.quantise import QuantiseError                               # noqa: E402
 
 DIM, HEADS, N = 32, 4, 24
 
@@ -114,6 +115,17 @@ def test_weights_are_quantised_as_they_are_now():
         heads.w *= 1.1
     want, _, _ = golden(fake, heads, x)
     assert np.array_equal(heads(x).detach().numpy(), want)
+
+
+def test_exact_mode_needs_no_hash():
+    heads, x = layer("exact"), tokens()
+    heads.w.fill_(1e-30)                     # no engine could represent it
+    fake = calibrated(heads, x)
+    want, _, _ = golden(fake, heads, x)
+    assert np.array_equal(heads(x).detach().numpy(), want)
+    heads.mode = "cta"
+    with pytest.raises(QuantiseError, match="w = 1e-30 cannot be represented"):
+        heads(x)
 
 
 def test_no_bias_and_single_head():
