@@ -23,7 +23,8 @@ from sw.image.layer import HEADS_MAX, AttentionLayer, FFNLayer, Shifts
 from sw.image.stream import Image, ImageError, beat_bytes, set_of, word_bytes
 from sw.quantise import Points
 
-__all__ = ["FORMAT", "SCHEMA", "FILE", "Entry", "describe", "document", "dump", "check", "sha256"]
+__all__ = ["FORMAT", "SCHEMA", "FILE", "Entry", "describe", "document", "dump", "check", "claimed",
+           "sha256"]
 
 FORMAT = "hashlayer export"
 SCHEMA = 1
@@ -159,6 +160,18 @@ def check(raw: bytes) -> list[Entry]:
             if found.count(value) > 1:
                 raise ImageError(f"{what} {value!r} stands for several layers")
     return entries
+
+
+def claimed(raw: bytes) -> set[str]:
+    """The files of an export of any schema, damaged or not, by its manifest; raises
+    :class:`ImageError` where that is none."""
+    try:
+        data = json.loads(raw)
+        if data["format"] == FORMAT:
+            return {FILE} | {layer["file"] for layer in data["layers"]}
+    except (ValueError, RecursionError, TypeError, KeyError):
+        pass
+    raise ImageError(f"{FILE} is not that of an export")
 
 
 def _object(pairs):

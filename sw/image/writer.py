@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sw.image.layer import AttentionLayer, FFNLayer
-from sw.image.manifest import FILE, describe, document, dump
-from sw.image.reader import entries, read
+from sw.image.manifest import FILE, claimed, describe, document, dump
+from sw.image.reader import read
 from sw.image.stream import ImageError, encode
 
 __all__ = ["export", "model_layers"]
@@ -117,8 +117,8 @@ def _require_replaceable(folder):
     if not there:
         return
     try:
-        own = {entry.file for entry in entries(folder)} | {FILE}
-    except ImageError:
+        own = claimed((folder / FILE).read_bytes())
+    except (ImageError, OSError):
         raise ImageError(f"{folder} cannot be written: it is there and is not an export") from None
     if there - own:
         raise ImageError(f"{folder} cannot be replaced: it also holds {', '.join(sorted(there - own))}")

@@ -148,6 +148,23 @@ def test_replaces_an_export(layers, folder):
     assert len(list(folder.iterdir())) == 2
 
 
+@pytest.mark.parametrize("change", [lambda data: data.update(schema=7),
+                                    lambda data: data.update(sha256="")])
+def test_replaces_an_export_that_it_cannot_read(layers, folder, change):
+    """Of another version, or damaged: what else should one do with it?"""
+    rewrite(folder, change, seal=False)
+    export(layers, folder)
+    assert list(read(folder)) == list(layers)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "hashlayer export"}',
+                                  '{"format": "hashlayer export", "layers": [1]}'])
+def test_refuses_what_only_looks_like_an_export(layers, folder, text):
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(ImageError, match="is there and is not an export"):
+        export(layers, folder)
+
+
 def test_refuses_other_folders(layers, folder, tmp_path):
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ImageError, match="cannot be replaced: it also holds notes.txt"):
