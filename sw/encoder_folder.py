@@ -44,7 +44,7 @@ def load(folder: str | Path, seed: int = 0) -> tuple[nn.Module, Policy | None]:
     from safetensors.torch import load_file
     stored = load_file(folder / HASHING)
     for name, heads in attention_layers(model).items():
-        for part in ("a", "offset", "w"):
+        for part in ("a", "offset"):
             value = stored.get(f"{name}.{part}")
             if value is None or value.shape != getattr(heads, part).shape:
                 raise InputError(f"{folder / HASHING} does not fit the model: {name}.{part}")
@@ -55,15 +55,15 @@ def load(folder: str | Path, seed: int = 0) -> tuple[nn.Module, Policy | None]:
 
 
 def save(model: nn.Module, policy: Policy, folder: str | Path, source: str | Path) -> None:
-    """Write ``model`` as a Hugging Face folder, hash functions and policy beside the weights.
-    The tokenizer's files are copied from ``source``."""
+    """Write ``model`` as a Hugging Face folder, hash directions and policy (which holds
+    the bucket widths) beside the weights. The tokenizer's files are copied from ``source``."""
     from safetensors.torch import save_file
     folder = Path(folder)
     plain = copy.deepcopy(model)
     detach(plain)
     plain.save_pretrained(folder)
     save_file({f"{name}.{part}": getattr(heads, part).detach().clone().contiguous()
-               for name, heads in attention_layers(model).items() for part in ("a", "offset", "w")},
+               for name, heads in attention_layers(model).items() for part in ("a", "offset")},
               folder / HASHING)
     policy.save(folder / POLICY)
     for name in TOKENIZER:

@@ -38,14 +38,16 @@ class Candidate:
 def _points() -> tuple[Candidate, ...]:
     tokens = 512     # to which the operating points of sw.table1 belong
     counts = [(p.name, (p.k0, p.k1, p.k2)) for p in OPERATING_POINTS]
-    counts += [("q/4", (120, 217, 24)), ("1/4", (120, 110, 12)), ("1/16", (30, 29, 3))]
+    counts += [("q/4", (120, 217, 24)), ("q/16", (30, 258, 29)), ("1/4", (120, 110, 12)),
+               ("1/16", (30, 29, 3))]
     return (Candidate("exact", None), Candidate("0.9", (0.9, 0.81, 0.09)),
             *(Candidate(name, tuple(k / tokens for k in ks)) for name, ks in counts))
 
 
 CANDIDATES = _points()
 """Exact, RL = .9, the paper's three operating points, and beyond them: a quarter of the queries
-with the keys of CTA-1, a quarter of both, a sixteenth of both."""
+with the keys of CTA-1, a sixteenth of the queries with those of CTA-0, a quarter of both, a
+sixteenth of both."""
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,16 @@ def test_calibration_is_in_the_order_of_the_layers(model, run):
         assert got.tolist() == pytest.approx([0.3, 0.27, 0.05], abs=0.04)
 
 
+def test_calibration_is_on_the_first_call(model, run):
+    target = {"layers.0": (0.3, 0.27, 0.05)}
+    model.layers[0].mode = "cta"
+    first = torch.randn(2, N, 16, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    calibrate_layers(model, lambda: model(first), target)
+    want = model.layers[0].w.tolist()
+    calibrate_layers(model, lambda: (model(first), model(9 * first)), target)
+    assert model.layers[0].w.tolist() == want
+
+
 def test_file_and_model(model, run, tmp_path):
     found = search(model, run, CFG, N, max_error=0.01, candidates=CANDIDATES).policy
     found.save(tmp_path / "policy.json")
