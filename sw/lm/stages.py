@@ -1,15 +1,15 @@
 """Switch the attention of a trained model to CTA, and keep its bucket widths where they belong.
 
-CTA is a fine-tuning in its paper: a model learns with exact attention first. Bucket widths follow
-from the tokens a layer sees, which follow from the layers before it; so they are fitted layer by
-layer in one forward pass, each on what the layers before it give with their new widths.
+CTA is a fine-tuning in its paper: a model learns with exact attention first. Widths are fitted
+when CTA begins (:mod:`sw.nn.calibration`), and again from time to time, since clusters drift as
+weights move.
 """
 
 import torch
 from torch import Tensor
 
 from sw.lm.model import MaskedLM
-from sw.nn import directions, widths
+from sw.nn.calibration import calibrate_layers
 from sw.npz_file import InputError
 
 __all__ = ["use_exact", "use_cta", "calibrate", "Ratios", "ratios"]
@@ -35,31 +35,18 @@ def use_cta(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep",
     calibrate(model, ids, target, kind)
 
 
-@torch.no_grad()
 def calibrate(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep") -> None:
     """Fit the widths of the layers that are in CTA mode.
 
     Raises :class:`sw.npz_file.InputError`, naming the layer, where its tokens cannot have as many
     clusters as the target asks for.
     """
-    def fit(index, heads, xq, xkv=None, valid_q=None, valid_kv=None):
-        if kind == "projection":
-            directions.fit(heads, xq, xkv)
-        try:
-            widths.calibrate(heads, xq, xkv, **target)
-        except ValueError as error:
-            raise InputError(f"CTA in layer {index}: {error}") from None
-    hooks = [layer.attention.heads.register_forward_pre_hook(
-                 lambda heads, args, kwargs, i=i: fit(i, heads, *args, **kwargs), with_kwargs=True)
-             for i, layer in enumerate(model.layers) if layer.attention.heads.mode == "cta"]
-    training = model.training
-    model.eval()
+    nowhere = torch.zeros_like(ids, dtype=torch.bool)
     try:
-        model(ids, torch.zeros_like(ids, dtype=torch.bool))
-    finally:
-        for hook in hooks:
-            hook.remove()
-        model.train(training)
+        calibrate_layers(model, lambda: model(ids, nowhere), **target,
+                         directions="projection" if kind == "projection" else "keep")
+    except ValueError as error:
+        raise InputError(f"CTA: {error}") from None
 
 
 class Ratios:

@@ -14,6 +14,7 @@ from sw.lm.config_file import read_config
 from sw.lm.data import load_corpus
 from sw.lm.held_out import measure
 from sw.lm.model import MaskedLM
+from sw.nn import widths
 from sw.quant.model import quantise_model
 
 PLAN = Plan(points=("CTA-0",), directions=("projection",), rl=(0.8, 0.5), sizes=((4, 3, 16),),
@@ -97,11 +98,11 @@ def test_fine_tuning_ends_at_the_target(trained):
     bench = Bench(model, cfg, corpus, dataclasses.replace(PLAN, steps=8, lr=3e-2))
     model, bench._target = copy.deepcopy(model), {"counts": (0.4, 0.3, 0.05)}
     stages.use_cta(model, bench.calibration, bench._target)
-    widths = [layer.attention.heads.w.clone() for layer in model.layers]
+    before = [layer.attention.heads.w.clone() for layer in model.layers]
     bench._fine_tune(model)
     with torch.no_grad():
         model(bench.calibration)
-    for layer, old in zip(model.layers, widths):
+    for layer, old in zip(model.layers, before):
         counts = layer.attention.heads.counts.double().mean(0) / 64
         assert abs(counts - torch.tensor([0.4, 0.3, 0.05])).max() < 0.03
         assert (layer.attention.heads.w != old).all()
@@ -116,16 +117,16 @@ def test_targets_out_of_reach_are_named(trained, monkeypatch):
     model, cfg, corpus = trained
     plan = dataclasses.replace(PLAN, points=(), rl=(0.8, 0.5), sizes=(), steps=0, quantised=False)
     bench = Bench(model, cfg, corpus, plan)
-    calibrate = stages.widths.calibrate
+    calibrate = widths.calibrate
 
-    def refuse(heads, xq, xkv, rl):
+    def refuse(*args, rl, **more):
         if rl == 0.8:
             raise ValueError("level 1: too few")
-        return calibrate(heads, xq, xkv, rl=rl)
-    monkeypatch.setattr(stages.widths, "calibrate", refuse)
+        return calibrate(*args, rl=rl, **more)
+    monkeypatch.setattr(widths, "calibrate", refuse)
     bench.run()
     assert [r.name for r in bench.rows] == ["exact", "RL 0.5"]
-    assert bench.skipped == ["RL 0.8 projection: CTA in layer 0: level 1: too few"]
+    assert bench.skipped == ["RL 0.8 projection: CTA: layers.0.attention.heads: level 1: too few"]
 
 
 def test_tables_are_fitted_to_the_network(trained):
