@@ -11,7 +11,8 @@ from model.cta.job import LSHParams, Mode
 from model.cta.lsh import hash_codes
 from model.cta.reference import attention_cta, attention_exact, relative_error, synthetic
 from sw.calibrate import calibrate, targets
-from sw.quantise import QuantiseError, lsh_a_point, lsh_params, quantise, token_point
+from sw.quantise import (QuantiseError, lsh_a_point, lsh_params, measure, place, quantise,
+                         raw_weights, score_scale, shifts, token_point)
 
 CFG = CTAConfig(b=4, d=16, dw=48, l=6, n=96)
 
@@ -113,3 +114,40 @@ def test_what_cannot_be_represented_is_named():
         quantise(CFG, replace(real, w=np.full(3, 1e-30)))
     with pytest.raises(QuantiseError, match="scores reach beyond"):
         quantise(CFG, replace(real, wq=real.wq * 1e6, bq=real.bq * 1e6))
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e-7, 1e-9])
+def test_keys_of_next_to_nothing(factor):
+    """Scores so small that the shift runs out: K gives up bits, then Wk, and O is a mean of V."""
+    real = operands()
+    real = replace(real, wk=real.wk * factor)
+    q = quantise(CFG, real, Mode.EXACT)
+    assert max(q.job.shift_s, q.job.shift_k) <= 31
+    o = q.output(CFG, head.run(CFG, q.weights, q.job).o)
+    assert relative_error(o, attention_exact(*real.attention)) < 0.03
+
+
+def test_shifts_follow_from_the_points():
+    real = operands()
+    for mode in Mode:
+        q = quantise(CFG, real, mode)
+        assert shifts(CFG, q.points) == {
+            name: getattr(q.job, name)
+            for name in ("shift_q", "shift_k", "shift_v", "shift_s", "shift_o")}
+    fold, power = score_scale(CFG)
+    assert 0.7 < fold < 1.43
+    assert fold * 2.0**power == pytest.approx(1 / np.log(2) / np.sqrt(CFG.d))
+
+
+def test_points_of_several_passages_are_those_of_the_largest():
+    """Sizes may come from anywhere; weights then come in their own integers."""
+    real = operands()
+    louder = replace(real, xq=3 * real.xkv, xkv=3 * real.xkv)
+    sizes = [measure(CFG, one) for one in (real, louder)]
+    points = place(CFG, sizes[1], lambda token: lsh_a_point(CFG, token, real.a, 1.0))
+    assert points.token <= place(CFG, sizes[0], lambda token: 0).token
+    weights, saturated = raw_weights(CFG, real, points)
+    assert not saturated and np.array_equal(
+        weights.wk, CFG.fmt.weight.quantise(real.wk, points.wk)[0])
+    lsh = weights.lsh
+    assert raw_weights(CFG, real, points, lsh[::-1])[0].lsh == lsh[::-1]
