@@ -3,7 +3,8 @@
 512 tokens of a small trained transformer (sw/data/demo_head.npz, made by sw.train_demo) go
 through the RTL at the paper's three operating points and in exact mode. Every run must equal the
 golden model bit for bit. Prints a table and draws the schedule as executed, the attention and its
-error, and the compression. Then a trained LookupFFN layer does the same, see sw.demo_lookup.
+error, and the compression. Then a trained LookupFFN layer does the same, see sw.demo_lookup, and a
+trained encoder of both, layer by layer on the two engines, see sw.demo_encoder.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.reference import attention_exact, relative_error
-from sw import demo_lookup
+from sw import demo_encoder, demo_lookup
 from sw.columns import heading, line
 from sw.head_file import read_head
 from sw.head_run import Outcome, build_rtl, execute, prepare, report
@@ -83,8 +84,13 @@ def _demo(argv):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--head", default=str(HEAD))
     parser.add_argument("--layer", default=str(demo_lookup.LAYER))
+    parser.add_argument("--encoder", default=str(demo_encoder.CHECKPOINT))
+    parser.add_argument("--passages", type=int, default=demo_encoder.PASSAGES,
+                        help="of held-out text for the encoder's loss (default %(default)s)")
     parser.add_argument("-o", "--output", default="build/demo", help="folder of the pictures")
     args = parser.parse_args(argv)
+    if args.passages < 1:
+        raise InputError(f"passages is {args.passages}, must be at least 1")
 
     head, cfg, folder = read_head(args.head), CTAConfig(), Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,6 +156,8 @@ def _demo(argv):
         drawn.insert(0, "schedule.png")
     print("pictures: " + ", ".join(str(folder / name) for name in drawn) + "\n")
     failed |= demo_lookup.show(args.layer, {"all": 2, "one": 1, "none": 0}[args.rtl])
+    print()
+    failed |= demo_encoder.show(folder, args.rtl, args.encoder, args.passages)
     if failed:
         print("sw.demo: RTL and golden model differ", file=sys.stderr)
     return int(failed)

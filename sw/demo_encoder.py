@@ -16,7 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model.lookup.reference import relative_error
+from model.cta.job import Mode
+from model.cta.reference import attention_cta, attention_exact
+from model.lookup import bh4, hash as hashing
+from model.lookup.reference import forward, relative_error
 from sw.columns import heading, line
 from sw.image.layer import AttentionLayer, identical
 from sw.npz_file import InputError, write_json
@@ -27,7 +30,8 @@ CHECKPOINT = Path(__file__).parent / "data" / "encoder"
 ENGINES = {"attention": {"b": 8}, "ffn": {"multipliers": 64, "lanes": 32}}
 PASSAGES, CALIBRATION = 16, 8
 COLUMNS = (("layer", 14), ("k0", 5), ("k1", 5), ("k2", 5), ("RL", 6), ("RA", 6), ("cycles", 8),
-           ("saturated", 9), ("vs float", 8), ("torch = golden", 14), ("RTL", 12))
+           ("saturated", 9), ("fixed point", 11), ("vs float", 8), ("torch = golden", 14),
+           ("RTL", 7))
 
 
 def show(folder, simulate: str = "all", checkpoint=CHECKPOINT, passages: int = PASSAGES) -> bool:
@@ -53,9 +57,9 @@ def show(folder, simulate: str = "all", checkpoint=CHECKPOINT, passages: int = P
     with torch.no_grad():
         data, failed = _levels(model, held_out, calibration, Path(folder), simulate)
     print(_losses(data))
-    print(f"\nper pass of {run.model.context} tokens; vs float: relative error against the float "
-          "layer on the same input\nloss: nats a masked byte; ±: standard error of the difference "
-          "over passages")
+    print("\nvs float: relative error against the float layer on the same input; fixed point: with "
+          "the clusters and\nrows that the integers take; loss: nats a masked byte; ±: standard "
+          "error of the difference over passages")
     report = Path(folder) / "encoder.json"
     write_json(report, {"checkpoint": Path(checkpoint).name, "model": dataclasses.asdict(run.model),
                         "text": text, "passages": passages, "python": platform.python_version(),
@@ -165,7 +169,9 @@ def _levels(model, held_out, calibration, folder, simulate):
         inputs, first = golden[name]["inputs"], golden[name]["outputs"][0]
         rows.append(_row(name, layers.get(name), calls.get(name), equal[name],
                          rtl[name][1] == first.tobytes() if name in rtl else None,
-                         relative_error(first, watched[name](*inputs).numpy())))
+                         relative_error(first, watched[name](*inputs).numpy()),
+                         fixed_point(layers[name], watched[name], inputs[0][0], first[0])
+                         if name in layers else None))
     print(heading(COLUMNS))
     for row in rows:
         print(_printed(row))
@@ -203,6 +209,26 @@ def _rtl(model, layers, simulate, first, watched):
             float(score.sequences[0]), seconds)
 
 
+def fixed_point(layer, module, x, y) -> float:
+    """Relative error of the engine's ``y`` (n, d) against the float layer of ``module`` on tokens
+    ``x`` (n, d), with the clusters or table rows that the integers choose."""
+    from sw.image.engine import run_heads
+    from sw.quant.cta import operands
+    raw = layer.tokens(x.double().numpy())
+    if not isinstance(layer, AttentionLayer):
+        z, _ = bh4.project(layer.cfg, raw, layer.weights, layer.gain, layer.skip, layer.shift_skip)
+        return relative_error(y, forward(layer.cfg, module.operands(x),
+                                         hashing.codes(layer.cfg, z)))
+    results, = run_heads(layer, [(raw, None)], "golden")
+    due = []
+    for head, r in enumerate(results):
+        real = dataclasses.replace(operands(module, head), xq=x.double().numpy(),
+                                   xkv=x.double().numpy())
+        due.append(attention_exact(*real.attention) if layer.mode == Mode.EXACT else
+                   attention_cta(*real.attention, r.ct0, r.ct1, r.ct2))
+    return relative_error(y, np.concatenate(due, axis=1))
+
+
 # -- tables ----------------------------------------------------------------------------------------
 
 def _place(name):
@@ -211,8 +237,9 @@ def _place(name):
             for part in name.split(".")] + [(2, 0, "")]
 
 
-def _row(name, layer, call, equal, rtl, error):
+def _row(name, layer, call, equal, rtl, error, fixed):
     row = {"name": name, "cycles": None, "saturations": {}, "error against float": error,
+           "error, clusters and rows forced": fixed,
            "torch equals golden": equal, "rtl equals golden": rtl}
     if layer is None:
         return row | {"part": "whole"}
@@ -237,6 +264,7 @@ def _printed(row):
     return line(COLUMNS, [
         f"{number} {words[row['part']]}".strip(), *k, *ratios, cycles,
         sum(row["saturations"].values()) if row["part"] != "whole" else "-",
+        "-" if row["part"] == "whole" else f"{row['error, clusters and rows forced']:.4f}",
         f"{row['error against float']:.4f}", told[row["torch equals golden"]],
         told[row["rtl equals golden"]]])
 

@@ -8,7 +8,7 @@ import pytest
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
-from sw import bench, demo, demo_lookup, layer_file
+from sw import bench, demo, demo_encoder, demo_lookup, layer_file
 from sw.head_file import read_head
 from sw.pictures import draw_schedule
 from sw.table1 import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
@@ -37,7 +37,7 @@ def test_shipped_layer():
 
 
 def test_demo_without_rtl(tmp_path, capsys):
-    assert demo.main(["--rtl", "none", "-o", str(tmp_path)]) == 0
+    assert demo.main(["--rtl", "none", "--passages", "2", "-o", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     for point in OPERATING_POINTS:
         row = next(line for line in lines if line.startswith(point.name + " ")).split()
@@ -47,6 +47,25 @@ def test_demo_without_rtl(tmp_path, capsys):
     assert all(float(row[5]) < 0.03 and row[-2:] == ["not", "run"] for row in orders)
     for name in ("attention.png", "compression.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo_of_the_encoder(tmp_path, capsys):
+    """The shipped checkpoint, without RTL: what README says of it, roughly."""
+    pytest.importorskip("torch", reason="needs the sw extra")
+    assert demo_encoder.show(tmp_path, "none", passages=2) is False
+    data = json.loads((tmp_path / "encoder.json").read_text())
+    assert [row["part"] for row in data["layers"]] == ["attention", "ffn", "whole"] * 3
+    for row in data["layers"]:
+        assert row["torch equals golden"] and row["error against float"] < 0.15
+        assert row["part"] == "whole" or row["error, clusters and rows forced"] < 0.03
+        assert row["part"] != "attention" or 0.5 < row["RL"] < 0.7
+    loss = {level: score["nats"] for level, score in data["loss"].items()}
+    assert loss["CTA, float"] < 2 and abs(loss["quantised, torch"] - loss["CTA, float"]) < 0.05
+
+
+def test_passages_are_checked(tmp_path, capsys):
+    assert demo.main(["--rtl", "none", "--passages", "0", "-o", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "sw.demo: passages is 0, must be at least 1\n"
 
 
 def test_bench_from_the_cycle_model(tmp_path, capsys):
