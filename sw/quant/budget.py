@@ -64,13 +64,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Budget:
-    """The errors of one layer.
+    """The errors of one layer, whose ``part`` is "attention" or "ffn".
 
     total : everything as chosen. exact : everything as good as exact, which should be nothing.
     beside : errors by name that are none of the quantisers': of CTA itself, or of other rows.
     """
 
     layer: str
+    part: str
     total: float
     exact: float
     stages: tuple[Stage, ...]
@@ -194,7 +195,7 @@ def attention_budget(layer: str, cfg: CTAConfig, heads: Sequence[cta.Operands],
         beside["all together, against exact attention"] = relative(list(zip(golden, exacts)))
     wide = error(cta.variant(cfg, cta.WIDE))
     step()
-    return Budget(layer, relative(list(zip(golden, references))), wide, stages, beside)
+    return Budget(layer, "attention", relative(list(zip(golden, references))), wide, stages, beside)
 
 
 def lookup_budget(layer: str, cfg: LookupConfig, real: lookup.Layer,
@@ -214,7 +215,7 @@ def lookup_budget(layer: str, cfg: LookupConfig, real: lookup.Layer,
     stages = _stages(cfg, LOOKUP_ROWS, lookup.WIDE, lookup.variant, error, step)
     wide = error(lookup.variant(cfg, _within_reach(cfg, lookup.WIDE)))
     step()
-    return Budget(layer, total, wide, stages,
+    return Budget(layer, "ffn", total, wide, stages,
                   {"rows that double precision would not take": wrong,
                    "against double precision with its own rows": raw})
 

@@ -98,8 +98,13 @@ def _cases(model, ids):
     return found
 
 
+def _place(name):
+    """Where a layer is, without the names of its parts."""
+    return name.removesuffix(".ffn").removesuffix(".heads").removesuffix(".attention")
+
+
 def _ffn(name, layer, x):
-    return Case("ffn", f"LookupFFN, {name}", layer.config(), layer.operands(x))
+    return Case("ffn", f"{_place(name)}: LookupFFN", layer.config(), layer.operands(x))
 
 
 def _attention(name, heads, x, *others):
@@ -111,5 +116,5 @@ def _attention(name, heads, x, *others):
         for head in range(heads.heads):
             real.append(dataclasses.replace(operands(heads, head), xq=sequence, xkv=sequence))
     mode = mode_of(heads)
-    return Case("attention", f"{_words(mode)}, {name}", engine(heads, n=max(x.shape[1], 2)), real,
+    return Case("attention", f"{_place(name)}: {_words(mode)}", engine(heads, n=max(x.shape[1], 2)), real,
                 mode)

@@ -112,8 +112,9 @@ def test_checkpoint(call, tmp_path):
     assert status == 0, err
     report = json.loads((tmp_path / "r.json").read_text())
     assert [one["layer"] for one in report] == [
-        "CTA attention, layers.0.attention.heads", "CTA attention, layers.1.attention.heads",
-        "LookupFFN, layers.0.ffn", "LookupFFN, layers.1.ffn"]
+        "layers.0: CTA attention", "layers.1: CTA attention", "layers.0: LookupFFN",
+        "layers.1: LookupFFN"]
+    assert [one["part"] for one in report] == 2 * ["attention"] + 2 * ["ffn"]
     assert all(0 < one["exact"] < one["total"] / 10 for one in report)
 
 

@@ -191,7 +191,7 @@ def test_the_task_hardly_notices(trained):
             model.get_submodule(name).fake = fake
 
 
-# -- the trained layers that ship with the project --------------------------------------------------
+# -- the trained layers that ship with the project ------------------------------------------------
 
 @pytest.fixture(scope="module")
 def shipped_heads():
