@@ -4,6 +4,8 @@ From the second on every bit is the same. Between the first and the second lies 
 formats, which is bounded here on the clusters and rows that the integers take.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,11 @@ from torch.nn import functional as F                                # noqa: E402
 from model.cta import head, reference as cta                        # noqa: E402
 from model.lookup import hash as hashing, layer, reference as lookup    # noqa: E402
 from sw.demo import HEAD                                            # noqa: E402
+from sw.demo_encoder import CHECKPOINT                              # noqa: E402
 from sw.demo_lookup import LAYER                                    # noqa: E402
 from sw.head_file import read_head                                  # noqa: E402
 from sw.layer_file import read_layer                                # noqa: E402
+from sw.lm import checkpoint, data                                  # noqa: E402
 from sw.nn.cta_attention import CTAAttention                        # noqa: E402
 from sw.nn.cta_heads import CTAHeads                                # noqa: E402
 from sw.nn.encoder_layer import EncoderLayer                        # noqa: E402
@@ -244,3 +248,53 @@ def test_shipped_ffn():
     result = layer.run(export.cfg, export.weights, export.job(export.tokens(x.numpy())))
     assert np.array_equal(export.output(result.y), y.numpy())
     assert ffn_error(ffn, export, x, y) < 0.03
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    """The shipped encoder, quantised; by name of every layer (module, input, output) on a held-out
+    passage."""
+    model, run = checkpoint.load(CHECKPOINT)
+    tokens = checkpoint.tokens_of(CHECKPOINT, run)
+    text = data.encode(tokens, [Path(data.__file__).read_bytes()])
+    ids = torch.from_numpy(text[:run.model.context].astype(np.int64))[None]
+    seen = {}
+    with torch.no_grad():
+        report = quantise_model(model, [ids], ffn={"multipliers": 64, "lanes": 32})
+        assert not report.kept and len(report.quantised) == 2 * run.model.layers
+        for name in report.quantised:
+            model.get_submodule(name).register_forward_hook(
+                lambda module, args, y, name=name: seen.__setitem__(name, (module, args[0], y)))
+        model(ids)
+    return seen
+
+
+def test_shipped_encoder(encoder):
+    """Several heads, tokens longer than a head (T slices), all layers."""
+    for name, (module, x, y) in encoder.items():
+        export = module.fake.layer(module)
+        if isinstance(module, CTAHeads):
+            assert export.cfg.slices > 1 and len(export.heads) > 1
+            results = [head.run(export.cfg, *item) for item in jobs_of(export, x)]
+            assert np.array_equal(side_by_side(export, results), y.numpy()), name
+            assert heads_error(module, export, results, x, y) < 0.015, name
+        else:
+            result = layer.run(export.cfg, export.weights,
+                               export.job(export.tokens(x[0].double().numpy())))
+            assert np.array_equal(export.output(result.y), y[0].numpy()), name
+            assert ffn_error(module, export, x, y) < 0.03, name
+
+
+@pytest.mark.nightly
+def test_shipped_encoder_on_rtl(encoder):
+    pytest.importorskip("amaranth", reason="needs the rtl extra")
+    from verif.cta.driver import run_jobs
+    from verif.lookup.driver import run_layer
+    for name, (module, x, y) in encoder.items():
+        export = module.fake.layer(module)
+        if isinstance(module, CTAHeads):
+            found = side_by_side(export, run_jobs(export.cfg, jobs_of(export, x)))
+        else:
+            job = export.job(export.tokens(x[0].double().numpy()))
+            found = export.output(run_layer(export.cfg, export.weights, job).y)[None]
+        assert np.array_equal(found, y.numpy()), name
