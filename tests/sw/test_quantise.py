@@ -116,11 +116,11 @@ def test_what_cannot_be_represented_is_named():
         quantise(CFG, replace(real, wq=real.wq * 1e6, bq=real.bq * 1e6))
 
 
-@pytest.mark.parametrize("factor", [1e-4, 1e-7, 1e-9])
-def test_keys_of_next_to_nothing(factor):
+@pytest.mark.parametrize("factor, query", [(1e-4, 1), (1e-7, 1), (1e-9, 1), (1e-9, 1e-5)])
+def test_keys_of_next_to_nothing(factor, query):
     """Scores so small that the shift runs out: K gives up bits, then Wk, and O is a mean of V."""
     real = operands()
-    real = replace(real, wk=real.wk * factor)
+    real = replace(real, wk=real.wk * factor, wq=real.wq * query, bq=real.bq * query)
     q = quantise(CFG, real, Mode.EXACT)
     assert max(q.job.shift_s, q.job.shift_k) <= 31
     o = q.output(CFG, head.run(CFG, q.weights, q.job).o)
