@@ -37,7 +37,7 @@ def test_shipped_layer():
 
 
 def test_demo_without_rtl(tmp_path, capsys):
-    assert demo.main(["--rtl", "none", "--passages", "2", "-o", str(tmp_path)]) == 0
+    assert demo.main(["--rtl", "none", "--passages", "1", "-o", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     for point in OPERATING_POINTS:
         row = next(line for line in lines if line.startswith(point.name + " ")).split()
@@ -52,7 +52,7 @@ def test_demo_without_rtl(tmp_path, capsys):
 def test_demo_of_the_encoder(tmp_path, capsys):
     """The shipped checkpoint, without RTL: what README says of it, roughly."""
     pytest.importorskip("torch", reason="needs the sw extra")
-    assert demo_encoder.show(tmp_path, "none", passages=2) is False
+    assert demo_encoder.show(tmp_path, "none", passages=1) is False
     data = json.loads((tmp_path / "encoder.json").read_text())
     assert [row["part"] for row in data["layers"]] == ["attention", "ffn", "whole"] * 3
     for row in data["layers"]:
