@@ -116,5 +116,5 @@ def _attention(name, heads, x, *others):
         for head in range(heads.heads):
             real.append(dataclasses.replace(operands(heads, head), xq=sequence, xkv=sequence))
     mode = mode_of(heads)
-    return Case("attention", f"{_place(name)}: {_words(mode)}", engine(heads, n=max(x.shape[1], 2)), real,
-                mode)
+    return Case("attention", f"{_place(name)}: {_words(mode)}",
+                engine(heads, n=max(x.shape[1], 2)), real, mode)

@@ -6,9 +6,11 @@ Calibrates a checkpoint of sw.train on sequences of its training text, puts the 
 on with them: the model sees the engines' integers, the gradients go straight through. Prints the
 held-out loss in floats, right after calibration and after training, and writes the new checkpoint;
 with ``--export`` also its layers as the engines load them. Points stay as calibrated, so weights
-may not go far: the learning rate is small and constant.
+may not go far: the learning rate is small and constant. ``--control`` trains the float model by
+the same steps and quantises it then, to tell what is due to the fakes and what to the training.
 """
 
+import copy
 import dataclasses
 import sys
 from collections.abc import Callable
@@ -36,13 +38,18 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """Held-out losses in nats a predicted token: of the float model, quantised, and quantised
-    after fine-tuning; and of that model without its fakes."""
+    """Held-out losses in nats a predicted token.
+
+    ``float_before`` of the model as it came, ``calibrated`` once quantised, ``trained`` after
+    training with the fakes on, ``float_after`` without them. ``control`` is of the model trained by
+    the same steps in floats and quantised after that, None if it was not asked for.
+    """
 
     float_before: float
     calibrated: float
     trained: float
     float_after: float
+    control: float | None = None
 
 
 def narrowed(weight_bits: int | None = None, table_bits: int | None = None) -> dict:
@@ -66,35 +73,18 @@ def narrowed(weight_bits: int | None = None, table_bits: int | None = None) -> d
     return {"attention": {"fmt": attention}, "ffn": {"fmt": ffn}}
 
 
-def fine_tune(model, run: RunConfig, corpus: data.Corpus, *, steps: int = 50, batch: int = 4,
-              rate: float = 1e-4, sequences: int = 16, calibration: int = 8,
-              options: dict | None = None, each: Callable = lambda loss: None) -> Outcome:
-    """Quantise and fine-tune ``model`` in place, its fakes stay on.
+def _tensors(masked, device):
+    return [torch.from_numpy(part).to(device) for part in
+            (masked.ids, masked.where, masked.target)]
 
-    ``options`` go to :func:`quantise_model`; ``each`` is told the loss of every step. Raises
-    InputError for a model without a layer that an engine takes, and for a loss that is not finite.
-    """
+
+def _train(model, run, sample, steps, rate, each):
     device = next(model.parameters()).device
-    settings = corpus.tokens, run.model.context, run.data.mask
-
-    def tensors(masked):
-        return [torch.from_numpy(part).to(device) for part in
-                (masked.ids, masked.where, masked.target)]
-
-    held_out = data.fixed_sample(corpus.held_out, *settings, sequences)
-    before = measure(model, held_out).loss
-    ids, _, _ = tensors(data.sample(corpus.train, *settings, SEED, 0, range(calibration)))
-    report = quantise_model(model, [ids], **(options or {}))
-    if not report.quantised:
-        raise InputError("no layer of the checkpoint can be quantised: "
-                         + "; ".join(f"{name}, {why}" for name, why in report.kept.items()))
-    calibrated = measure(model, held_out).loss
     optimiser = torch.optim.AdamW(model.parameters(), rate, betas=run.train.betas,
                                   eps=run.train.eps, weight_decay=0.0)
     model.train()
     for step in range(steps):
-        ids, where, target = tensors(data.sample(corpus.train, *settings, SEED, 1 + step,
-                                                 range(batch)))
+        ids, where, target = _tensors(sample(step), device)
         optimiser.zero_grad()
         loss = F.cross_entropy(model(ids, where), target.flatten())
         if not torch.isfinite(loss):
@@ -104,12 +94,43 @@ def fine_tune(model, run: RunConfig, corpus: data.Corpus, *, steps: int = 50, ba
         optimiser.step()
         each(loss.item())
     model.eval()
+
+
+def fine_tune(model, run: RunConfig, corpus: data.Corpus, *, steps: int = 50, batch: int = 4,
+              rate: float = 1e-4, sequences: int = 16, calibration: int = 8, control: bool = False,
+              options: dict | None = None, each: Callable = lambda loss: None) -> Outcome:
+    """Quantise and fine-tune ``model`` in place, its fakes stay on.
+
+    ``options`` go to :func:`quantise_model`; ``each`` is told the loss of every step, those of the
+    ``control`` included. Raises InputError for a model without a layer that an engine takes, and
+    for a loss that is not finite.
+    """
+    settings = corpus.tokens, run.model.context, run.data.mask
+    held_out = data.fixed_sample(corpus.held_out, *settings, sequences)
+    ids, _, _ = _tensors(data.sample(corpus.train, *settings, SEED, 0, range(calibration)),
+                         next(model.parameters()).device)
+
+    def sample(step):
+        return data.sample(corpus.train, *settings, SEED, 1 + step, range(batch))
+
+    def quantised(model):
+        report = quantise_model(model, [ids], **(options or {}))
+        if not report.quantised:
+            raise InputError("no layer of the checkpoint can be quantised: "
+                             + "; ".join(f"{name}, {why}" for name, why in report.kept.items()))
+        return measure(model, held_out).loss
+
+    before, plain = measure(model, held_out).loss, copy.deepcopy(model) if control else None
+    calibrated = quantised(model)
+    _train(model, run, sample, steps, rate, each)
     trained = measure(model, held_out).loss
     fakes = float_model(model)
     after = measure(model, held_out).loss
     for name, fake in fakes.items():
         model.get_submodule(name).fake = fake
-    return Outcome(before, calibrated, trained, after)
+    if control:
+        _train(plain, run, sample, steps, rate, each)
+    return Outcome(before, calibrated, trained, after, quantised(plain) if control else None)
 
 
 def _parser():
@@ -133,6 +154,8 @@ def _parser():
     parser.add_argument("--weight-bits", type=int, metavar="B", help="of Wq, Wk, Wv and of the "
                         "projection of LookupFFN (default as the engines have them)")
     parser.add_argument("--table-bits", type=int, metavar="B", help="of the tables of LookupFFN")
+    parser.add_argument("--control", action="store_true", help="train the float model as well, and "
+                        "quantise it after that")
     parser.add_argument("--report", metavar="FILE", help="where the figures go, JSON")
     return parser
 
@@ -158,16 +181,19 @@ def _run(args):
     tokens, before = checkpoint.tokens_of(folder, run), checkpoint.read_meta(folder)
     source = dataclasses.replace(run.data, text=(args.text,) if args.text else ())
     corpus = data.load_corpus(source, run.model.context, tokens)
-    with tqdm(total=args.steps, unit="step", leave=False, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=args.steps * (1 + args.control), unit="step", leave=False,
+              disable=not sys.stderr.isatty()) as bar:
         def each(loss):
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             bar.update()
         found = fine_tune(model, run, corpus, steps=args.steps, batch=args.batch, rate=args.rate,
-                          sequences=args.sequences, calibration=args.calibration, options=options,
-                          each=each)
+                          sequences=args.sequences, calibration=args.calibration,
+                          control=args.control, options=options, each=each)
     print(f"held-out loss: {found.float_before:.4f} in floats; {found.calibrated:.4f} quantised, "
           f"{found.trained:.4f} after {args.steps} steps of training ({found.float_after:.4f} "
           "without the fakes)")
+    if args.control:
+        print(f"trained in floats and quantised after that: {found.control:.4f}")
     figures = dataclasses.asdict(found)
     if args.output:
         meta = {**before["meta"], "made_by": "python -m sw.quant.train", "quantised": figures}

@@ -55,6 +55,16 @@ def test_no_steps_change_nothing(loaded):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_control_is_the_same_training_in_floats(loaded):
+    model, run, corpus = loaded
+    losses = []
+    found = train.fine_tune(model, run, corpus, steps=2, batch=2, sequences=2, control=True,
+                            each=losses.append, options=train.narrowed(4, 3))
+    assert len(losses) == 4 and found.control not in (None, found.trained, found.calibrated)
+    # In its first step the float model has seen what the quantised one saw, and less error.
+    assert losses[2] == pytest.approx(losses[0], rel=0.1) and losses[2] != losses[0]
+
+
 def test_narrowed():
     assert train.narrowed() == {"attention": {"fmt": CTAFormats()}, "ffn": {"fmt": LookupFormats()}}
     found = train.narrowed(6, 3)
