@@ -95,11 +95,10 @@ def states(model: nn.Module, ids: Tensor, valid: Tensor | None = None) -> States
     out = model(input_ids=ids, attention_mask=None if valid is None else valid.long(),
                 output_hidden_states=True)
     last = out.hidden_states[-1].float()
-    if valid is None:
-        mean = last.mean(dim=1)
-    else:
-        mean = (last * valid[..., None]).sum(dim=1) / valid.sum(dim=1, keepdim=True)
-    return States(out.hidden_states[1:], F.normalize(mean, dim=-1), valid)
+    if valid is not None:
+        last = last * valid[..., None]
+    # The sum has the direction of the mean.
+    return States(out.hidden_states[1:], F.normalize(last.sum(dim=1), dim=-1), valid)
 
 
 @torch.no_grad()

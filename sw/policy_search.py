@@ -78,7 +78,7 @@ class Searcher:
     def __init__(self, model: nn.Module, run: Callable[[], torch.Tensor], cfg: CTAConfig, n: int, *,
                  candidates: Iterable[Candidate] = CANDIDATES,
                  error: Callable[[torch.Tensor, torch.Tensor], float] = cosine_error,
-                 rounds: int = 2, progress: Callable[[str], object] = lambda text: None):
+                 rounds: int = 3, progress: Callable[[str], object] = lambda text: None):
         self.model, self.run, self.cfg, self.n, self.error = model, run, cfg, n, error
         self.candidates, self.rounds, self.progress = tuple(candidates), rounds, progress
         check_engine(model, cfg, n)
@@ -105,22 +105,24 @@ class Searcher:
         # What a layer costs alone, at the counts it reached; what it adds is corrected below.
         cycles = [[p.choices[i].cycles for p in row] for i, row in enumerate(grid)]
         errors = [[p.error for p in row] for row in grid]
-        limit = max_share if max_error is None else max_error
+        bound = limit = max_share if max_error is None else max_error
+        tried: set[tuple[int, ...]] = set()
         for _ in range(self.rounds + 1):
             plan = self._choose(cycles, errors, max_error is None, limit)
-            new = plan not in self.measured
-            whole = self._measure(plan)
-            got, bound = (whole.share, max_share) if max_error is None else (whole.error, max_error)
-            if got <= bound and not new:
+            if plan in tried:
                 break
-            if got > bound:
-                limit *= 0.999 * bound / got
+            tried.add(plan)
+            whole = self._measure(plan)
             for i in range(len(plan)):
                 if plan[i] != self.exact:
                     without = self._measure(plan[:i] + (self.exact,) + plan[i + 1:])
                     before = errors[i][plan[i]]
                     factor = max(whole.error - without.error, 0.0) / before if before > 0 else 1.0
                     errors[i] = [e * factor for e in errors[i]]
+            # The limit in terms of what the sums now say of this plan.
+            said = sum(row[j] for row, j in zip(errors if max_share is None else cycles, plan))
+            got = whole.error if max_share is None else whole.cycles
+            limit = bound * said / got if got > 0 else bound
         policy = self._best(max_error, max_share)
         names = tuple(c.name for c in self.candidates)
         policy = replace(policy, choices=tuple(
