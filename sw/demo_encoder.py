@@ -57,7 +57,8 @@ def show(folder, simulate: str = "all", checkpoint=CHECKPOINT, passages: int = P
     with torch.no_grad():
         data, failed = _levels(model, held_out, calibration, Path(folder), simulate)
     print(_losses(data))
-    print("\nvs float: relative error against the float layer on the same input; fixed point: with "
+    print("\ncycles: of a passage; loading weights, tables and tokens is not in them\n"
+          "vs float: relative error against the float layer on the same input; fixed point: with "
           "the clusters and\nrows that the integers take; loss: nats a masked byte; ±: standard "
           "error of the difference over passages")
     report = Path(folder) / "encoder.json"
@@ -113,7 +114,7 @@ def _recorded(modules):
 
 
 def _score(model, masked, modules=None):
-    """Score, and what the modules saw; a passage at a time, so that sums are the same everywhere."""
+    """Score, and what the modules saw; a passage at a time, so that sums are always the same."""
     from sw.lm.held_out import measure
     with _recorded(modules or {}) as seen:
         return measure(model, masked, size=1), seen
@@ -196,8 +197,8 @@ def _rtl(model, layers, simulate, first, watched):
     if simulate == "one":
         kinds = {type(layer): name for name, layer in reversed(layers.items())}
         chosen = {name: layers[name] for name in layers if name in kinds.values()}
-    print("emitting and compiling the Verilog of both engines (minutes, once), simulating a pass ...",
-          end=" ", flush=True)
+    print("emitting and compiling the Verilog of both engines (minutes, once), simulating a "
+          "passage ...", end=" ", flush=True)
     begin = time.monotonic()
     engines = on_engine(model, chosen, "rtl", progress=sys.stderr.isatty())
     score, seen = _score(model, first, watched)
@@ -270,7 +271,7 @@ def _printed(row):
 
 
 def _losses(data):
-    lines = [f"\ncycles of a pass, one engine of each kind: {data['passage_cycles']:,}", "loss"]
+    lines = [f"\ncycles of a passage, one engine of each kind: {data['passage_cycles']:,}", "loss"]
     for level, score in data["loss"].items():
         more, error = score["over exact"]
         lines.append(f"  {level:24} {score['nats']:.4f}"

@@ -42,7 +42,8 @@ def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
               progress: bool = False) -> list[list[HeadResult]]:
     """All heads of every sequence ``(xkv, xq)`` of raw tokens, ``xq`` None for self-attention.
 
-    ``cycles`` and ``phases`` of the results are measured (rtl) or from the cycle model. Raises
+    ``cycles`` and ``phases`` of the results are measured (rtl) or from the cycle model; loading
+    is not in them. Raises
     :class:`model.errors.JobRefused` for sequences that the engine does not take.
     """
     _require_backend(backend)
@@ -66,8 +67,8 @@ def _require_accepted(cfg, weights, job):
     code = cta.check(cfg, weights, job)
     if code:
         m = len(job.xkv if job.xq is None else job.xq)
-        raise JobRefused(code, f"{m} queries and {len(job.xkv)} keys on an engine with n = {cfg.n}, "
-                         f"k0 = {cfg.k0}, k1 = {cfg.k1}")
+        raise JobRefused(code, f"{m} queries and {len(job.xkv)} keys on an engine with "
+                         f"n = {cfg.n}, k0 = {cfg.k0}, k1 = {cfg.k1}")
 
 
 def _simulate_heads(layer, jobs, progress):
@@ -138,8 +139,8 @@ def _sum(counters):
 
 @dataclass
 class Call:
-    """What one forward of a layer took: ``cycles`` of all ``jobs``, one after another;
-    ``saturations`` by name; ``counts`` (B, 3) of clusters and ``overflow`` (3,) of attention;
+    """What one forward of a layer took: ``cycles`` of all ``jobs``, one after another, without
+    those that loading takes; ``saturations`` by name; ``counts`` (B, 3) of clusters and ``overflow`` (3,) of attention;
     ``table_bytes`` of LookupFFN."""
 
     tokens: int

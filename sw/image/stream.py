@@ -67,7 +67,7 @@ def set_of(cfg: CTAConfig, head: int) -> int:
 
 
 def encode(layer: AttentionLayer | FFNLayer) -> Image:
-    """The image of a layer. Raises :class:`ImageError` for formats that no hardware has words for."""
+    """The image of a layer. Raises :class:`ImageError` for formats beyond the words of the RTL."""
     try:
         layer.cfg.require_buildable()
     except ValueError as error:

@@ -121,7 +121,8 @@ def _require_replaceable(folder):
     except (ImageError, OSError):
         raise ImageError(f"{folder} cannot be written: it is there and is not an export") from None
     if there - own:
-        raise ImageError(f"{folder} cannot be replaced: it also holds {', '.join(sorted(there - own))}")
+        raise ImageError(f"{folder} cannot be replaced: it also holds "
+                         f"{', '.join(sorted(there - own))}")
 
 
 def _replace(fresh, folder):
