@@ -6,8 +6,8 @@ from pathlib import Path
 __all__ = ["draw_similarity", "draw_sensitivities", "draw_distillation"]
 
 # Okabe and Ito's palette, told apart by colour-blind readers as well.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#30363C")
-MARKS = "osD^vPX"
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#30363C", "#9AA0A6")
+MARKS = "osD^vPXp"
 
 
 def _pyplot():
