@@ -172,7 +172,8 @@ class FakeCTA:
 
     def __call__(self, heads, xq: Tensor, xkv: Tensor | None = None,
                  valid_q: Tensor | None = None, valid_kv: Tensor | None = None) -> Tensor:
-        """(B, m, dim), of the dtype of ``xq``; sets ``heads.counts``."""
+        """(B, m, dim), in the dtype of ``xq``, which rounds them below float32; sets
+        ``heads.counts``."""
         with torch.autocast(xq.device.type, enabled=False):
             return self._forward(heads, xq, xkv, valid_q, valid_kv)
 

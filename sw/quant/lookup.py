@@ -109,7 +109,7 @@ class FakeLookup:
                         point_x=self.points.x, point_y=self.points.y)
 
     def __call__(self, layer, x: Tensor) -> Tensor:
-        """y, of shape and dtype of ``x``."""
+        """y, in shape and dtype of ``x``, which rounds them below float32."""
         own = layer.config()
         if (own.d, own.h, own.tau) != (self.cfg.d, self.cfg.h, self.cfg.tau):
             raise ValueError(f"the layer has d, h, tau = {own.d}, {own.h}, {own.tau}, must be "

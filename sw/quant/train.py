@@ -213,6 +213,9 @@ def main(argv=None) -> int:
     except InputError as error:
         print(f"sw.quant.train: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("sw.quant.train: stopped, nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -89,7 +89,7 @@ def trained(request):
     report = quantise_model(model, [batch(seed)[0] for seed in range(600, 604)],
                             attention=ATTENTION, ffn=FFN)
     assert len(report.quantised) == 2
-    train(model, 12, 700, 1e-3)     # points stay: weights may not go far
+    train(model, 8, 700, 1e-3)     # points stay: weights may not go far
     model.eval()
     seen = {}
     modules = {"heads": model.layer.attention.heads, "ffn": model.layer.ffn}
