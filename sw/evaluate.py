@@ -9,6 +9,7 @@ table.md, attention.png and lookup.png. Without ``--text`` the text is the check
 import dataclasses
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from model.errors import ConfigError
@@ -116,7 +117,7 @@ def _run(args, argv):
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}") from None
     bar = tqdm(disable=args.quiet or None, unit="step", dynamic_ncols=True)
-    bench = Bench(model, cfg, corpus, plan, bar.set_description_str, bar.update)
+    bench = Bench(model, cfg, corpus, plan, partial(_say, bar, args.quiet), bar.update)
     bar.total = bench.units()
     status = 0
     try:
@@ -142,6 +143,13 @@ def _run(args, argv):
     except ImportError:
         print("matplotlib is missing: no pictures (the plot extra)", file=sys.stderr)
     return status
+
+
+def _say(bar, quiet, what):
+    """Where there is no bar, a line for each variant."""
+    bar.set_description_str(what)
+    if bar.disable and not quiet:
+        print(what, file=sys.stderr)
 
 
 if __name__ == "__main__":
