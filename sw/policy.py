@@ -55,7 +55,8 @@ class Choice:
     """What one layer does.
 
     fractions : k0/m, k1/n, k2/n as reached on the calibration text; 1, 1, 0 if exact.
-    w : bucket widths, None if exact. cycles : of all heads of the layer, one sequence.
+    w : bucket widths, None if exact. cycles : of all heads of the layer, one sequence; a layer that
+    serves several depths (ALBERT) counts once.
     alone : error with this layer compressed and all others exact; None if not measured.
     """
 

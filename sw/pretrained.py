@@ -109,6 +109,7 @@ def _run(args):
     for h in attention_layers(teacher).values():
         h.mode = "exact"
     bench = Bench(model, cfg, text, embed(teacher, text.test), lambda row: tqdm.write(str(row)))
+    tqdm.write(f"cosine of different test passages, exact model: {_unrelated(bench.exact):.3f}")
     tqdm.write(Row.HEAD)
     if policy is None:
         weights, names = "pretrained", args.directions
@@ -134,6 +135,12 @@ def _run(args):
     if args.distil:
         policy, history = _distil(bench, teacher, policy, words, args)
     _write(args, bench, policy, found, history, earlier)
+
+
+def _unrelated(exact):
+    """Mean cosine of two different passages: what nothing in common looks like."""
+    count = len(exact)
+    return float((exact @ exact.T).sum() - count) / max(1, count * (count - 1))
 
 
 def _spread(passages, most):
@@ -204,7 +211,7 @@ def _write(args, bench, policy, found, history, earlier):
     """Results as JSON, pictures where matplotlib is at hand."""
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    results = {"command": vars(args), "text": str(bench.text),
+    results = {"command": vars(args), "text": str(bench.text), "unrelated": _unrelated(bench.exact),
                "rows": [asdict(row) for row in bench.rows],
                "distillation": [asdict(step) for step in history]}
     if policy is not None:

@@ -166,6 +166,9 @@ def test_command(folder, text, tmp_path, capsys):
     for row in results["rows"]:
         assert -1 <= row["lowest"] <= row["cosine"] <= 1.0001 and 0 < row["share"] < 2
     assert len(results["distillation"]) == 2
+    exact = embed(load(folder)[0], read_text(folder, text, N, "^= .* =$", 4).test).double()
+    pairs = [float(a @ b) for i, a in enumerate(exact) for j, b in enumerate(exact) if i != j]
+    assert results["unrelated"] == pytest.approx(sum(pairs) / len(pairs), abs=1e-5)
     assert list(results["alone"]) == [c.layer for c in Policy.load(out / "policy.json").choices]
     # What was saved is what was measured, and goes on from there.
     assert pretrained.main(flags(student, text, tmp_path / "again", "--exact", str(folder),
