@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from sw import pictures
+from sw import plot
 
 __all__ = ["draw"]
 
 
 def draw(data, path) -> None:
     """``data`` as :func:`sw.demo_encoder.show` reports it."""
-    pyplot = pictures._pyplot()
-    figure, (cycles, errors, losses) = pyplot.subplots(
+    plt = plot.pyplot()
+    figure, (cycles, errors, losses) = plt.subplots(
         1, 3, figsize=(12, 3.9), layout="constrained", width_ratios=(1, 1, 1.25))
     parts = {part: [row for row in data["layers"] if row["part"] == part]
              for part in ("attention", "ffn", "whole")}
-    colours = {"attention": pictures.BLUE, "ffn": pictures.ORANGE, "whole": pictures.DARK}
+    colours = {"attention": plot.BLUE, "ffn": plot.ORANGE, "whole": plot.DARK}
     labels = {"attention": "attention, all heads", "ffn": "LookupFFN", "whole": "whole layer"}
     for part, offset in (("attention", -0.2), ("ffn", 0.2)):
         at = np.arange(len(parts[part])) + offset
@@ -39,8 +39,8 @@ def draw(data, path) -> None:
     (base, exact), *others = data["loss"].items()
     more, spread = np.array([score["over exact"] for _, score in others]).T
     y = np.arange(len(others))[::-1]
-    losses.errorbar(more, y, xerr=spread, fmt="o", color=pictures.GREEN, markersize=7, capsize=4)
-    losses.axvline(0, color=pictures.DARK, linewidth=1)
+    losses.errorbar(more, y, xerr=spread, fmt="o", color=plot.GREEN, markersize=7, capsize=4)
+    losses.axvline(0, color=plot.DARK, linewidth=1)
     for at, (level, score) in zip(y, others):
         losses.text(score["over exact"][0], at + 0.15, f"{score['nats']:.4f}", ha="center",
                     fontsize=8)
@@ -53,4 +53,4 @@ def draw(data, path) -> None:
         axes.grid(axis=axis, color="#E4E7EA", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(axis="both", length=0)
-    pictures._save(figure, path)
+    plot.save(figure, path)

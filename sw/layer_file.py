@@ -3,8 +3,6 @@
 from argparse import BooleanOptionalAction
 from dataclasses import fields
 
-import numpy as np
-
 from model.lookup.config import PLACES, PROJECTIONS, STAGES, LookupConfig
 from model.lookup.reference import Layer
 from sw.npz_file import InputError, array, engine, read_npz

@@ -1,16 +1,11 @@
 """The pictures of the demo: the schedule as executed, attention and its error, compression."""
 
-import io
-from pathlib import Path
-
 import numpy as np
 
-__all__ = ["UNITS", "draw_schedule", "draw_attention", "draw_compression"]
+from sw import plot
+from sw.plot import BLUE, DARK, GREEN, GREY, ORANGE, PURPLE, RED, SKY
 
-# Okabe and Ito's palette, told apart by colour-blind readers as well.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, GREY, DARK = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#C8CCD0",
-    "#30363C")
+__all__ = ["UNITS", "draw_schedule", "draw_attention", "draw_compression"]
 
 # Rows of the schedule picture, top to bottom: unit, its label, and what it may be busy with.
 UNITS = (
@@ -23,30 +18,6 @@ UNITS = (
     ("PAG", "probabilities (PAG)", {"": ("", ORANGE)}),
     ("drain", "normalise, drain", {"": ("", RED)}),
 )
-
-
-def _pyplot():
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    pyplot.rcParams.update({
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
-        "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
-        "axes.edgecolor": "#9AA0A6", "axes.labelcolor": DARK, "text.color": DARK,
-        "xtick.color": DARK, "ytick.color": DARK, "figure.facecolor": "white",
-        "savefig.dpi": 130, "legend.frameon": False})
-    return pyplot
-
-
-def _save(figure, path):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    from PIL import Image
-    whole = io.BytesIO()
-    figure.savefig(whole, format="png")
-    _pyplot().close(figure)
-    # 256 colours are enough for these and make a third of the file.
-    Image.open(whole).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-        path, format="png", optimize=True)
 
 
 def _kind(use):
@@ -86,8 +57,8 @@ def draw_schedule(path, uses, cycles, title) -> None:
 
     ``uses`` have unit, what, start and end, as the driver's activity and the cycle model's uses.
     """
-    pyplot = _pyplot()
-    figure, (whole, start, middle) = pyplot.subplots(3, 1, figsize=(12, 8.6), layout="constrained")
+    plt = plot.pyplot()
+    figure, (whole, start, middle) = plt.subplots(3, 1, figsize=(12, 8.6), layout="constrained")
     keys, scores = ([use for use in uses if use.unit == "SA" and use.what == what]
                     for what in ("K", "SCORE"))
     _gantt(whole, uses, 0, cycles, close=False)
@@ -100,10 +71,10 @@ def draw_schedule(path, uses, cycles, title) -> None:
     for axes in (whole, start, middle):
         axes.set_xlabel("cycle")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for _, colour in UNITS[0][2].values()]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for _, colour in UNITS[0][2].values()]
     figure.legend(handles, [label for label, _ in UNITS[0][2].values()], ncols=len(handles),
                   loc="outside lower center", title="systolic array", handlelength=1.2)
-    _save(figure, path)
+    plot.save(figure, path)
 
 
 def draw_attention(path, exact, compressed, errors, title) -> None:
@@ -111,8 +82,8 @@ def draw_attention(path, exact, compressed, errors, title) -> None:
 
     ``errors`` maps a label to the relative error of each token's output.
     """
-    pyplot = _pyplot()
-    figure = pyplot.figure(figsize=(12, 8.6), layout="constrained")
+    plt = plot.pyplot()
+    figure = plt.figure(figsize=(12, 8.6), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.35, 1))
     left, right = top.subplots(1, 2)
     floor = 1e-5
@@ -146,13 +117,13 @@ def draw_attention(path, exact, compressed, errors, title) -> None:
     for axes in (spread, share):
         axes.grid(color="#E4E7EA", linewidth=0.6)
         axes.set_axisbelow(True)
-    _save(figure, path)
+    plot.save(figure, path)
 
 
 def draw_compression(path, rows, title) -> None:
     """What each run keeps and costs; ``rows`` are dicts with name, RL, RA, cycles, error."""
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
+    plt = plot.pyplot()
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
     names = [row["name"].replace(", ", ",\n") for row in rows]
     place = np.arange(len(rows))
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
@@ -180,4 +151,4 @@ def draw_compression(path, rows, title) -> None:
         chart.tick_params(axis="x", length=0)
         chart.grid(axis="y", color="#E4E7EA", linewidth=0.6)
         chart.set_axisbelow(True)
-    _save(figure, path)
+    plot.save(figure, path)

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from sw import pictures
+from sw import plot
 from sw.command import Parser
 from sw.nn.projections import PROJECTIONS, make_projection
 from sw.npz_file import InputError, require_writable, write_json
@@ -32,10 +32,10 @@ RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Learning rates, as shares of the deviation or size that the parameters start with."""
 
 STYLE = {
-    "acdc": ("ACDC", pictures.RED, "s"), "hadamard": ("Hadamard", pictures.ORANGE, "D"),
-    "shufflenet": ("ShuffleNet", pictures.DARK, "x"), "bh1": ("BH1", pictures.SKY, "o"),
-    "bh2": ("BH2", pictures.PURPLE, "o"), "bh3": ("BH3", pictures.GREEN, "o"),
-    "bh4": ("BH4", pictures.BLUE, "o"),
+    "acdc": ("ACDC", plot.RED, "s"), "hadamard": ("Hadamard", plot.ORANGE, "D"),
+    "shufflenet": ("ShuffleNet", plot.DARK, "x"), "bh1": ("BH1", plot.SKY, "o"),
+    "bh2": ("BH2", plot.PURPLE, "o"), "bh3": ("BH3", plot.GREEN, "o"),
+    "bh4": ("BH4", plot.BLUE, "o"),
 }
 
 
@@ -125,8 +125,8 @@ def show(rows: list[dict]) -> None:
 def draw(path, rows: list[dict], n: int) -> None:
     """Error against FLOP and against parameters: lines at the best rate, faint points at the
     others. What costs more than the matrix is shaded."""
-    pyplot = pictures._pyplot()
-    figure, panels = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
+    plt = plot.pyplot()
+    figure, panels = plt.subplots(1, 2, figsize=(12, 5), layout="constrained", sharey=True)
     for axes, key, vanilla, label in ((panels[0], "flop", 2 * n * n, "FLOP a token"),
                                       (panels[1], "parameters", n * n, "parameters")):
         for name, (title, colour, marker) in STYLE.items():
@@ -137,7 +137,7 @@ def draw(path, rows: list[dict], n: int) -> None:
                 axes.plot([row[key]] * len(row["errors"]), row["errors"], marker, color=colour,
                           markersize=3, alpha=0.35)
         axes.set_xscale("log", base=2)
-        axes.axvline(vanilla, color=pictures.DARK, linestyle="--", linewidth=1)
+        axes.axvline(vanilla, color=plot.DARK, linestyle="--", linewidth=1)
         right = max(axes.get_xlim()[1], 1.2 * vanilla)
         axes.axvspan(vanilla, right, color="#F1F3F5", zorder=0)
         axes.set_xlim(right=right)
@@ -149,7 +149,7 @@ def draw(path, rows: list[dict], n: int) -> None:
     panels[0].set_ylabel(f"squared error, relative; random matrix, n = {n}")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
                   ncols=len(STYLE))
-    pictures._save(figure, path)
+    plot.save(figure, path)
 
 
 def main(argv=None) -> int:

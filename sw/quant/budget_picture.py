@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sw import pictures
+from sw import plot
 
 __all__ = ["draw"]
 
@@ -10,12 +10,12 @@ __all__ = ["draw"]
 def draw(budgets, path) -> None:
     """Attention in one column, feed-forward layers in the other. Bars: each stage alone; dots:
     what it adds; line: the whole."""
-    pyplot = pictures._pyplot()
+    plt = plot.pyplot()
     columns = [[one for one in budgets if one.part == part] for part in ("attention", "ffn")]
     columns = [column for column in columns if column]
     rows = max(map(len, columns))
     most = max(len(budget.stages) for budget in budgets)
-    figure, panels = pyplot.subplots(
+    figure, panels = plt.subplots(
         rows, len(columns), figsize=(6 * len(columns), (0.24 * most + 0.9) * rows + 0.4),
         layout="constrained", squeeze=False, sharex="col")
     for at, column in enumerate(columns):
@@ -25,17 +25,17 @@ def draw(budgets, path) -> None:
             axes.remove()
         panels[len(column) - 1, at].set_xlabel("relative error of the output, %")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    pictures._save(figure, path)
+    plot.save(figure, path)
 
 
 def _panel(axes, budget):
     stages = sorted(budget.stages, key=lambda stage: stage.alone)
     y = np.arange(len(stages))
-    axes.barh(y, [100 * stage.alone for stage in stages], height=0.62, color=pictures.BLUE,
+    axes.barh(y, [100 * stage.alone for stage in stages], height=0.62, color=plot.BLUE,
               label="stage alone, all others exact")
-    axes.plot([100 * stage.adds for stage in stages], y, "o", color=pictures.ORANGE,
+    axes.plot([100 * stage.adds for stage in stages], y, "o", color=plot.ORANGE,
               markersize=5, label="what it adds to the others")
-    axes.axvline(100 * budget.total, color=pictures.DARK, linewidth=1, linestyle="--",
+    axes.axvline(100 * budget.total, color=plot.DARK, linewidth=1, linestyle="--",
                  label="all stages")
     axes.set_yticks(y, [stage.name for stage in stages])
     axes.tick_params(axis="y", length=0)
