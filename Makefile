@@ -31,7 +31,7 @@ $(READY): pyproject.toml constraints.txt | prerequisites
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
-demo: $(READY)  ## a real attention head through the generated Verilog
+demo: $(READY)  ## a real head, a LookupFFN layer and a trained encoder through the generated Verilog
 	@$(PY) -m sw.demo
 
 test: $(READY)  ## the tests of every commit
