@@ -36,6 +36,8 @@ def parse(argv):
     parser.add_argument("--steps", type=int, default=100, help="of fine-tuning, 0 for none")
     parser.add_argument("--batch", type=int, default=8, help="sequences a step")
     parser.add_argument("--lr", type=float, help="default: a tenth of the checkpoint's")
+    parser.add_argument("--fit-steps", type=int, default=300, metavar="STEPS",
+                        help="of the regression that fits tables to a network")
     parser.add_argument("--sequences", type=int, default=64, help="held-out, per score")
     parser.add_argument("--calibration", type=int, default=8,
                         help="training sequences for directions, widths and quantisation")
@@ -77,9 +79,10 @@ def _plan(args, cfg):
             raise InputError(f"--{flag} {text} is malformed")
         return values
     for name, low in (("steps", 0), ("batch", 1), ("sequences", 1), ("calibration", 1),
-                      ("seed", 0), ("threads", 0)):
+                      ("fit_steps", 0), ("seed", 0), ("threads", 0)):
         if getattr(args, name) < low:
-            raise InputError(f"--{name} is {getattr(args, name)}, must be at least {low}")
+            raise InputError(f"--{name.replace('_', '-')} is {getattr(args, name)}, "
+                             f"must be at least {low}")
     rl = numbers(args.rl, float, "rl")
     if not all(0 < value <= 1 for value in rl):
         raise InputError(f"--rl is {args.rl}, must be in (0, 1]")
@@ -91,8 +94,9 @@ def _plan(args, cfg):
         LookupConfig(d=cfg.model.d, h=h, tau=tau, block=block)
     return Plan(points=names(args.points, tuple(POINTS), "points"), rl=rl, lr=lr,
                 directions=names(args.directions, ("random", "projection"), "directions"),
-                sizes=sizes, steps=args.steps, batch=args.batch, sequences=args.sequences,
-                calibration=args.calibration, quantised=args.quantised, seed=args.seed)
+                sizes=sizes, steps=args.steps, fit_steps=args.fit_steps, batch=args.batch,
+                sequences=args.sequences, calibration=args.calibration,
+                quantised=args.quantised, seed=args.seed)
 
 
 def _run(args, argv):
