@@ -46,7 +46,8 @@ def draw_similarity(rows: Iterable, path: str | Path) -> None:
         ax.grid(alpha=0.25)
     axes[0].set_ylabel("cosine to the exact model")
     axes[0].set_title("Sentence embedding, test passages")
-    axes[0].legend(fontsize=7, loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=4, loc="upper center",
+                  bbox_to_anchor=(0.5, 0.01))
     _save(figure, path)
 
 
