@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sw.nn.attachment import attention_layers
 from sw.policy import Fractions, calibrate_layers
 
 __all__ = ["States", "DistilConfig", "Step", "loss_parts", "distil"]
@@ -165,7 +166,6 @@ def _rate(cfg, number):
 
 def _groups(model, cfg):
     """Parameters to train: matrices with weight decay, vectors without, hash directions apart."""
-    from sw.nn.attachment import attention_layers
     directions = {id(heads.a) for heads in attention_layers(model).values()}
     found = {"matrix": [], "vector": [], "direction": []}
     for name, p in model.named_parameters():
