@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from sw.nn.attachment import attention_layers
-from sw.policy import Fractions, calibrate_layers
+from sw.nn.calibration import calibrate_layers
+from sw.policy import Fractions
 
 __all__ = ["States", "DistilConfig", "Step", "loss_parts", "distil"]
 
@@ -122,6 +123,7 @@ def distil(student: nn.Module, teacher: nn.Module, run: Callable[[nn.Module, obj
     optimiser = torch.optim.AdamW(groups, betas=cfg.betas, eps=1e-6)
     trained = [p for group in groups for p in group["params"]]
     kind = next(student.parameters()).device.type
+    targets = {name: {"counts": some} for name, some in fractions.items()}
     steps: list[Step] = []
     for p in frozen:
         p.requires_grad_(False)
@@ -133,7 +135,7 @@ def distil(student: nn.Module, teacher: nn.Module, run: Callable[[nn.Module, obj
                 with torch.no_grad():
                     goal = run(teacher, batch)
                     if fractions and number % cfg.recalibrate == 0:
-                        calibrate_layers(student, lambda: run(student, batch), fractions)
+                        calibrate_layers(student, lambda: run(student, batch), targets)
                 got = run(student, batch)
             output, hidden = loss_parts(got, goal)
             loss = cfg.output_weight * output + cfg.hidden_weight * hidden

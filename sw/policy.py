@@ -16,13 +16,13 @@ from torch import nn
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
-from sw.nn import widths
 from sw.nn.attachment import attention_layers
+from sw.nn.calibration import calibrate_layers
 from sw.npz_file import InputError, write_json
 from sw.table1 import OPERATING_POINTS
 
-__all__ = ["Fractions", "Candidate", "CANDIDATES", "Choice", "Policy", "calibrate_layers",
-           "calibrated", "check_engine", "layer_cycles"]
+__all__ = ["Fractions", "Candidate", "CANDIDATES", "Choice", "Policy", "calibrated",
+           "check_engine", "layer_cycles"]
 
 Fractions = tuple[float, float, float]
 
@@ -97,7 +97,7 @@ class Policy:
 
     @property
     def fractions(self) -> dict[str, Fractions]:
-        """Targets of the layers that are compressed, for :func:`calibrate_layers`."""
+        """Of the layers that are compressed."""
         return {c.layer: c.fractions for c in self.choices if c.w is not None}
 
     def apply(self, model: nn.Module) -> None:
@@ -155,42 +155,6 @@ def layer_cycles(cfg: CTAConfig, n: int, heads: int, fractions: Fractions | None
     return heads * head_cycles(cfg, n, n, k0, k1, k2).total
 
 
-def calibrate_layers(model: nn.Module, run: Callable[[], object],
-                     fractions: Mapping[str, Fractions]) -> dict[str, widths.Reached]:
-    """Calibrate the bucket widths of the named layers to k0/m, k1/n, k2/n, in one ``run()``.
-
-    Each layer is calibrated on the tokens that reach it when it is first called, before it
-    computes: those that the layers before it, already calibrated, give. Modes stay as they are.
-    Returns what was reached. Raises ValueError for a name that is no attention layer of the model,
-    and for a layer that ``run`` does not call.
-    """
-    layers, reached = attention_layers(model), {}
-    for name in fractions:
-        if name not in layers:
-            raise ValueError(f"{name!r} is no attention layer, must be among {', '.join(layers)}")
-
-    def hook(name):
-        def before(heads, args, kwargs):
-            if name not in reached:
-                given = dict(zip(("xq", "xkv", "valid_q", "valid_kv"), args)) | kwargs
-                reached[name] = widths.calibrate(
-                    heads, given["xq"].detach(), given.get("xkv"), counts=fractions[name],
-                    valid=given.get("valid_q"), valid_kv=given.get("valid_kv"))
-        return before
-
-    handles = [layers[name].register_forward_pre_hook(hook(name), with_kwargs=True)
-               for name in fractions]
-    try:
-        run()
-    finally:
-        for handle in handles:
-            handle.remove()
-    missing = [name for name in fractions if name not in reached]
-    if missing:
-        raise ValueError(f"run() does not call {', '.join(missing)}")
-    return reached
-
-
 def check_engine(model: nn.Module, cfg: CTAConfig, n: int) -> None:
     """Raise ValueError unless the engine can run the attention layers of ``model`` on n tokens."""
     layers = attention_layers(model)
@@ -218,7 +182,7 @@ def calibrated(model: nn.Module, run: Callable[[], object], cfg: CTAConfig, n: i
         heads.mode = "exact" if chosen[name].fractions is None else "cta"
     outputs: list[object] = []
     reached = calibrate_layers(model, lambda: outputs.append(run()), {
-        name: c.fractions for name, c in chosen.items() if c.fractions is not None})
+        name: {"counts": c.fractions} for name, c in chosen.items() if c.fractions is not None})
     choices = []
     for name, heads in layers.items():
         got = reached.get(name)

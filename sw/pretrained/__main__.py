@@ -26,13 +26,13 @@ from model.cta.config import CTAConfig
 from model.errors import ConfigError
 from sw.command import Parser
 from sw.distil import DistilConfig, distil
-from sw.encoder_folder import embed, load, read_text, save, states
 from sw.nn.attachment import attention_layers
 from sw.npz_file import InputError, write_json
 from sw.policy import CANDIDATES, Policy
 from sw.policy_search import Searcher
-from sw.pretrained_pictures import draw_distillation, draw_sensitivities, draw_similarity
-from sw.similarity import POINTS, Bench, Row
+from sw.pretrained.folder import embed, load, read_text, save, states
+from sw.pretrained.pictures import draw_distillation, draw_sensitivities, draw_similarity
+from sw.pretrained.similarity import POINTS, Bench, Row
 
 __all__ = ["main"]
 

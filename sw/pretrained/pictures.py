@@ -3,36 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sw import plot
+
 __all__ = ["draw_similarity", "draw_sensitivities", "draw_distillation"]
 
-# Okabe and Ito's palette, told apart by colour-blind readers as well.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#30363C", "#9AA0A6")
+COLOURS = (plot.BLUE, plot.ORANGE, plot.GREEN, plot.RED, plot.PURPLE, plot.SKY, plot.DARK, "#9AA0A6")
 MARKS = "osD^vPXp"
 
 
-def _pyplot():
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    pyplot.rcParams.update({
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
-        "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False,
-        "figure.facecolor": "white", "savefig.dpi": 130, "legend.frameon": False})
-    return pyplot
-
-
-def _save(figure, path):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", bbox_inches="tight")
-    _pyplot().close(figure)
-
-
 def draw_similarity(rows: Iterable, path: str | Path) -> None:
-    """Cosine of every :class:`sw.similarity.Row` against RL, RA and the predicted cycles."""
+    """Cosine of every :class:`sw.pretrained.similarity.Row` against RL, RA and the predicted cycles."""
     series: dict[str, list] = {}
     for row in rows:
         series.setdefault(f"{row.weights}, {row.directions}, {row.layers}", []).append(row)
-    figure, axes = _pyplot().subplots(1, 3, figsize=(12, 4), sharey=True)
+    figure, axes = plot.pyplot().subplots(1, 3, figsize=(12, 4), sharey=True)
     for (name, label), ax in zip((("rl", "RL: rows of the linears left"),
                                   ("ra", "RA: query-key pairs left"),
                                   ("share", "cycles left, of exact attention")), axes):
@@ -48,13 +32,13 @@ def draw_similarity(rows: Iterable, path: str | Path) -> None:
     axes[0].set_title("Sentence embedding, test passages")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=4, loc="upper center",
                   bbox_to_anchor=(0.5, 0.01))
-    _save(figure, path)
+    plot.save(figure, path)
 
 
 def draw_sensitivities(alone: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
     """Error of each layer alone, at each candidate: ``Search.alone``."""
     names = [n for n in next(iter(alone.values())) if n != "exact"]
-    figure, ax = _pyplot().subplots(figsize=(7, 4))
+    figure, ax = plot.pyplot().subplots(figsize=(7, 4))
     for i, name in enumerate(names):
         ax.semilogy(range(len(alone)), [max(row[name], 1e-6) for row in alone.values()],
                     marker=MARKS[i % len(MARKS)], color=COLOURS[i % len(COLOURS)], markersize=5,
@@ -65,12 +49,12 @@ def draw_sensitivities(alone: Mapping[str, Mapping[str, float]], path: str | Pat
     ax.set_title("What each layer costs alone")
     ax.grid(alpha=0.25, which="both")
     ax.legend(fontsize=8, ncols=2)
-    _save(figure, path)
+    plot.save(figure, path)
 
 
 def draw_distillation(steps: Sequence, path: str | Path, window: int = 10) -> None:
     """Errors over the steps of a distillation, means over ``window`` of them."""
-    figure, ax = _pyplot().subplots(figsize=(7, 4))
+    figure, ax = plot.pyplot().subplots(figsize=(7, 4))
     for i, (name, label) in enumerate((("output", "1 - cosine of the embeddings"),
                                        ("hidden", "relative squared error of the hidden states"))):
         values = [getattr(step, name) for step in steps]
@@ -82,4 +66,4 @@ def draw_distillation(steps: Sequence, path: str | Path, window: int = 10) -> No
     ax.set_title("Self-distillation, training passages")
     ax.grid(alpha=0.25, which="both")
     ax.legend()
-    _save(figure, path)
+    plot.save(figure, path)

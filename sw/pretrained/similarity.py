@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from model.cta.config import CTAConfig
-from sw.encoder_folder import embed, states
 from sw.nn import directions
 from sw.nn.attachment import attention_layers
-from sw.passages import Passages
 from sw.policy import CANDIDATES, Candidate, Policy, calibrated, layer_cycles
+from sw.pretrained.folder import embed, states
+from sw.pretrained.passages import Passages
 
 __all__ = ["POINTS", "Row", "measure", "Bench"]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from sw.distil import States
 from sw.nn.attachment import attach, attention_layers, detach
 from sw.npz_file import InputError
-from sw.passages import Passages, split
 from sw.policy import Policy
+from sw.pretrained.passages import Passages, split
 
 __all__ = ["load", "save", "read_text", "states", "embed"]
 
@@ -72,7 +72,7 @@ def save(model: nn.Module, policy: Policy, folder: str | Path, source: str | Pat
 
 
 def read_text(folder, text, n, documents, per_document) -> Passages:
-    """:func:`sw.passages.split` with the tokenizer of a folder."""
+    """:func:`sw.pretrained.passages.split` with the tokenizer of a folder."""
     from transformers import AutoTokenizer
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

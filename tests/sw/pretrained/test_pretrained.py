@@ -10,13 +10,13 @@ transformers = pytest.importorskip("transformers", reason="needs the hf extra")
 import torch.nn.functional as F  # noqa: E402
 
 from model.cta.config import CTAConfig  # noqa: E402
-from sw import pretrained  # noqa: E402
-from sw.encoder_folder import embed, load, read_text, save, states  # noqa: E402
 from sw.nn.attachment import attention_layers, detach  # noqa: E402
 from sw.npz_file import InputError  # noqa: E402
-from sw.passages import split  # noqa: E402
 from sw.policy import Policy, layer_cycles  # noqa: E402
-from sw.similarity import POINTS, Bench  # noqa: E402
+from sw.pretrained import __main__ as pretrained  # noqa: E402
+from sw.pretrained.folder import embed, load, read_text, save, states  # noqa: E402
+from sw.pretrained.passages import split  # noqa: E402
+from sw.pretrained.similarity import POINTS, Bench  # noqa: E402
 
 WORDS = [f"w{i}" for i in range(40)]
 N = 32
