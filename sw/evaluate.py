@@ -7,7 +7,6 @@ table.md, attention.png and lookup.png. Without ``--text`` the text is the check
 """
 
 import dataclasses
-import json
 import sys
 from functools import partial
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sw import plot
 from sw.lm.compare import Row
 
 __all__ = ["tables", "draw"]
@@ -59,14 +60,12 @@ def tables(rows: list[Row], meta: dict) -> str:
 
 
 _MARKS = {"before": "o", "after": "^", "quantised": "x"}
-_COLOURS = {"random": "tab:orange", "projection": "tab:blue"}
+_COLOURS = {"random": plot.ORANGE, "projection": plot.BLUE}
 
 
 def draw(rows: list[Row], folder, ffn: str) -> None:
     """attention.png: loss over RL and RA. lookup.png: loss over FLOP. Needs matplotlib."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    plt = plot.pyplot()
     exact = {row.stage: row for row in rows if row.name == "exact"}
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, key, title in zip(axes, ("rl", "ra"), (
@@ -86,7 +85,8 @@ def draw(rows: list[Row], folder, ffn: str) -> None:
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("held-out loss, nats a token")
     axes[0].legend(fontsize=8)
-    _save(figure, Path(folder) / "attention.png")
+    figure.tight_layout()
+    plot.save(figure, Path(folder) / "attention.png")
     sizes = [row for row in rows if row.kind == "ffn"]
     if not sizes:
         return
@@ -101,17 +101,11 @@ def draw(rows: list[Row], folder, ffn: str) -> None:
     axis.set_ylabel("held-out loss, nats a token")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    _save(figure, Path(folder) / "lookup.png")
+    figure.tight_layout()
+    plot.save(figure, Path(folder) / "lookup.png")
 
 
 def _baselines(axis, exact, name):
     for stage, style in (("before", "--"), ("after", ":")):
         if stage in exact:
             axis.axhline(exact[stage].loss, color="black", lw=1, ls=style, label=f"{name}, {stage}")
-
-
-def _save(figure, path):
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    from matplotlib import pyplot as plt
-    plt.close(figure)
