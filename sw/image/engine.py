@@ -140,8 +140,8 @@ def _sum(counters):
 @dataclass
 class Call:
     """What one forward of a layer took: ``cycles`` of all ``jobs``, one after another, without
-    those that loading takes; ``saturations`` by name; ``counts`` (B, 3) of clusters and ``overflow`` (3,) of attention;
-    ``table_bytes`` of LookupFFN."""
+    those that loading takes; ``saturations`` by name; ``counts`` (B, 3) of clusters and
+    ``overflow`` (3,) of attention; ``table_bytes`` of LookupFFN."""
 
     tokens: int
     jobs: int
