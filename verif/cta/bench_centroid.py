@@ -3,7 +3,7 @@
 import cocotb
 import numpy as np
 
-from verif import runner
+from verif.bench import config, seed
 from verif.cta import centroid_jobs
 from verif.ports import BenchPorts
 from verif.streams import start
@@ -13,7 +13,7 @@ from verif.streams import start
 @cocotb.parametrize(gaps=[False, True])
 async def centroids(dut, gaps):
     """Rows, addresses, cycles, k and saturations."""
-    cfg, rng = runner.config(), np.random.default_rng([runner.seed(), gaps])
+    cfg, rng = config(), np.random.default_rng([seed(), gaps])
     await start(dut)
     jobs = centroid_jobs.works(cfg, rng, (None,) * 12, gaps)
     player = centroid_jobs.Player(BenchPorts(dut), cfg, jobs, rng)
@@ -26,7 +26,7 @@ async def centroids(dut, gaps):
 @cocotb.test()
 async def reset_in_mid_job(dut):
     """Jobs after a reset are untouched by the one it cut off."""
-    cfg, rng = runner.config(), np.random.default_rng(runner.seed())
+    cfg, rng = config(), np.random.default_rng(seed())
     ports = BenchPorts(dut)
     await start(dut)
     for _ in range(3):

@@ -3,7 +3,7 @@
 import cocotb
 import numpy as np
 
-from verif import runner
+from verif.bench import config, seed
 from verif.cta import cluster_codes
 from verif.ports import BenchPorts
 from verif.streams import STALLS, start
@@ -13,7 +13,7 @@ from verif.streams import STALLS, start
 @cocotb.parametrize(idle=list(STALLS))
 async def tables(dut, idle):
     """Indices, k, overflow and latency; back to back where nothing idles."""
-    cfg, rng = runner.config(), np.random.default_rng([runner.seed(), *idle.encode()])
+    cfg, rng = config(), np.random.default_rng([seed(), *idle.encode()])
     await start(dut)
     work = cluster_codes.clusterings(cfg, rng, 8)
     cycles = cluster_codes.stream(cfg, work, rng, STALLS[idle][0])
@@ -24,7 +24,7 @@ async def tables(dut, idle):
 @cocotb.test()
 async def reset_in_mid_clustering(dut):
     """What a reset cuts off leaves no trace."""
-    cfg, rng = runner.config(), np.random.default_rng(runner.seed())
+    cfg, rng = config(), np.random.default_rng(seed())
     ports = BenchPorts(dut)
     await start(dut)
     for _ in range(4):
