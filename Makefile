@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly bench sim lint emit clean prerequisites
+.PHONY: help setup demo test nightly reliability bench sim lint emit clean prerequisites
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,9 @@ test: $(READY)  ## the tests of every commit
 nightly: $(READY)  ## all tests, the long ones too, then all benches
 	@$(PY) -m pytest -m "nightly or not nightly"
 	@$(MAKE) --no-print-directory -C verif sim
+
+reliability: $(READY)  ## the sweeps over whole kinds of faults, and what they tried
+	@$(PY) -m pytest -m reliability
 
 bench: $(READY)  ## cycles, utilisation and simulation speed, measured on the RTL
 	@$(PY) -m sw.bench
