@@ -61,7 +61,7 @@ class Script:
         self.lines.append(f"stall {stream} {probability} {burst} {seed & (2**63 - 1)}")
         return self
 
-    def reset(self, cycles: int = 2):
+    def reset(self, cycles: int = 1):
         """Hold the reset; what is queued is dropped."""
         self.lines.append(f"reset {cycles}")
         return self

@@ -30,12 +30,12 @@ class HostSession:
         self.cfg, self.script = cfg, script or Script()
         self.sent, self.jobs = dict.fromkeys(self.STREAMS, 0), []
         self.script.limit(self.LIMIT)
-        self.script.reset(4)
+        self.script.reset(1)
 
     def reset(self, after: int):
         """Let ``after`` cycles pass since the last push, then reset; running jobs are lost."""
         self.script.idle(after)
-        self.script.reset(3)
+        self.script.reset(1)
         return self
 
     def _push(self, stream, *payloads):

@@ -13,7 +13,7 @@ __all__ = ["start", "settle", "tick", "put", "array", "signed", "Stall", "STALLS
            "Sink", "run_streams"]
 
 
-async def start(dut, reset_cycles: int = 2):
+async def start(dut, reset_cycles: int = 1):
     """Start the clock, hold reset with all inputs at 0, and return in the first cycle after."""
     for handle in dut:
         if handle._name not in ("clk", "rst") and not handle.is_const:

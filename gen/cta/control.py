@@ -15,11 +15,16 @@ __all__ = ["Control"]
 class Control(wiring.Component):
     """One job at a time: check, run, send O, send the status.
 
-    A refused job goes straight to its status. ``cycles`` counts from the cycle after the job was
-    taken to the last O in its bank; the two other counts end with the first slot of K and of Q.
+    A refused job goes straight to its status. A load that was taken in the cycle in which the job
+    was taken (``load_taken``) goes first, and so do those that follow it without a pause: the job
+    waits in its check until no load is under way or offered, and ``loads`` lets them in.
+    A job that starts uses the tokens up.
 
-    Timing: ``start`` one cycle after the job was taken; ``read_out`` ``tail`` cycles after the last
-    slot, which is ``tail`` - 1 after ``ended``.
+    ``cycles`` counts from ``start`` to the last O in its bank; the two other counts end with the
+    first slot of K and of Q.
+
+    Timing: ``start`` one cycle after the job was taken, or when the loads it waits for are in;
+    ``read_out`` ``tail`` cycles after the last slot, which is ``tail`` - 1 after ``ended``.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -28,7 +33,9 @@ class Control(wiring.Component):
         super().__init__({
             "job": In(stream.Signature(JobWord)), "status": Out(stream.Signature(StatusWord)),
             "idle": Out(1), "take": Out(1), "start": Out(1), "word": Out(JobWord),
-            "load_error": In(1), "load_busy": In(1), "ended": In(1), "read_out": Out(1),
+            "loads": Out(1), "load_error": In(1), "load_busy": In(1), "load_offered": In(1),
+            "load_taken": In(1), "kv_rows": In(cfg.count_width), "q_rows": In(cfg.count_width),
+            "ended": In(1), "read_out": Out(1),
             "out_done": In(1), "key_issued": In(1), "query_issued": In(1),
             "k": In(cfg.count_width).array(3), "overflow": In(cfg.count_width).array(3),
             "zero_rows": In(range(cfg.b + 1)),
@@ -39,6 +46,7 @@ class Control(wiring.Component):
         m = Module()
         cfg, status, word = self.cfg, self.status.payload, self.word
         counting, first_key, first_query = Signal(), Signal(), Signal()
+        late = Signal()
         report = Signal(StatusWord)
         left = Signal(range(tail(cfg) + 1))
 
@@ -50,26 +58,29 @@ class Control(wiring.Component):
                  | (word.m == 0) | (word.m > cfg.n)),
                 (ErrorCode.CAPACITY, exact & ((word.n > cfg.k1) | (word.m > cfg.k0))),
                 (ErrorCode.WEIGHT_SET, word.set >= cfg.sets),
-                (ErrorCode.SELF, ~word.cross & (word.n != word.m)))):
+                (ErrorCode.SELF, ~word.cross & (word.n != word.m)),
+                (ErrorCode.LOAD, (word.n > self.kv_rows)
+                 | (word.cross & (word.m > self.q_rows))))):
             with m.If(wrong):
                 m.d.comb += error.eq(code)
 
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                # A load that is offered or under way goes first.
-                m.d.comb += [self.idle.eq(1), self.job.ready.eq(~self.load_busy)]
+                # A load under way goes first. What is only offered must not decide on ``ready``.
+                m.d.comb += [self.idle.eq(1), self.loads.eq(1), self.job.ready.eq(~self.load_busy)]
                 with m.If(self.job.valid & self.job.ready):
-                    m.d.sync += [word.eq(self.job.payload), report.eq(0)]
+                    m.d.sync += [word.eq(self.job.payload), report.eq(0), late.eq(self.load_taken)]
                     m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.comb += self.take.eq(1)
-                m.d.sync += report.error.eq(error)
-                with m.If(error == ErrorCode.NONE):
-                    m.d.comb += self.start.eq(1)
-                    m.d.sync += [counting.eq(1), first_key.eq(1), first_query.eq(1)]
-                    m.next = "RUN"
-                with m.Else():
+                m.d.comb += [self.loads.eq(late),
+                             self.take.eq(~(late & (self.load_busy | self.load_offered)))]
+                with m.If(self.take):
+                    m.d.sync += report.error.eq(error)
                     m.next = "STATUS"
+                    with m.If(error == ErrorCode.NONE):
+                        m.d.comb += self.start.eq(1)
+                        m.d.sync += [counting.eq(1), first_key.eq(1), first_query.eq(1)]
+                        m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.ended):
                     m.d.sync += left.eq(tail(cfg) - 2)

@@ -68,7 +68,7 @@ class Issue(wiring.Component):
                      self.ap_level2.eq(ap.level2), self.ap_entry.eq(ap.entry)]
 
         # Bottom: partial sums of K and V, and of Q or the hash, have rows of their own.
-        before = self._later(m, known, 2)          # a cycle before X
+        before = self._later(m, known, 2, reset=True)      # a cycle before X
         below = self._later(m, before, 1, reset=True)
         m.d.comb += [
             self.bias_en.eq(before.stream & (before.inject == Inject.BIAS)),

@@ -1,13 +1,13 @@
 """Loader: brings tokens, weights and parameters from the host streams to the banks."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.cta.host import LoadCommand, beat_width
 from gen.cta.lane import LoadWrite, address_width
 from model.cta.config import CTAConfig
-from model.cta.layout import Parameter, Target
+from model.cta.layout import Parameter, Target, parameter_rows
 
 __all__ = ["Loader"]
 
@@ -18,8 +18,14 @@ class Loader(wiring.Component):
     A row of dw elements comes slice by slice, ``lanes`` elements a beat; group g of a slice
     belongs to lanes g*lanes and up. The element of a lane and its write are registered.
 
-    A command with an unknown target, set or rows beyond the target takes and drops as many beats
-    as it announces and raises ``error``, which the next job reports (``clear_error``).
+    A command with an unknown target or set, rows beyond the target, or parameter rows of which
+    one means nothing takes and drops as many beats as it announces (of an unknown target a beat
+    a row and lane group and slice, as of tokens) and raises ``error``, which the next job
+    reports (``clear_error``).
+
+    ``kv_rows`` and ``q_rows`` count the tokens that are there for the next job: the rows that
+    loads have brought without a gap from row 0 on, in ascending order, since the last job that
+    used tokens up (``used``) or the reset.
 
     Timing: command in one cycle, first beat in the next; a beat is in its bank two cycles after
     its transfer. ``busy`` from the command to the last write.
@@ -34,6 +40,7 @@ class Loader(wiring.Component):
             "beat": Out(beat_width(cfg)),
             "p_en": Out(1), "p_set": Out(4), "p_addr": Out(16),
             "busy": Out(1), "error": Out(1), "clear_error": In(1),
+            "used": In(1), "kv_rows": Out(cfg.count_width), "q_rows": Out(cfg.count_width),
         })
 
     def elaborate(self, platform):
@@ -47,6 +54,8 @@ class Loader(wiring.Component):
         for i, target in enumerate((Target.A0, Target.A1, Target.A2)):
             table[target] = (l, 3 * T * d + i * T * l, l)
         table[Target.PARAMETER] = (int(Parameter.END), 0, 0)
+        after = Signal(17)
+        m.d.comb += after.eq(command.base + command.rows)
 
         width = address_width(max(cfg.token_depth, cfg.weight_depth))
         limit, start, stride = Signal(16), Signal(width), Signal(width)
@@ -58,8 +67,9 @@ class Loader(wiring.Component):
                                  token.eq(target <= Target.TOKEN_Q),
                                  weight.eq((Target.WQ <= target) & (target <= Target.A2)),
                                  parameter.eq(target == Target.PARAMETER)]
+        meant = [(command.base >= first) & (after <= last) for first, last in parameter_rows(cfg)]
         legal = ((command.target <= Target.PARAMETER) & (command.set < cfg.sets)
-                 & (command.base + command.rows <= limit))
+                 & (after <= limit) & (~parameter | Cat(meant).any()))
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[command.set]
 
         busy, drop = Signal(), Signal()
@@ -83,6 +93,12 @@ class Loader(wiring.Component):
             ]
             with m.If(~legal):
                 m.d.sync += self.error.eq(1)
+            for target, there in ((Target.TOKEN_KV, self.kv_rows), (Target.TOKEN_Q, self.q_rows)):
+                with m.If(legal & (command.target == target) & (command.base <= there)
+                          & (after > there)):
+                    m.d.sync += there.eq(after)
+        with m.If(self.used):
+            m.d.sync += [self.kv_rows.eq(0), self.q_rows.eq(0)]
 
         take = Signal()
         m.d.comb += take.eq(busy & self.data.valid)

@@ -98,7 +98,9 @@ class CTA(wiring.Component):
         wiring.connect(m, wiring.flipped(self.data), loader.data)
         wiring.connect(m, wiring.flipped(self.job), control.job)
         m.d.comb += [
-            loader.enable.eq(control.idle), loader.clear_error.eq(control.take),
+            loader.enable.eq(control.loads), loader.clear_error.eq(control.take),
+            loader.used.eq(start), control.kv_rows.eq(loader.kv_rows),
+            control.q_rows.eq(loader.q_rows),
             parameters.w_en.eq(loader.p_en), parameters.w_set.eq(loader.p_set),
             parameters.w_addr.eq(loader.p_addr), parameters.w_data.eq(loader.beat[:32]),
             parameters.set.eq(job.set),
@@ -226,7 +228,9 @@ class CTA(wiring.Component):
         wiring.connect(m, control.status, wiring.flipped(self.status))
         residuals = popcount(Cat(lane.cag_moved for lane in lanes))
         m.d.comb += [
-            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy | self.load.valid),
+            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy),
+            control.load_offered.eq(self.load.valid),
+            control.load_taken.eq(self.load.valid & self.load.ready),
             control.ended.eq(schedule.ended & ~sequencer.busy), control.out_done.eq(output.done),
             control.key_issued.eq(slot.op == Op.K), control.query_issued.eq(slot.op == Op.Q),
             control.k[0].eq(cag.k[0]), control.k[1].eq(cag.k[1]), control.k[2].eq(k2),

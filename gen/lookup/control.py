@@ -1,6 +1,6 @@
 """Control: takes a job, refuses what is illegal, lets its tokens in, counts, and reports."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,11 +15,15 @@ __all__ = ["Control"]
 class Control(wiring.Component):
     """One job at a time: check, run until its last token has left, send the status.
 
+    A load that was taken in the cycle in which the job was taken (``load_taken``) goes first, and
+    so do those that follow it without a pause: the job waits in its check until no load is under
+    way or offered, and ``loads`` lets them in.
+
     ``x_enable`` opens the token stream for the beats of the job and no more, so that the tokens of
     the next job wait at the port.
 
-    Timing: ``start`` one cycle after the job was taken; the status three cycles after the last y, or two
-    after ``projecting`` has fallen. ``cycles`` counts from the cycle after the job was taken to the
+    Timing: ``start`` one cycle after the job was taken, or when the loads it waits for are in; the status three cycles after the last y, or two
+    after ``projecting`` has fallen. ``cycles`` counts from ``start`` to the
     transfer of the last beat of y.
     """
 
@@ -28,7 +32,8 @@ class Control(wiring.Component):
         super().__init__({
             "job": In(stream.Signature(JobWord)), "status": Out(stream.Signature(StatusWord)),
             "idle": Out(1), "take": Out(1), "start": Out(1), "word": Out(JobWord),
-            "load_error": In(1), "load_busy": In(1),
+            "loads": Out(1), "load_error": In(1), "load_busy": In(1), "load_offered": In(1),
+            "load_taken": In(1),
             "projecting": In(1), "x_sent": In(1), "x_enable": Out(1), "y_token": In(1),
             "table_beat": In(1),
             "events": In(16).array(len(Saturation)),
@@ -39,27 +44,39 @@ class Control(wiring.Component):
         cfg, word = self.cfg, self.word
         report = Signal(StatusWord)
         running, x_left, y_left = Signal(), Signal(16 + 9), Signal(16)
+        late, checking = Signal(), Signal()
+        error = Signal(ErrorCode)
+        # Fields are 16 bits wide so that software need not know the formats; not all of it fits.
+        mix = cfg.fmt.mix
+        unfit = []
+        for name in ("gain", "skip"):
+            field = word[name].as_signed() if mix.signed else word[name]
+            unfit.append((field < mix.min) | (field > mix.max))
+        for code, wrong in reversed(((ErrorCode.LOAD, self.load_error),
+                                     (ErrorCode.TOKENS, word.tokens == 0),
+                                     (ErrorCode.FIELD, Cat(unfit).any()))):
+            with m.If(wrong):
+                m.d.comb += error.eq(code)
         m.d.comb += [self.status.payload.eq(report), self.x_enable.eq(running & (x_left != 0))]
 
         with m.FSM():
             with m.State("IDLE"):
-                # A load that is offered or under way goes first.
-                m.d.comb += [self.idle.eq(1), self.job.ready.eq(~self.load_busy)]
+                # A load under way goes first. What is only offered must not decide on ``ready``.
+                m.d.comb += [self.idle.eq(1), self.loads.eq(1), self.job.ready.eq(~self.load_busy)]
                 with m.If(self.job.valid & self.job.ready):
-                    m.d.sync += [word.eq(self.job.payload), report.eq(0)]
+                    m.d.sync += [word.eq(self.job.payload), report.eq(0), late.eq(self.load_taken)]
                     m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.comb += self.take.eq(1)
-                m.next = "STATUS"
-                with m.If(self.load_error):
-                    m.d.sync += report.error.eq(ErrorCode.LOAD)
-                with m.Elif(word.tokens == 0):
-                    m.d.sync += report.error.eq(ErrorCode.TOKENS)
-                with m.Else():
-                    m.d.comb += self.start.eq(1)
-                    m.d.sync += [running.eq(1), y_left.eq(word.tokens),
-                                 x_left.eq(word.tokens * (cfg.d // HOST_LANES))]
-                    m.next = "RUN"
+                m.d.comb += [checking.eq(1), self.loads.eq(late),
+                             self.take.eq(~(late & (self.load_busy | self.load_offered)))]
+                with m.If(self.take):
+                    m.d.sync += report.error.eq(error)
+                    m.next = "STATUS"
+                    with m.If(error == ErrorCode.NONE):
+                        m.d.comb += self.start.eq(1)
+                        m.d.sync += [running.eq(1), y_left.eq(word.tokens),
+                                     x_left.eq(word.tokens * (cfg.d // HOST_LANES))]
+                        m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.x_sent):
                     m.d.sync += x_left.eq(x_left - 1)
@@ -86,6 +103,6 @@ class Control(wiring.Component):
             m.d.sync += report.table_bytes.eq(report.table_bytes + cfg.lanes)
         for kind, count in zip(Saturation, self.events):
             total = report[f"sat_{kind.name.lower()}"]
-            with m.If(~self.idle & ~self.take):
+            with m.If(~self.idle & ~checking):
                 m.d.sync += total.eq(total + count)
         return m

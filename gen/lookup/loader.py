@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.lookup.host import BEAT, LoadCommand
 from model.lookup.config import LookupConfig
-from model.lookup.layout import Parameter, Target, table_parts
+from model.lookup.layout import Parameter, Target, shift_rows, table_parts
 from model.lookup.weight_layout import weight_beats
 
 __all__ = ["Loader"]
@@ -16,7 +16,8 @@ class Loader(wiring.Component):
     """Takes a load command and its beats, one a cycle; ``en[t]`` marks a beat of target t.
 
     Beats of internal tables wider than the host stream are put together first, lowest part
-    first. A command with an unknown target, beats beyond it, or parts of a table beat takes and
+    first. A command with an unknown target, beats beyond it, shifts of which one means nothing, or parts of
+    a table beat takes and
     drops what it announces and raises ``error``, which the next job reports (``clear_error``).
 
     Timing: command in one cycle, first beat in the next; a beat is at its block one cycle after
@@ -46,7 +47,11 @@ class Loader(wiring.Component):
             for target, beats in limits.items():
                 with m.Case(target):
                     m.d.comb += limit.eq(beats)
-        legal = (command.base + command.beats <= limit) & (command.target < len(Target))
+        after = Signal(33)
+        m.d.comb += after.eq(command.base + command.beats)
+        meant = [(command.base >= first) & (after <= last) for first, last in shift_rows(cfg)]
+        legal = ((after <= limit) & (command.target < len(Target))
+                 & ((command.target != Target.SHIFT) | Cat(meant).any()))
         if internal and parts > 1:
             # A table beat begun or ended half-way would be written with a part of another.
             split = ((command.base | command.beats) & (parts - 1)) != 0

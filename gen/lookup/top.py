@@ -68,8 +68,10 @@ class Lookup(wiring.Component):
         wiring.connect(m, projection.z, hashing.z)
         wiring.connect(m, hashing.rows, gather.rows)
         m.d.comb += [
-            loader.enable.eq(control.idle), loader.clear_error.eq(control.take),
-            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy | self.load.valid),
+            loader.enable.eq(control.loads), loader.clear_error.eq(control.take),
+            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy),
+            control.load_offered.eq(self.load.valid),
+            control.load_taken.eq(self.load.valid & self.load.ready),
             projection.w_en.eq(loader.en[Target.WEIGHT]), projection.w_addr.eq(loader.addr),
             projection.w_data.eq(loader.beat),
             projection.p_en.eq(loader.en[Target.SHIFT]), projection.p_addr.eq(loader.addr),
@@ -111,6 +113,9 @@ class Lookup(wiring.Component):
                   hashing.sat_score, gather.sat_output)
         m.d.comb += [
             *(to.eq(by) for to, by in zip(control.events, events)),
+        ]
+        # The probe is a cycle late, so that no stream's valid or ready goes through to it.
+        m.d.sync += [
             self.activity.projection.eq(projection.busy), self.activity.gather.eq(gather.busy),
             self.activity.table.eq(gather.beats), self.activity.x.eq(control.x_sent),
             self.activity.y.eq(gather.y.valid & gather.y.ready),

@@ -27,7 +27,7 @@ class ErrorCode(IntEnum):
     CAPACITY = 2    # exact mode with n > k1 or m > k0
     WEIGHT_SET = 3  # set >= the configured sets
     SELF = 4        # self-attention with m != n
-    LOAD = 5        # a load since the last job had no such target, set or rows
+    LOAD = 5        # a load since the last job was illegal, or the job's tokens were not loaded
 
 
 class Saturation(IntEnum):

@@ -16,7 +16,7 @@ from model.cta.job import HeadWeights, Job, Saturation
 from model.words import pack_fields, unpack_fields
 
 __all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "Target",
-           "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "job_fields", "beats",
+           "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "parameter_rows", "job_fields", "beats",
            "pack_fields", "unpack_fields"]
 
 ELEMENT_WIDTH = 16   # bits of one element on the host streams
@@ -79,6 +79,24 @@ class Parameter(IntEnum):
     BQ = 256        # 256 + t
     BV = 512        # 512 + t
     END = 768
+
+
+def parameter_rows(cfg: CTAConfig) -> list[tuple[int, int]]:
+    """The PARAMETER rows that mean something, as ranges (first, behind the last), ascending."""
+    rows = []
+    for c in range(3):
+        block = 16 * c
+        rows += [(block + Parameter.LSH_B, block + Parameter.LSH_B + cfg.l),
+                 (block + Parameter.LSH_INV_W, block + Parameter.LSH_POST + 1)]
+    rows += [(int(Parameter.BQ), Parameter.BQ + cfg.d), (int(Parameter.BV), Parameter.BV + cfg.d)]
+    # Rows that follow each other without a gap may come in one load.
+    joined = rows[:1]
+    for first, last in rows[1:]:
+        if first == joined[-1][1]:
+            joined[-1] = (joined[-1][0], last)
+        else:
+            joined.append((first, last))
+    return joined
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class ErrorCode(IntEnum):
     NONE = 0
     TOKENS = 1   # no token, or above 65535
     LOAD = 2     # a load since the last job had no such target or rows, or parts of table beats
+    FIELD = 3    # gain or skip has a value that the mix format has not
 
 
 class Saturation(IntEnum):

@@ -17,7 +17,18 @@ _SHIFT = Format(False, 5)
 
 def check(cfg: LookupConfig, weights: LayerWeights, job: Job) -> ErrorCode:
     """What the engine answers to the job. LOAD is a fault that a :class:`Job` cannot express."""
-    return ErrorCode.NONE if 1 <= len(job.x) <= TOKENS_MAX else ErrorCode.TOKENS
+    return _refusal(cfg, job)[0]
+
+
+def _refusal(cfg, job):
+    if not 1 <= len(job.x) <= TOKENS_MAX:
+        return ErrorCode.TOKENS, f"t is {len(job.x)}, must be in 1..{TOKENS_MAX}"
+    mix = cfg.fmt.mix
+    for name in ("gain", "skip"):
+        if not mix.min <= getattr(job, name) <= mix.max:
+            return ErrorCode.FIELD, (f"{name} is {getattr(job, name)}, "
+                                     f"must be in {mix.min}..{mix.max}")
+    return ErrorCode.NONE, ""
 
 
 def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
@@ -39,8 +50,6 @@ def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
         require_raw("residual", job.residual, (t, cfg.d), f.output)
     elif job.residual is not None:
         raise ValueError("residual is given, must be None for an engine that does not add it")
-    for name in ("gain", "skip"):
-        require_range(name, getattr(job, name), f.mix.min, f.mix.max)
     for name in ("shift_skip", "shift_y"):
         require_range(name, getattr(job, name), 0, SHIFT_MAX)
     if job.order not in tuple(Order):
@@ -68,8 +77,9 @@ def trace(cfg: LookupConfig, weights: LayerWeights, job: Job) -> dict:
 
 
 def _walk(cfg, weights, job):
-    if check(cfg, weights, job) != ErrorCode.NONE:
-        raise JobRefused(ErrorCode.TOKENS, f"t is {len(job.x)}, must be in 1..{TOKENS_MAX}")
+    code, reason = _refusal(cfg, job)
+    if code != ErrorCode.NONE:
+        raise JobRefused(code, reason)
     validate(cfg, weights, job)
     sat = dict.fromkeys(Saturation, 0)
     z, events = bh4.project(cfg, job.x, weights, job.gain, job.skip, job.shift_skip)

@@ -9,12 +9,12 @@ from enum import IntEnum
 
 import numpy as np
 
-from model.lookup.config import LookupConfig
+from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import Job, LayerWeights, Saturation
 from model.lookup.weight_layout import HOST_LANES, weight_order
 
 __all__ = ["HOST_LANES", "ELEMENT_WIDTH", "LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS",
-           "TRACE_FIELDS", "Target", "Parameter", "Load", "weight_loads", "token_beats",
+           "TRACE_FIELDS", "Target", "Parameter", "Load", "weight_loads", "token_beats", "shift_rows",
            "job_fields", "table_image", "table_parts", "table_beats"]
 
 ELEMENT_WIDTH = 16    # bits of one of them
@@ -50,6 +50,14 @@ class Parameter(IntEnum):
     HADAMARD = 0x2000    # + 4 c + j
     Z = 0x4000           # + c
     END = 0x5000
+
+
+def shift_rows(cfg: LookupConfig) -> list[tuple[int, int]]:
+    """The SHIFT beats that mean something, as ranges (first, behind the last), ascending."""
+    kinds = [(Parameter.Z, 1)]
+    if cfg.projection == "bh4":
+        kinds = [(Parameter.BLOCK, STAGES), (Parameter.HADAMARD, STAGES), *kinds]
+    return [(int(base), base + count * cfg.copies) for base, count in kinds]
 
 
 @dataclass(frozen=True)

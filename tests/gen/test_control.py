@@ -51,6 +51,15 @@ def check(seed, block=Control):
             word = random_word(rng) | fault
             if rng.random() < 0.1:
                 code = ErrorCode.LOAD          # comes before every other fault
+            missing = code is ErrorCode.NONE and rng.random() < 0.3
+            # Enough rows, or one too few; where another fault is found first, any.
+            rows = [word["n"], word["m"] if word["cross"] else 0]
+            if missing:
+                rows[word["cross"] & rng.getrandbits(1)] -= 1
+            elif code is not ErrorCode.NONE:
+                rows = [rng.randint(0, CFG.n) for _ in range(2)]
+            ctx.set(dut.kv_rows, rows[0])
+            ctx.set(dut.q_rows, rows[1])
             await accept(ctx, word, f"seed {seed}, job {job}")
             if rng.random() < 0.1:             # a reset at any point leaves it idle
                 for _ in range(rng.randrange(60)):
@@ -62,7 +71,9 @@ def check(seed, block=Control):
                 ctx.set(reset, 0)
                 assert ctx.get(dut.idle) == 1 and ctx.get(dut.status.valid) == 0, f"seed {seed}"
                 continue
-            await run(ctx, word, code, f"seed {seed}, job {job}, {code.name}")
+            ctx.set(dut.load_error, code is ErrorCode.LOAD)
+            await run(ctx, word, ErrorCode.LOAD if missing else code,
+                      f"seed {seed}, job {job}, {code.name}{' missing' * missing}")
 
     async def accept(ctx, word, note):
         ctx.set(dut.job.payload, word)
@@ -71,6 +82,10 @@ def check(seed, block=Control):
             offered = offered or rng.random() < 0.5
             busy = rng.random() < 0.5
             ctx.set(dut.load_busy, busy)
+            # A load that is offered decides nothing here; one that is taken makes the job wait.
+            ctx.set(dut.load_offered, rng.getrandbits(1))
+            late = not busy and rng.random() < 0.3
+            ctx.set(dut.load_taken, late)
             ctx.set(dut.job.valid, offered)
             drive_events(ctx)                  # of no job: they do not count
             assert (ctx.get(dut.idle), ctx.get(dut.job.ready)) == (1, not busy), note
@@ -78,6 +93,16 @@ def check(seed, block=Control):
             await ctx.tick()
             if offered and not busy:
                 break
+        ctx.set(dut.load_taken, 0)
+        waits = [rng.choice(((1, 0), (0, 1), (1, 1))) for _ in range(rng.randrange(6) if late else 0)]
+        for pair in waits:                     # its loads, and those that follow at once
+            ctx.set(dut.load_busy, pair[0])
+            ctx.set(dut.load_offered, pair[1])
+            assert (ctx.get(dut.take), ctx.get(dut.start), ctx.get(dut.loads)) == (0, 0, 1), note
+            await ctx.tick()
+        ctx.set(dut.load_busy, rng.getrandbits(1) if not late else 0)
+        ctx.set(dut.load_offered, rng.getrandbits(1) if not late else 0)
+        assert ctx.get(dut.take) == 1, note
         ctx.set(dut.job.payload, {"n": 7})     # the word is kept
         ctx.set(dut.job.valid, rng.getrandbits(1))
 
@@ -94,7 +119,6 @@ def check(seed, block=Control):
             total[-1] += zero
 
     async def run(ctx, word, code, note):
-        ctx.set(dut.load_error, code is ErrorCode.LOAD)
         drive_events(ctx)
         # One cycle after the job was taken.
         assert (ctx.get(dut.take), ctx.get(dut.start)) == (1, code is ErrorCode.NONE), note
@@ -177,6 +201,13 @@ MUTANTS = {
     "sets not checked": ("word.set >= cfg.sets", "0"),
     "self with m": ("~word.cross & (word.n != word.m)", "0"),
     "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
+    "keys not there": ("(word.n > self.kv_rows)", "0"),
+    "queries not there": ("(word.m > self.q_rows)", "0"),
+    "queries wanted in self-attention": ("(word.cross & (word.m > self.q_rows))",
+                                         "(word.m > self.q_rows)"),
+    "does not wait for loads": ("late.eq(self.load_taken)", "late.eq(0)"),
+    "waits for any load": ("late.eq(self.load_taken)", "late.eq(1)"),
+    "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),
     "read out one early": ("left.eq(tail(cfg) - 2)", "left.eq(tail(cfg) - 3)"),
     "jobs beside a load": ("self.job.ready.eq(~self.load_busy)", "self.job.ready.eq(1)"),
     "last K counts": ("first_key & self.key_issued", "self.key_issued"),

@@ -8,7 +8,8 @@ from amaranth.hdl import Signal
 
 from gen.cta.loader import Loader
 from model.cta.config import CTAConfig
-from model.cta.layout import Load, Parameter, Target, beats
+from model.cta.admission import Admission
+from model.cta.layout import Load, Parameter, Target, beats, parameter_rows
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
 
@@ -46,12 +47,18 @@ def writes(cfg, load):
 
 
 def random_load(cfg, rng, target, legal=True):
-    rows = rng.choice((1, rng.randint(1, min(9, extent(cfg, target)))))
-    base = rng.choice((0, extent(cfg, target) - rows, rng.randint(0, extent(cfg, target) - rows)))
+    first, last = 0, extent(cfg, target)
+    if target is Target.PARAMETER:
+        first, last = rng.choice(parameter_rows(cfg))
+    rows = rng.choice((1, rng.randint(1, min(9, last - first))))
+    base = rng.choice((first, last - rows, rng.randint(first, last - rows)))
     index = rng.randrange(cfg.sets) if target > Target.TOKEN_Q else 0
     if not legal:
-        if rng.random() < 0.5:
-            base = extent(cfg, target) - rows + 1
+        kind = rng.random()
+        if kind < 0.4:
+            base = last - rows + 1
+        elif kind < 0.6 and first:
+            base = first - 1
         else:
             index = rng.randint(cfg.sets, 15)
     shape = (rows,) if target is Target.PARAMETER else (rows, cfg.dw)
@@ -66,19 +73,27 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
 
     async def bench(ctx):
         ctx.set(dut.enable, 1)
-        error = False
+        golden, tokens = Admission(cfg), [Target.TOKEN_KV] * 4 + [Target.TOKEN_Q] * 2
         for index in range(count):
-            legal = rng.random() < 0.8
-            load = random_load(cfg, rng, rng.choice(list(Target)), legal)
-            error = error or not legal
-            await run(ctx, load, legal, f"seed {seed}, load {index} to {load.target.name}")
-            assert ctx.get(dut.error) == error, f"seed {seed}, load {index}"
-            if rng.random() < 0.3:
+            load = random_load(cfg, rng, rng.choice([*Target, *tokens]),
+                               rng.random() < 0.8)
+            legal = golden.load(load.target, load.set, load.base, len(load.rows))
+            note = f"seed {seed}, load {index} to {load.target.name}"
+            await run(ctx, load, legal, note)
+            there = {Target.TOKEN_KV: ctx.get(dut.kv_rows), Target.TOKEN_Q: ctx.get(dut.q_rows)}
+            assert (ctx.get(dut.error), there) == (golden.error, golden.rows), note
+            if rng.random() < 0.3:             # a job is taken; one that starts uses the tokens
+                starts = rng.getrandbits(1)
                 ctx.set(dut.clear_error, 1)
+                ctx.set(dut.used, starts)
                 await ctx.tick()
                 ctx.set(dut.clear_error, 0)
-                error = False
+                ctx.set(dut.used, 0)
+                golden.error = False
+                if starts:
+                    golden.reset()
                 assert ctx.get(dut.error) == 0, f"seed {seed}"
+                assert [ctx.get(dut.kv_rows), ctx.get(dut.q_rows)] == [*golden.rows.values()], note
             if rng.random() < 0.2:             # a job runs: nothing is taken
                 ctx.set(dut.enable, 0)
                 ctx.set(dut.load.valid, 1)
@@ -212,8 +227,7 @@ def test_reset_in_mid_load():
 
 
 MUTANTS = {
-    "one row too many": ("command.base + command.rows <= limit",
-                         "command.base + command.rows <= limit + 1"),
+    "one row too many": ("(after <= limit)", "(after <= limit + 1)"),
     "sets not checked": ("(command.set < cfg.sets)", "1"),
     "illegal rows written": ("take & is_weight & ~drop", "take & is_weight"),
     "slices in a row": ("addr.eq(addr + step)", "addr.eq(addr + 1)"),
@@ -221,6 +235,10 @@ MUTANTS = {
     "write address one late": ("self.write.addr.eq(addr)", "self.write.addr.eq(self.write.addr)"),
     "queries over the keys": ("cfg.query_base", "0"),
     "beats without a command": ("self.data.ready.eq(busy)", "self.data.ready.eq(1)"),
+    "parameter rows in gaps": ("(~parameter | Cat(meant).any())", "1"),
+    "gaps between tokens": ("(command.base <= there)", "1"),
+    "tokens by the last load": ("& (after > there)", ""),
+    "tokens never used": ("self.kv_rows.eq(0), self.q_rows.eq(0)", "self.q_rows.eq(0)"),
     "error never cleared": ("self.error.eq(0)", "self.error.eq(self.error)"),
 }
 
@@ -228,4 +246,4 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants(name):
     with pytest.raises(AssertionError, match="seed"):
-        check(CTAConfig(**CONFIGS["slices"]), 81, 0.3, edited(Loader, *MUTANTS[name]))
+        check(CTAConfig(**CONFIGS["slices"]), 81, 0.3, edited(Loader, *MUTANTS[name]), count=150)

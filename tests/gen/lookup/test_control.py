@@ -22,7 +22,10 @@ MOST = (1 << 16) - 1
 def random_word(rng):
     """A legal job word of few tokens."""
     word = {name: rng.getrandbits(width) for name, width in JOB_FIELDS}
-    return word | {"tokens": rng.choice((1, 2, rng.randint(1, 9)))}
+    most = LookupConfig().fmt.mix.max
+    return word | {"tokens": rng.choice((1, 2, rng.randint(1, 9))),
+                   "gain": rng.choice((0, most, rng.randint(0, most))),
+                   "skip": rng.choice((0, most, rng.randint(0, most)))}
 
 
 def check(cfg, seed, block=Control, count=40):
@@ -32,6 +35,10 @@ def check(cfg, seed, block=Control, count=40):
     async def bench(ctx):
         for index in range(count):
             word, code = random_word(rng), ErrorCode.NONE
+            if rng.random() < 0.2:
+                code = ErrorCode.FIELD
+                word[rng.choice(("gain", "skip"))] = rng.choice(
+                    (cfg.fmt.mix.max + 1, (1 << 16) - 1, rng.randint(cfg.fmt.mix.max + 1, 65535)))
             if rng.random() < 0.2:
                 code = ErrorCode.TOKENS
                 word["tokens"] = 0
@@ -70,6 +77,10 @@ def check(cfg, seed, block=Control, count=40):
             offered = offered or rng.random() < 0.5
             loading = rng.random() < 0.5       # goes before the job
             ctx.set(dut.load_busy, loading)
+            # A load that is offered decides nothing here; one that is taken makes the job wait.
+            ctx.set(dut.load_offered, rng.getrandbits(1))
+            late = not loading and rng.random() < 0.3
+            ctx.set(dut.load_taken, late)
             ctx.set(dut.job.valid, offered)
             drive(ctx)                         # of no job: they do not count
             assert (ctx.get(dut.idle), ctx.get(dut.job.ready)) == (1, not loading), note
@@ -77,6 +88,16 @@ def check(cfg, seed, block=Control, count=40):
             await ctx.tick()
             if offered and not loading:
                 break
+        ctx.set(dut.load_taken, 0)
+        waits = [rng.choice(((1, 0), (0, 1), (1, 1))) for _ in range(rng.randrange(6) if late else 0)]
+        for pair in waits:                     # its loads, and those that follow at once
+            ctx.set(dut.load_busy, pair[0])
+            ctx.set(dut.load_offered, pair[1])
+            drive(ctx)                         # of no job: they do not count
+            assert (ctx.get(dut.take), ctx.get(dut.start), ctx.get(dut.loads)) == (0, 0, 1), note
+            await ctx.tick()
+        ctx.set(dut.load_busy, rng.getrandbits(1) if not late else 0)
+        ctx.set(dut.load_offered, rng.getrandbits(1) if not late else 0)
         ctx.set(dut.job.payload, {"tokens": 7})    # the word is kept
         ctx.set(dut.job.valid, rng.getrandbits(1))
 
@@ -173,7 +194,12 @@ def test_words(layout, fields):
 MUTANTS = {
     "jobs beside a load": ("self.job.ready.eq(~self.load_busy)", "self.job.ready.eq(1)"),
     "no tokens": ("word.tokens == 0", "0"),
-    "load error forgotten": ("m.If(self.load_error)", "m.If(0)"),
+    "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
+    "fields not checked": ("Cat(unfit).any()", "0"),
+    "does not wait for loads": ("late.eq(self.load_taken)", "late.eq(0)"),
+    "waits for any load": ("late.eq(self.load_taken)", "late.eq(1)"),
+    "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),
+    "events before the start": ("~self.idle & ~checking", "~self.idle & ~self.take"),
     "counts of the job before": ("report.eq(0)", "report.error.eq(0)"),
     "error of the job before": ("report.eq(0)", "report.cycles.eq(0)"),
     "a beat too many": ("word.tokens * (cfg.d // HOST_LANES)",
@@ -182,7 +208,7 @@ MUTANTS = {
     "a token too few": ("m.If(y_left == 1)", "m.If(y_left <= 2)"),
     "late events lost": ('m.next = "SETTLE"', 'm.next = "STATUS"'),
     "stages beyond the last y lost": ("m.If(~self.projecting)", "m.If(1)"),
-    "events of no job": ("~self.idle & ~self.take", "~self.take"),
+    "events of no job": ("~self.idle & ~checking", "~checking"),
     "cycles from the first token": ("running | self.start", "running"),
     "beats of no job": ("running & self.table_beat", "self.table_beat"),
     "beats, not bytes": ("report.table_bytes + cfg.lanes", "report.table_bytes + 1"),

@@ -10,7 +10,8 @@ from gen.lookup.host import BEAT
 from gen.lookup.loader import Loader
 from model.lookup import stimulus
 from model.lookup.config import LookupConfig
-from model.lookup.layout import Load, Parameter, Target, table_beats, weight_loads
+from model.lookup.admission import is_legal
+from model.lookup.layout import Load, Target, shift_rows, table_beats, weight_loads
 from model.lookup.weight_layout import weight_beats
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
@@ -35,7 +36,7 @@ def extent(cfg, target):
     """Beats of a target."""
     internal = cfg.tables == "internal"
     return {Target.WEIGHT: weight_beats(cfg), Target.Z_BIAS: cfg.h * cfg.tau, Target.OUT_BIAS: cfg.d,
-            Target.SHIFT_S: cfg.h, Target.SHIFT: Parameter.END,
+            Target.SHIFT_S: cfg.h, Target.SHIFT: shift_rows(cfg)[-1][1],
             Target.TABLE: cfg.rows * cfg.row_beats * parts(cfg) * internal}.get(target, 0)
 
 
@@ -65,12 +66,16 @@ def random_load(cfg, rng):
         base = rng.choice((0, limit - count, step * rng.randint(0, (limit - count) // step)))
         if kind == 1:
             base = limit - count + 1
+        if target is Target.SHIFT and kind:    # at the ends of what means something, or across
+            first, last = rng.choice(shift_rows(cfg))
+            base = max(0, rng.choice((first - 1, first, rng.randint(first, last), last)))
+            count = rng.randint(0, 3)
         if kind == 2 and step > 1:             # parts of a table beat, at either end or at both
             first, last = rng.choice(((0, 1), (1, 0), (1, 1)))
             base = base - first * rng.randrange(1, step) if base else first * rng.randrange(1, step)
             count = max(0, count - last * rng.randrange(1, step))
-            kind = 0 if base % step or count % step else 3
-    return Load(target, base, [rng.getrandbits(BEAT) for _ in range(count)]), kind > 1
+    return (Load(target, base, [rng.getrandbits(BEAT) for _ in range(count)]),
+            is_legal(cfg, target, base, count))
 
 
 def command(load):
@@ -235,9 +240,10 @@ def test_parts_of_a_table_beat(base, count):
 MUTANTS = {
     "table beats from half-way": ("(command.base | command.beats)", "command.beats"),
     "table beats to half-way": ("(command.base | command.beats)", "command.base"),
+    "shifts in gaps": ("Cat(meant).any()", "1"),
     "parts everywhere": ("(command.target == Target.TABLE) & split", "split"),
-    "one beat too many": ("command.beats <= limit", "command.beats <= limit + 1"),
-    "one beat too few": ("command.beats <= limit", "command.beats < limit"),
+    "one beat too many": ("(after <= limit)", "(after <= limit + 1)"),
+    "one beat too few": ("(after <= limit)", "(after < limit)"),
     "targets not checked": ("(command.target < len(Target))", "1"),
     "illegal beats written": ("take & ~drop", "take"),
     "parts written": ("(~is_table | whole)", "1"),
@@ -255,4 +261,4 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants(name):
     with pytest.raises(AssertionError, match="seed"):
-        check(CONFIGS["of two host beats"], 21, 0.3, edited(Loader, *MUTANTS[name]), count=250)
+        check(CONFIGS["of two host beats"], 21, 0.3, edited(Loader, *MUTANTS[name]), count=600)

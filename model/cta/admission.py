@@ -1,0 +1,73 @@
+"""What the host's side of the CTA engine admits: loads, the tokens they leave, and jobs.
+
+The golden counterpart of ``gen.cta.loader`` and ``gen.cta.control`` as far as they decide. The
+numbers of an admitted job are those of ``model.cta.head``.
+"""
+
+from model.cta.config import CTAConfig
+from model.cta.job import ErrorCode, Mode
+from model.cta.layout import Target, parameter_rows
+
+__all__ = ["Admission", "is_legal", "load_beats"]
+
+
+def is_legal(cfg: CTAConfig, target: int, set: int, base: int, rows: int) -> bool:
+    """Whether a load is written. Rows must lie within the target; a PARAMETER load within one of
+    the ranges of ``parameter_rows``."""
+    if target > Target.PARAMETER or set >= cfg.sets:
+        return False
+    if target == Target.PARAMETER:
+        return any(first <= base and base + rows <= last for first, last in parameter_rows(cfg))
+    limit = (cfg.n if target <= Target.TOKEN_Q else cfg.d if target < Target.A0 else cfg.l)
+    return base + rows <= limit
+
+
+def load_beats(cfg: CTAConfig, target: int, rows: int) -> int:
+    """Beats of ``data`` that a load takes, legal or not: one a PARAMETER row, else those of a
+    vector of dw elements a row, also where the target is unknown."""
+    return rows * (1 if target == Target.PARAMETER else cfg.slices * cfg.groups)
+
+
+class Admission:
+    """The state that decides on jobs: rows of tokens that are there, and an illegal load.
+
+    ``rows`` counts by token target the rows that loads have brought since the last job that
+    started, or the reset, without a gap from row 0 on in ascending order. A load may begin below
+    the count and overwrite; one that begins above it leaves the count, for it leaves a gap.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg = cfg
+        self.reset()
+
+    def reset(self) -> None:
+        """The tokens, and an error not yet reported, are forgotten; weights are not."""
+        self.error, self.rows = False, {Target.TOKEN_KV: 0, Target.TOKEN_Q: 0}
+
+    def load(self, target: int, set: int = 0, base: int = 0, rows: int = 0) -> bool:
+        """Note a load; gives whether it was legal."""
+        if not is_legal(self.cfg, target, set, base, rows):
+            self.error = True
+            return False
+        if target in self.rows and base <= self.rows[target] < base + rows:
+            self.rows[target] = base + rows
+        return True
+
+    def job(self, *, n: int, m: int, mode: int = Mode.CTA, cross: int = 0, set: int = 0,
+            **shifts) -> ErrorCode:
+        """The answer to a job word, by its fields. A job that starts uses the tokens up; a refused
+        one leaves them, and clears the error of a load."""
+        cfg, error = self.cfg, self.error
+        self.error = False
+        exact = mode == Mode.EXACT
+        for code, wrong in ((ErrorCode.LOAD, error),
+                            (ErrorCode.TOKENS, not (1 <= n <= cfg.n and 1 <= m <= cfg.n)),
+                            (ErrorCode.CAPACITY, exact and (n > cfg.k1 or m > cfg.k0)),
+                            (ErrorCode.WEIGHT_SET, set >= cfg.sets),
+                            (ErrorCode.SELF, not cross and n != m),
+                            (ErrorCode.LOAD, n > self.rows[Target.TOKEN_KV]
+                             or (cross and m > self.rows[Target.TOKEN_Q]))):
+            if wrong:
+                return code
+        self.rows = dict.fromkeys(self.rows, 0)
+        return ErrorCode.NONE
