@@ -4,8 +4,8 @@
 questions that no simulation of chosen jobs can answer for certain:
 
 * ``paths()``: which outputs depend on which inputs without a register between them;
-* ``after_reset()``: simulation in three values (0, 1, unknown) of the engine at rest, from registers
-  that hold anything, after one cycle of reset.
+* ``after_reset()``: simulation in three values (0, 1, unknown) of the engine at rest, from
+  registers that hold anything, after one cycle of reset.
 """
 
 from collections import defaultdict
@@ -18,7 +18,8 @@ __all__ = ["Netlist"]
 class Netlist:
     """The cells of ``component``, flat.
 
-    Memories are Amaranth's: a write port has its enable in the netlist, and what is read is unknown.
+    Memories are Amaranth's: a write port has its enable in the netlist, and what is read is
+    unknown.
     """
 
     def __init__(self, component):
@@ -32,7 +33,7 @@ class Netlist:
             ports.append(("__".join(map(str, path)), Value.cast(value), way))
         self.net = _ir.build_netlist(fragment, ports=ports)
         self.cells, self.top = self.net.cells, self.net.cells[0]
-        self._order = self._topological()
+        self._order, self._again = self._topological()
         self._plans = {}
 
     # -- structure -------------------------------------------------------------------------------
@@ -62,8 +63,8 @@ class Netlist:
         return found
 
     def _topological(self):
-        """Combinational cells, each after those that it reads. A cell that is read by its own other
-        bits comes up more than once."""
+        """Combinational cells, each after those that it reads, and those to be valued once more:
+        where bits of two cells depend on each other both ways, one comes too early."""
         order, state = [], {}
         for root in range(1, len(self.cells)):
             stack = [(root, None)]
@@ -81,7 +82,11 @@ class Netlist:
                 else:
                     state[index] = "done"
                     order.append(index)
-        return order
+        place = {index: at for at, index in enumerate(order)}
+        early = [at for index, at in place.items()
+                 if any(place.get(n.cell, 0) > at for n in self.cells[index].input_nets()
+                        if n.is_cell)]
+        return order, order[min(early):] if early else []
 
     # -- three values ----------------------------------------------------------------------------
 
@@ -90,8 +95,9 @@ class Netlist:
 
         ``inputs`` has the inputs that are known (by port); the others are unknown throughout.
         Yields, for each cycle after the reset, a function from nets to ``(ones, unknown)``. Ends
-        early where the state repeats the one before, for then nothing can follow.
+        early where a state comes up again, for then nothing new can follow.
         """
+        states = set()
         self.known = {}
         registers = [i for i, cell in enumerate(self.cells)
                      if isinstance(cell, (_nir.FlipFlop, _nir.SyncReadPort))]
@@ -109,18 +115,15 @@ class Netlist:
                 else:
                     ones |= (value & mask) << start
             self.known[0] = (ones | 2, unknown)         # bits 0 and 1 are the constants
-            for index in self._order:
-                self.known[index] = self._value(self.cells[index])
-            # A cell that is read before it was valued, by way of its own other bits, once more.
-            for index in self._order:
+            for index in self._order + self._again:
                 self.known[index] = self._value(self.cells[index])
             if cycle:
                 yield self.of
-            following = {index: self._next(index) for index in registers}
-            same = all(self.known[index] == value for index, value in following.items())
-            self.known |= following
-            if cycle > 1 and same:
-                return
+                state = hash(tuple(self.known[index] for index in registers))
+                if state in states:
+                    return
+                states.add(state)
+            self.known |= {index: self._next(index) for index in registers}
 
     def of(self, nets) -> tuple[int, int]:
         """(ones, unknown) of a value."""
@@ -268,6 +271,18 @@ class Netlist:
         return int(results[cell.operator]()) & mask, 0
 
     # -- what must be known ----------------------------------------------------------------------
+
+    def registers(self) -> dict[str, tuple]:
+        """All flip-flops, by the name of their signal and the number of their cell."""
+        names = {}
+        for module in self.net.modules:
+            for signal, name in module.signal_names.items():
+                nets = self.net.signals[signal]
+                if nets and nets[0].is_cell:
+                    names.setdefault(nets[0].cell, ".".join((*module.name, name.partition("$")[0])))
+        return {f"{names.get(index, '?')} ({index})": _nir.Value(
+                    _nir.Net.from_cell(index, bit) for bit in range(len(cell.data)))
+                for index, cell in enumerate(self.cells) if isinstance(cell, _nir.FlipFlop)}
 
     def effects(self) -> dict[str, tuple]:
         """Nets that change what lasts or what the outside sees: write enables, and outputs but for
