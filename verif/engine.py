@@ -48,7 +48,7 @@ class Script:
         return self
 
     def wait(self, stream: str, count: int):
-        """Until the stream, of either direction, has had ``count`` transfers since the start."""
+        """Until the stream, of either direction, has had ``count`` transfers since the last reset."""
         self.lines.append(f"wait {stream} {count}")
         return self
 
@@ -83,11 +83,13 @@ class Script:
 class Run:
     """What happened. ``received``: payloads by output stream. ``cycles``: the cycle of every
     transfer, by stream of either direction. ``probes``: by name, the cycles of change and the
-    values from there on. ``end``: cycles in all, resets included."""
+    values from there on. ``resets``: the first cycle of each reset. ``end``: cycles in all, resets
+    included."""
 
     received: dict[str, list[int]] = field(default_factory=dict)
     cycles: dict[str, list[int]] = field(default_factory=dict)
     probes: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
+    resets: list[int] = field(default_factory=list)
     end: int = 0
     seconds: float = 0.0
 
@@ -146,6 +148,8 @@ class Engine:
             at, _, value = rest.partition(" ")
             if name == "end":
                 run.end = int(at)
+            elif name == "reset":
+                run.resets.append(int(at))
             elif name in run.cycles:
                 run.cycles[name].append(int(at))
                 if value:

@@ -52,6 +52,7 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
     sinks = {name: Sink(dut, name, Stall((seed, name))) for name in outputs}
     ends, memories = sources | sinks, []
     cycle, limit = 0, 10_000_000
+    before, resets = dict.fromkeys(ends, 0), []    # transfers up to the last reset
 
     async def step():
         nonlocal cycle
@@ -74,7 +75,7 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
             sources[words[0]].queue.append(int(words[1], 16))
         elif what == "wait":
             start, end = cycle, ends[words[0]]
-            while len(end.cycles) < int(words[1]):
+            while len(end.cycles) - before[words[0]] < int(words[1]):
                 assert cycle - start < limit, (
                     f"waited {limit} cycles for transfer {words[1]} of {words[0]}; so far "
                     + ", ".join(f"{name} {len(e.cycles)}" for name, e in ends.items()))
@@ -88,6 +89,8 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
         elif what == "reset":
             for part in (*ends.values(), *memories):
                 part.reset()
+            before = {name: len(end.cycles) for name, end in ends.items()}
+            resets.append(cycle)
             dut.rst.value = 1
             for _ in range(int(words[0])):
                 await step()
@@ -100,4 +103,4 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
         else:
             raise ValueError(f"unknown script line: {line}")
     return Run({name: sink.received for name, sink in sinks.items()},
-               {name: end.cycles for name, end in ends.items()}, {}, cycle)
+               {name: end.cycles for name, end in ends.items()}, {}, resets, cycle)

@@ -33,9 +33,11 @@ class HostSession:
         self.script.reset(1)
 
     def reset(self, after: int):
-        """Let ``after`` cycles pass since the last push, then reset; running jobs are lost."""
+        """Let ``after`` cycles pass since the last push, then reset for one cycle; what is queued
+        and what runs is lost."""
         self.script.idle(after)
         self.script.reset(1)
+        self.sent = dict.fromkeys(self.sent, 0)
         return self
 
     def _push(self, stream, *payloads):

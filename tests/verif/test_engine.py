@@ -54,8 +54,9 @@ def test_stalls_change_the_time_and_nothing_else_and_replay(echo):
 
 def test_reset_in_the_middle_drops_what_is_queued(echo):
     script = Script().reset(3).push("i", *range(100)).wait("o", 5).reset(2)
-    run = echo.run(script.push("i", 200).wait("o", 6))
+    run = echo.run(script.push("i", 200).wait("o", 1))
     assert run.received["o"] == [1, 2, 3, 4, 5, 201]
+    assert run.resets == [0, 9]
 
 
 def test_a_wait_that_takes_too_long_says_for_what(echo):

@@ -3,7 +3,7 @@
 import cocotb
 import numpy as np
 
-from model.cta import head, stimulus
+from model.cta import head, layout, stimulus
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
 from verif.cta.driver import Refused, Session
@@ -76,13 +76,11 @@ async def reset_in_mid_job(dut):
     cfg, rng = config(), np.random.default_rng(seed())
     weights, job = stimulus.random_job(cfg, rng, cfg.n)
     session = Session(cfg, Script(seed()))
-    # The first reset falls into the job. Transfers are counted on, so that the waits of the second
-    # and third round are over at once and their resets fall into the loads.
     for _ in range(3):
-        session.job(weights, job, reload=True, wait=False)
-        session.jobs.pop()
-        session.sent |= dict.fromkeys(session.sent, 0)
-        session.reset(int(rng.integers(1, 600)))
+        session.job(weights, job, wait=False).reset(int(rng.integers(1, 600)))
+        loads = layout.weight_loads(weights) + layout.token_loads(job)
+        session.load(loads, wait=False).reset(int(rng.integers(1, 150)))
+    session.jobs.clear()
     await start(dut)
     await play(dut, session.script, INPUTS, OUTPUTS)
     after = Session(cfg, Script(seed())).job(weights, job)

@@ -41,14 +41,14 @@ class Session(HostSession):
             self.script.stall(stream, probability, 1 + at % 3, seed * 8 + at)
         return self
 
-    def load(self, loads: Sequence[Load]):
-        """Queue loads and wait until they are in."""
+    def load(self, loads: Sequence[Load], wait: bool = True):
+        """Queue loads and, with ``wait``, let them go in before anything else is queued."""
         for load in loads:
             values = {"target": load.target, "set": load.set, "base": load.base,
                       "rows": len(load.rows)}
             self._push("load", layout.pack_fields(layout.LOAD_FIELDS, values))
             self._push("data", *layout.beats(self.cfg, load))
-        return self._wait("load", "data")
+        return self._wait("load", "data") if wait else self
 
     def job(self, weights: HeadWeights, job: Job, index: int = 0, reload: bool = True,
             wait: bool = True, **fields):

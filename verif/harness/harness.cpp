@@ -5,17 +5,19 @@
 // where `port` is the name that Verilator gives it (`__` becomes `___05F`).
 // usage: harness SCRIPT RESULT. Script lines, in order; pushes only queue, waits let time pass:
 //   push STREAM HEX          one payload for an input stream
-//   wait STREAM COUNT        until COUNT transfers of the stream in all (either direction)
+//   wait STREAM COUNT        until COUNT transfers of the stream (either direction) since the last
+//                            reset
 //   idle CYCLES              let time pass
 //   stall STREAM P BURST SEED   pause the host's side with probability P, BURST cycles on average
-//   reset CYCLES             hold rst; drops what is queued
+//   reset CYCLES             hold rst; drops what is queued, and transfers count from 0 again
 //   memory REQUEST RESPONSE FILE LATENCY JITTER SEED   answer every transfer of output REQUEST, a word
 //                            number, with that word of FILE on input RESPONSE, in order, LATENCY to
 //                            LATENCY + JITTER cycles later. Words are raw bytes, lowest first,
 //                            filled to a multiple of four
 //   limit CYCLES             a wait may take so many cycles, then the run fails
 //   seed N                   power-up bits, first line only
-// Result lines: "STREAM CYCLE [HEX]" a transfer, "PROBE CYCLE HEX" a change, "end CYCLE", or
+// Result lines: "STREAM CYCLE [HEX]" a transfer, "PROBE CYCLE HEX" a change, "reset CYCLE" the first
+// cycle with rst, "end CYCLE", or
 // "error TEXT". Progress goes to stdout as "CYCLE" lines.
 #include <cinttypes>
 #include <cmath>
@@ -281,7 +283,9 @@ int main(int argc, char** argv) {
                 s.queue.clear();
                 s.due.clear();
                 s.offered = false;
+                s.count = 0;
             }
+            std::fprintf(result, "reset %" PRIu64 "\n", cycle);
             top->rst = 1;
             for (in >> number; number; --number) step();
             top->rst = 0;

@@ -10,8 +10,7 @@ import numpy as np
 
 from model.lookup import layer, stimulus
 from model.lookup.job import ErrorCode, Order
-from model.lookup.layout import HOST_LANES, LOAD_FIELDS, Load, Parameter, Target, weight_loads
-from model.words import pack_fields
+from model.lookup.layout import HOST_LANES, Load, Parameter, Target, weight_loads
 from verif.bench import config, seed
 from verif.engine import Script
 from verif.lookup.driver import Refused, Session
@@ -136,10 +135,7 @@ async def reset_in_mid_job(dut, order):
             if trial:
                 session.layer(weights).job(job, wait=False)
             else:
-                for load in weight_loads(cfg, weights):
-                    word = {"target": load.target, "base": load.base, "beats": len(load.beats)}
-                    session.script.push("load", pack_fields(LOAD_FIELDS, word))
-                    session.script.push("data", *load.beats)
+                session.load(weight_loads(cfg, weights), wait=False)
             session.reset(int(rng.integers(1, 600 if trial else 150)))
 
         await simulate(dut, cfg, weights, cut, 7, 20)

@@ -59,13 +59,13 @@ class Session(HostSession):
         """Queue a layer's loads and wait until they are in."""
         return self.load(layout.weight_loads(self.cfg, weights))
 
-    def load(self, loads: Sequence[layout.Load]):
-        """Queue loads and wait until they are in."""
+    def load(self, loads: Sequence[layout.Load], wait: bool = True):
+        """Queue loads and, with ``wait``, let them go in before anything else is queued."""
         for load in loads:
             values = {"target": load.target, "base": load.base, "beats": len(load.beats)}
             self._push("load", pack_fields(layout.LOAD_FIELDS, values))
             self._push("data", *load.beats)
-        return self._wait("load", "data")
+        return self._wait("load", "data") if wait else self
 
     def job(self, job: Job, wait: bool = True, **fields):
         """Queue a job and its tokens; ``fields`` replace fields of its word."""
