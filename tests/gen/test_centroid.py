@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import ResetInserter, Signal
+from amaranth.hdl import Assert, ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from gen.cta.centroid import CentroidAggregation
 from gen.cta.centroid_means import MeanLane
 from gen.cta.centroid_sums import CentroidSums
+from gen.memory import SRAM
 from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
 from verif.cta import centroid_jobs
 from verif.ports import NativePorts
 
@@ -44,6 +46,16 @@ def check(cfg, jobs, reset_after=None):
     sim.add_clock(1e-9)
     sim.add_testbench(bench)
     sim.run()
+
+
+class StrictSRAM(SRAM):
+    """A memory in which a read of the word being written is a fault, not merely rubbish: the
+    block says that it asks for none."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        m.d.sync += Assert(~(self.w_en & self.r_en & (self.w_addr == self.r_addr)))
+        return m
 
 
 def works(cfg, counts=(None,) * 14, gaps=False):
@@ -83,6 +95,23 @@ def test_reset_in_mid_job(after):
     """Jobs after a reset are untouched by the one it cut off, wherever it did."""
     cfg = CTAConfig(**CONFIGS["one slice"])
     check(cfg, works(cfg, (24, 7, 24)), reset_after=after)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_word_is_read_while_it_is_written(name, monkeypatch):
+    monkeypatch.setattr("gen.cta.centroid_sums.SRAM", StrictSRAM)
+    cfg = CTAConfig(**CONFIGS[name])
+    check(cfg, works(cfg))
+
+
+def test_mutant_reads_a_word_being_written(monkeypatch):
+    """What is read in vain is found out as well: a macro may not stand it."""
+    monkeypatch.setattr("gen.cta.centroid_sums.SRAM", StrictSRAM)
+    broken = edited(CentroidSums, "fresh[4] | same[1] | back[1]", "fresh[4] | same[1]")
+    monkeypatch.setattr("gen.cta.centroid.CentroidSums", broken)
+    cfg = CTAConfig(**CONFIGS["one slice"])
+    with pytest.raises(AssertionError):
+        check(cfg, works(cfg))
 
 
 def test_mutant_without_hazards(monkeypatch):
