@@ -10,6 +10,7 @@ import argparse
 import os
 import random
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -18,7 +19,7 @@ from gen.emit import emit, ports
 from verif import cta, lookup, verilator
 from verif.bench import Bench, environment
 
-__all__ = ["BENCHES", "run", "main"]
+__all__ = ["BENCHES", "run", "play", "main"]
 
 BENCHES = {**cta.BENCHES, **lookup.BENCHES}
 
@@ -42,35 +43,38 @@ def executable(component, name: str, progress=None) -> Path:
 def run(name: str, bench: Bench, cfg, run_seed: int) -> tuple[int, int]:
     """Run one bench on one configuration. Gives the numbers of tests and of failures."""
     from cocotb_tools.runner import get_runner
-    component = bench.factory(cfg)
-    binary = executable(component, name)
+    binary = executable(bench.factory(cfg), name)
+    # Registers and memories start with random bits, another set a seed.
+    return play(get_runner("verilator"), bench, cfg, run_seed, binary.name, binary.parent,
+                plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
+
+
+def play(runner, bench: Bench, cfg, run_seed: int, top: str, build_dir: Path,
+         **more) -> tuple[int, int]:
+    """Run the tests of a bench on what ``runner`` has built in ``build_dir``. Gives the numbers of
+    tests and of failures; prints the log where one failed."""
     variables = {**environment(bench, cfg, run_seed),
                  "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
                  "COCOTB_RANDOM_SEED": str(run_seed),
                  "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parent), *sys.path])}
-    log, results = (binary.with_name(f"{what}-{os.getpid()}") for what in ("log", "results.xml"))
-    try:
-        # Registers and memories start with random bits, another set a seed.
-        get_runner("verilator").test(
-            test_module=bench.module, hdl_toplevel=binary.name, hdl_toplevel_lang="verilog",
-            build_dir=binary.parent, test_dir=binary.parent, extra_env=variables,
-            results_xml=results, log_file=log,
-            plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
-    except SystemExit:
-        pass           # a failed test, where pytest runs us; the results tell
-    try:
-        cases = list(ElementTree.parse(results).iter("testcase"))
+    with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
+        log, results = Path(folder, "log"), Path(folder, "results.xml")
+        try:
+            runner.test(test_module=bench.module, hdl_toplevel=top, hdl_toplevel_lang="verilog",
+                        build_dir=build_dir, test_dir=build_dir, extra_env=variables,
+                        results_xml=results, log_file=log, **more)
+        except SystemExit:
+            pass           # a failed test, where pytest runs us; the results tell
+        try:
+            cases = list(ElementTree.parse(results).iter("testcase"))
+        except (FileNotFoundError, ElementTree.ParseError):
+            print(log.read_text() if log.exists() else "")
+            return 0, 1    # it broke down before it had results
         failed = [case for case in cases if case.find("failure") is not None
                   or case.find("error") is not None]
         if failed:
             print(log.read_text())
         return len(cases), len(failed)
-    except FileNotFoundError:
-        print(log.read_text())
-        return 0, 1    # it broke down before it had results
-    finally:
-        results.unlink(missing_ok=True)
-        log.unlink(missing_ok=True)
 
 
 def main(argv=None) -> int:

@@ -7,15 +7,25 @@ looks at the outputs of this same cycle, and ``await tick(dut)``.
 import random
 
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, ReadOnly
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
-__all__ = ["start", "settle", "tick", "put", "array", "signed", "Stall", "STALLS", "Source",
-           "Sink", "run_streams"]
+__all__ = ["start", "stream_inputs", "settle", "tick", "put", "array", "signed", "Stall",
+           "STALLS", "Source", "Sink", "outputs_are_known", "run_streams"]
 
 
-async def start(dut, reset_cycles: int = 1):
-    """Start the clock, hold reset with all inputs at 0, and return in the first cycle after."""
-    for handle in dut:
+def stream_inputs(inputs, outputs) -> list[str]:
+    """Ports that a bench drives, of streams into and out of the engine."""
+    return [*(f"{name}__{part}" for name in inputs for part in ("payload", "valid")),
+            *(f"{name}__ready" for name in outputs)]
+
+
+async def start(dut, reset_cycles: int = 1, ports=None):
+    """Start the clock, hold reset with all inputs at 0, and return in the first cycle after.
+
+    ``ports`` names the inputs, where the simulator shows signals that are none.
+    """
+    handles = dut if ports is None else [getattr(dut, name) for name in ports]
+    for handle in handles:
         if handle._name not in ("clk", "rst") and not handle.is_const:
             try:
                 handle.value = 0
@@ -26,6 +36,8 @@ async def start(dut, reset_cycles: int = 1):
         if hasattr(dut, "rst"):
             dut.rst.value = 1
         for _ in range(reset_cycles):
+            # From an unknown clock its first 0 is a falling edge as well.
+            await RisingEdge(dut.clk)
             await FallingEdge(dut.clk)
         if hasattr(dut, "rst"):
             dut.rst.value = 0
@@ -145,6 +157,24 @@ class Sink:
 
     def reset(self):
         self._waiting = None
+
+
+async def outputs_are_known(dut, outputs, inputs):
+    """Fail in the first cycle in which a valid or ready of the engine is neither 0 nor 1, or a
+    payload is not known beside its valid. For a task that runs beside the test."""
+    cycle = 0
+    while True:
+        await settle()
+        for name in inputs:
+            ready = getattr(dut, f"{name}__ready").value
+            assert ready.is_resolvable, f"{name}.ready is {ready} in cycle {cycle}"
+        for name in outputs:
+            valid = getattr(dut, f"{name}__valid").value
+            payload = getattr(dut, f"{name}__payload").value
+            assert valid.is_resolvable, f"{name}.valid is {valid} in cycle {cycle}"
+            assert valid == 0 or payload.is_resolvable, f"{name} is {payload} in cycle {cycle}"
+        await tick(dut)
+        cycle += 1
 
 
 async def run_streams(dut, ends, until, limit: int) -> int:

@@ -1,0 +1,24 @@
+"""A cocotb test that must fail: a job whose weights were never loaded."""
+
+import cocotb
+import numpy as np
+
+from model.cta import layout, stimulus
+from verif.bench import config, seed
+from verif.cta.bench_cta import INPUTS, OUTPUTS
+from verif.cta.driver import Session
+from verif.engine import Script
+from verif.play import play
+from verif.streams import outputs_are_known, start, stream_inputs
+
+
+@cocotb.test()
+async def weights_never_loaded(dut):
+    cfg = config()
+    weights, job = stimulus.random_job(cfg, np.random.default_rng(seed()), 4)
+    session = Session(cfg, Script(seed())).load(layout.token_loads(job))
+    session.script.limit(2000)
+    session.job(weights, job, reload=False)
+    await start(dut, ports=stream_inputs(INPUTS, OUTPUTS))
+    cocotb.start_soon(outputs_are_known(dut, OUTPUTS, INPUTS))
+    await play(dut, session.script, INPUTS, OUTPUTS)
