@@ -22,9 +22,9 @@ class Control(wiring.Component):
     ``x_enable`` opens the token stream for the beats of the job and no more, so that the tokens of
     the next job wait at the port.
 
-    Timing: ``start`` one cycle after the job was taken, or when the loads it waits for are in; the status three cycles after the last y, or two
-    after ``projecting`` has fallen. ``cycles`` counts from ``start`` to the
-    transfer of the last beat of y.
+    Timing: ``start`` one cycle after the job was taken, or when the loads it waits for are in; the
+    status three cycles after the last y, or two after ``projecting`` has fallen. ``cycles`` counts
+    from ``start`` to the transfer of the last beat of y.
     """
 
     def __init__(self, cfg: LookupConfig):

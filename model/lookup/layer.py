@@ -50,6 +50,8 @@ def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
         require_raw("residual", job.residual, (t, cfg.d), f.output)
     elif job.residual is not None:
         raise ValueError("residual is given, must be None for an engine that does not add it")
+    for name in ("gain", "skip"):
+        require_range(name, getattr(job, name), f.mix.min, f.mix.max)
     for name in ("shift_skip", "shift_y"):
         require_range(name, getattr(job, name), 0, SHIFT_MAX)
     if job.order not in tuple(Order):
