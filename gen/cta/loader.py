@@ -67,7 +67,8 @@ class Loader(wiring.Component):
                                  token.eq(target <= Target.TOKEN_Q),
                                  weight.eq((Target.WQ <= target) & (target <= Target.A2)),
                                  parameter.eq(target == Target.PARAMETER)]
-        meant = [(command.base >= first) & (after <= last) for first, last in parameter_rows(cfg)]
+        meant = [(after <= last) & ((command.base >= first) if first else 1)
+                 for first, last in parameter_rows(cfg)]
         legal = ((command.target <= Target.PARAMETER) & (command.set < cfg.sets)
                  & (after <= limit) & (~parameter | Cat(meant).any()))
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[command.set]

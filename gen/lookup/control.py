@@ -51,7 +51,9 @@ class Control(wiring.Component):
         unfit = []
         for name in ("gain", "skip"):
             field = word[name].as_signed() if mix.signed else word[name]
-            unfit.append((field < mix.min) | (field > mix.max))
+            unfit.append(field > mix.max)
+            if mix.signed:
+                unfit.append(field < mix.min)
         for code, wrong in reversed(((ErrorCode.LOAD, self.load_error),
                                      (ErrorCode.TOKENS, word.tokens == 0),
                                      (ErrorCode.FIELD, Cat(unfit).any()))):

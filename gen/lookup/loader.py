@@ -49,7 +49,8 @@ class Loader(wiring.Component):
                     m.d.comb += limit.eq(beats)
         after = Signal(33)
         m.d.comb += after.eq(command.base + command.beats)
-        meant = [(command.base >= first) & (after <= last) for first, last in shift_rows(cfg)]
+        meant = [(after <= last) & ((command.base >= first) if first else 1)
+                 for first, last in shift_rows(cfg)]
         legal = ((after <= limit) & (command.target < len(Target))
                  & ((command.target != Target.SHIFT) | Cat(meant).any()))
         if internal and parts > 1:
