@@ -61,10 +61,16 @@ class Format:
     def quantise(self, real, frac: int | None = None):
         """Real values to raw, round half up, saturating. Returns ``(raw, saturated count)``.
 
-        The border from float to integer; no golden stage calls it.
+        The border from float to integer; no golden stage calls it, and software calls it through
+        :class:`model.border.Borders`, which keeps the count. Raises ValueError for values that are
+        not finite: they have no integer.
         """
-        scaled = np.floor(np.ldexp(np.asarray(real, dtype=np.float64),
-                                   self.frac if frac is None else frac) + 0.5)
+        real = np.asarray(real, dtype=np.float64)
+        if not np.isfinite(real).all():
+            raise ValueError("a value is not finite and has no raw integer")
+        # A value too large for a double saturates like any other beyond the format.
+        with np.errstate(over="ignore"):
+            scaled = np.floor(np.ldexp(real, self.frac if frac is None else frac) + 0.5)
         raw = np.clip(scaled, self.min, self.max)
         return raw.astype(np.int64), int(np.count_nonzero(raw != scaled))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from model.border import Borders
 from model.cta import centroid, cluster_index, lsh
 from model.cta.config import CTAConfig
 from model.cta.reference import Operands
@@ -134,7 +135,9 @@ def calibrate(cfg: CTAConfig, real: Operands, k: tuple[int, int, int], seed: int
     token = token_point(cfg, real.xq, real.xkv)
     longest = max(float(np.abs(x @ a[c].T).max())
                   for c, x in enumerate((real.xq, real.xkv, real.xkv))) or 1.0
-    xq, xkv = (cfg.fmt.token.quantise(x, token)[0] for x in (real.xq, real.xkv))
+    # The point is that of these very tokens: none saturates, and what would is counted with the job.
+    xq, xkv = (Borders().quantise(name, cfg.fmt.token, x, token)
+               for name, x in (("xq", real.xq), ("xkv", real.xkv)))
 
     def attempt(widest):
         """Calibrate all levels with widths, and so offsets, up to ``widest``."""

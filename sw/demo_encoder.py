@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.border import Borders
 from model.cta.job import Mode
 from model.cta.reference import attention_cta, attention_exact
 from model.lookup import bh4, hash as hashing
@@ -215,7 +216,7 @@ def fixed_point(layer, module, x, y) -> float:
     ``x`` (n, d), with the clusters or table rows that the integers choose."""
     from sw.image.engine import run_heads
     from sw.quant.cta import operands
-    raw = layer.tokens(x.double().numpy())
+    raw = layer.tokens(x.double().numpy(), Borders())    # the engine's call has counted them
     if not isinstance(layer, AttentionLayer):
         z, _ = bh4.project(layer.cfg, raw, layer.weights, layer.gain, layer.skip, layer.shift_skip)
         return relative_error(y, forward(layer.cfg, module.operands(x),

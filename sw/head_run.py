@@ -1,17 +1,19 @@
 """One head, from real operands to a result and its report, on any of the three backends."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from model.border import Borders
 from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.reference import (Operands, attention_cta, attention_exact, clusters,
-                                 relative_error)
+)
 from sw.calibrate import (attention_ratio, calibrate, draw, linear_ratio, projection,
                           targets)
+from sw.figures import relative_error
 from sw.head_file import HeadFile
 from sw.npz_file import InputError
 from sw.quantise import Quantised, QuantiseError, quantise
@@ -36,10 +38,12 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a backend gave: real outputs, and the raw result."""
+    """What a backend gave: real outputs, the raw result, and what saturated on the way from the
+    one to the other (backend "float" only: engines give integers)."""
 
     o: np.ndarray
     result: HeadResult
+    borders: Borders = field(default_factory=Borders)
 
 
 def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: float | None = None,
@@ -142,8 +146,10 @@ def _float(prepared: Prepared) -> Outcome:
         tables = clusters(real.xq, real.xkv, real.a, real.b, real.w)
         k = tuple(int(ct.max()) + 1 for ct in tables)
         o = attention_cta(*real.attention, *tables)
-    raw, _ = cfg.fmt.output.quantise(o, prepared.quantised.points.o)
-    return Outcome(o, HeadResult(raw, *tables, *k))
+    # Double precision has no format: what would not fit the engine's outputs is counted as theirs.
+    borders = Borders()
+    raw = borders.quantise("o", cfg.fmt.output, o, prepared.quantised.points.o)
+    return Outcome(o, HeadResult(raw, *tables, *k), borders)
 
 
 def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
@@ -167,9 +173,12 @@ def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
         "hashing": {**prepared.hashing, "w used": None if full else real.w.tolist()},
         "error": error,
         "points": vars(prepared.quantised.points),
+        "operands": prepared.quantised.borders.as_dict(),
         "operands_saturated": prepared.quantised.saturated,
     }
-    if backend != "float":
+    if backend == "float":
+        data["outputs"] = outcome.borders.as_dict()
+    else:
         data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
         data["overflow"] = {f"lsh{c}": count for c, count in enumerate(r.overflow)}
         data["zero_rows"] = r.zero_rows

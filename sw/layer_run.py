@@ -1,16 +1,18 @@
 """One LookupFFN layer, from real operands to a result and its report, on any of the backends."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.border import Borders
 from model.lookup import bh4, gather, hash as hashing, layer as golden
 from model.lookup.accounting import account, vanilla_flop
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import Job, LayerResult, LayerWeights, Order
-from model.lookup.reference import Layer, codes, forward, project, quantise, relative_error
+from model.lookup.reference import Layer, codes, forward, project, quantise
+from sw.figures import relative_error
 from sw.npz_file import InputError
 from sw.simulator import tools
 
@@ -22,21 +24,25 @@ LATENCY = 100      # cycles of the simulated table memory, where tables are exte
 
 @dataclass(frozen=True)
 class Prepared:
-    """A layer in real numbers and in raw integers; ``point`` is that of the output."""
+    """A layer in real numbers and in raw integers; ``point`` is that of the output, ``borders``
+    counts what saturated on the way."""
 
     cfg: LookupConfig
     real: Layer
     weights: LayerWeights
     job: Job
     point: int
+    borders: Borders
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a backend gave: real outputs, and the raw result."""
+    """What a backend gave: real outputs, the raw result, and what saturated on the way from the
+    one to the other (backend "float" only: engines give integers)."""
 
     y: np.ndarray
     result: LayerResult
+    borders: Borders = field(default_factory=Borders)
 
 
 def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) -> Prepared:
@@ -50,13 +56,14 @@ def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) ->
             if not np.isfinite(reach[name]):
                 raise InputError(f"{name} is not finite in double precision")
     try:
-        weights, job, point = quantise(cfg, real)
+        borders = Borders()
+        weights, job, point = quantise(cfg, real, borders)
         job = dataclasses.replace(job, order=order)
         golden.validate(cfg, weights, job)
     except (ValueError, OverflowError) as error:
         raise InputError(f"the layer cannot be represented, z reaches {reach['z']:.3g} and y "
                          f"{reach['y']:.3g}: {error}") from None
-    return Prepared(cfg, real, weights, job, point)
+    return Prepared(cfg, real, weights, job, point, borders)
 
 
 def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome:
@@ -95,9 +102,11 @@ def _float(prepared: Prepared) -> Outcome:
     """The layer in double precision."""
     cfg, real, job = prepared.cfg, prepared.real, prepared.job
     y = forward(cfg, real)
-    raw, _ = cfg.fmt.output.quantise(y, prepared.point)
+    # Double precision has no format: what would not fit the engine's outputs is counted as theirs.
+    borders = Borders()
+    raw = borders.quantise("y", cfg.fmt.output, y, prepared.point)
     return Outcome(y, LayerResult(raw, codes(cfg, project(cfg, real))[:, :, 0],
-                                  table_bytes=gather.table_bytes(cfg, len(y), job.order)))
+                                  table_bytes=gather.table_bytes(cfg, len(y), job.order)), borders)
 
 
 def _taken(prepared: Prepared) -> np.ndarray:
@@ -105,11 +114,6 @@ def _taken(prepared: Prepared) -> np.ndarray:
     job = prepared.job
     z, _ = bh4.project(prepared.cfg, job.x, prepared.weights, job.gain, job.skip, job.shift_skip)
     return hashing.codes(prepared.cfg, z)
-
-
-def _error(value, reference):
-    """Relative error, None against nothing."""
-    return relative_error(value, reference) if np.any(reference) else None
 
 
 def cost(cfg: LookupConfig) -> dict:
@@ -136,14 +140,19 @@ def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
         "config": {key: value for key, value in cfg.as_dict().items() if key != "fmt"},
         "config_hash": cfg.digest,
         "tokens": len(real.x), "skip": [float(real.skip), float(real.gain)],
-        "error": {"against float, rows forced": _error(outcome.y, forward(cfg, real, taken)),
-                  "against float": _error(outcome.y, forward(cfg, real))},
+        "error": {"against float, rows forced": relative_error(outcome.y,
+                                                                forward(cfg, real, taken)),
+                  "against float": relative_error(outcome.y, forward(cfg, real))},
         "wrong_rows": float(np.mean(r.codes != chosen[:, :, 0])),
         "points": {"y": prepared.point},
+        "operands": prepared.borders.as_dict(),
+        "operands_saturated": prepared.borders.saturated,
         "table_bytes": r.table_bytes,
         "cost": cost(cfg),
     }
-    if backend != "float":
+    if backend == "float":
+        data["outputs"] = outcome.borders.as_dict()
+    else:
         data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
         total = r.cycles if backend == "rtl" else layer_cycles(
             cfg, len(real.x), prepared.job.order, LATENCY).total

@@ -4,10 +4,12 @@ import sys
 
 import numpy as np
 
+from model.border import Borders
 from model.cta.job import Mode
 from model.lookup import bh4, hash as hashing
 from model.lookup.job import Order
 from sw.calibrate import attention_ratio, linear_ratio
+from sw.figures import event_lines
 from sw.image.engine import BACKENDS, LATENCY, run_ffn, run_heads
 from sw.image.layer import AttentionLayer
 from sw.image.reader import entries, read_layer
@@ -62,7 +64,7 @@ def run(args):
               "config": {key: value for key, value in layer.cfg.as_dict().items() if key != "fmt"},
               "config_hash": layer.cfg.digest}
     return outputs, common | data, "\n".join([f"{args.layer}, {args.backend}: {lines[0]}",
-                                              *lines[1:], *_saturated(data)])
+                                              *lines[1:], *event_lines(data)])
 
 
 def _listed(entry):
@@ -80,9 +82,10 @@ def _line(entry):
     return f"{entry.name}: {entry.kind}, {text}, {entry.size:,} bytes"
 
 
-def _saturated(data):
-    moved = [f"{name} {count}" for name, count in data["saturations"].items() if count]
-    return ["saturations: " + ", ".join(moved)] if moved else []
+def _crossed(layer, borders):
+    """What the tokens and, when the export was made, the weights lost on their way to integers."""
+    return {"operands": borders.as_dict(), "tokens_saturated": sum(borders.saturated.values()),
+            "weights": layer.borders.as_dict()}
 
 
 def _named(saturations):
@@ -96,18 +99,14 @@ def _sized(tokens, key, size):
     return tokens[key]
 
 
-def _beyond(raw, fmt, point, real):
-    """Elements that did not fit the format."""
-    return int(np.count_nonzero(np.abs(fmt.real(raw, point) - real) > 2.0**-point))
-
-
 def _attention(layer, tokens, args, progress):
     cfg = layer.cfg
     if set(tokens) not in ({"x"}, {"xq", "xkv"}):
         raise InputError(f"the input has {', '.join(tokens) or 'nothing'}, must have x, or xq and "
                          "xkv")
     real = {key: _sized(tokens, key, cfg.dw) for key in tokens}
-    raw = {key: layer.tokens(value) for key, value in real.items()}
+    borders = Borders()
+    raw = {key: layer.tokens(value, borders, key) for key, value in real.items()}
     pair = (raw["x"], None) if "x" in raw else (raw["xkv"], raw["xq"])
     try:
         results, = run_heads(layer, [pair], args.backend, progress)
@@ -124,8 +123,7 @@ def _attention(layer, tokens, args, progress):
         "k0": r.k0, "k1": r.k1, "k2": r.k2,
         "RL": 1.0 if full else linear_ratio(m, n, r.k0, k),
         "RA": 1.0 if full else attention_ratio(m, n, r.k0, k),
-        "tokens_saturated": sum(_beyond(raw[key], cfg.fmt.token, layer.points[0].token, real[key])
-                                for key in raw),
+        **_crossed(layer, borders),
         "saturations": _named({kind: sum(one.saturations[kind] for one in results)
                                for kind in r.saturations}),
         "overflow": {f"lsh{c}": int(count) for c, count in enumerate(r.overflow)},
@@ -146,11 +144,12 @@ def _ffn(layer, tokens, args, progress):
         raise InputError(f"the input has {', '.join(tokens) or 'nothing'}, must have "
                          f"{' and '.join(keys)}")
     real = {key: _sized(tokens, key, cfg.d) for key in keys}
-    x, residual = layer.tokens(real["x"]), None
+    borders = Borders()
+    x, residual = layer.tokens(real["x"], borders), None
     if cfg.residual:
         if len(real["residual"]) != len(x):
             raise InputError(f"residual has {len(real['residual'])} tokens, must have {len(x)}")
-        residual, _ = cfg.fmt.output.quantise(real["residual"], layer.point_y)
+        residual = layer.residual(real["residual"], borders)
     order = Order[args.order.upper().replace("-", "_")]
     result = run_ffn(layer, x, args.backend, order, residual, progress)
     job = layer.job(x, order, residual)
@@ -158,7 +157,7 @@ def _ffn(layer, tokens, args, progress):
     z, _ = bh4.project(cfg, job.x, layer.weights, job.gain, job.skip, job.shift_skip)
     data = {
         "kind": "lookup", "order": args.order, "tokens": len(x),
-        "tokens_saturated": _beyond(x, cfg.fmt.x, layer.point_x, real["x"]),
+        **_crossed(layer, borders),
         "saturations": _named(result.saturations), "table_bytes": result.table_bytes,
         "cycles": {"source": "rtl" if args.backend == "rtl" else "cycle model",
                    "total": result.cycles, "per_token": result.cycles / len(x),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.border import Borders
 from model.cta.bucket import bucket_fields
 from model.cta.config import CTAConfig
 from model.cta.job import HeadWeights, Job, LSHParams, Mode
@@ -27,7 +28,7 @@ from model.fixed import Format
 
 __all__ = ["QuantiseError", "Peak", "Peaks", "Points", "Quantised", "quantise", "measure", "place",
            "shifts", "score_scale", "raw_weights", "peak", "point", "token_point", "lsh_a_point",
-           "lsh_params"]
+           "lsh_params", "idle_lsh"]
 
 SHIFT_MAX = 31
 SHIFT_O = (-8, 7)
@@ -61,13 +62,19 @@ class Points:
 class Quantised:
     """A head in raw integers, where its points are, and what did not fit.
 
-    ``saturated`` counts per tensor the values beyond its format (only with a percentile < 100).
+    ``borders`` counts per tensor the elements and those beyond its format, which there are only
+    with a percentile < 100.
     """
 
     weights: HeadWeights
     job: Job
     points: Points
-    saturated: dict = field(default_factory=dict)
+    borders: Borders = field(default_factory=Borders)
+
+    @property
+    def saturated(self) -> dict[str, int]:
+        """Saturated elements by tensor, where there are any."""
+        return self.borders.saturated
 
     def output(self, cfg: CTAConfig, raw) -> np.ndarray:
         """Raw outputs to real numbers."""
@@ -141,11 +148,11 @@ def lsh_params(cfg: CTAConfig, a, b, w: float, token: int, a_point: int) -> LSHP
     f = cfg.fmt
     if not (math.isfinite(w) and w > 0):
         raise QuantiseError(f"w is {w}, must be above 0")
-    raw_a, moved_a = f.lsh_a.quantise(a, a_point)
-    raw_b, moved_b = f.bias.quantise(b, token + a_point)
-    if moved_a or moved_b:
-        raise QuantiseError(f"{'a' if moved_a else 'b'} has values beyond its format at point "
-                            f"{a_point}")
+    borders = Borders()
+    raw_a = borders.quantise("a", f.lsh_a, a, a_point)
+    raw_b = borders.quantise("b", f.bias, b, token + a_point)
+    for name, moved in borders.saturated.items():
+        raise QuantiseError(f"{name} has {moved} values beyond its format at point {a_point}")
     width = math.ldexp(w, token + a_point)
     # Beyond the range of a hash value the operand may saturate as well: it would make no
     # difference. Below it, what the tokens can reach is bound enough.
@@ -155,6 +162,12 @@ def lsh_params(cfg: CTAConfig, a, b, w: float, token: int, a_point: int) -> LSHP
         return LSHParams(raw_a, raw_b, *bucket_fields(cfg, width, max(bound, 1)))
     except ValueError as error:
         raise QuantiseError(f"w = {w:.6g} cannot be represented: {error}") from None
+
+
+def idle_lsh(cfg: CTAConfig) -> LSHParams:
+    """The LSH of exact mode, which hashes nothing: zeros that any engine can represent."""
+    return LSHParams(np.zeros((cfg.l, cfg.dw), np.int64), np.zeros(cfg.l, np.int64),
+                     *bucket_fields(cfg, 1.0, 1))
 
 
 def score_scale(cfg: CTAConfig) -> tuple[float, int]:
@@ -233,20 +246,15 @@ def shifts(cfg: CTAConfig, points: Points) -> dict[str, int]:
 
 
 def raw_weights(cfg: CTAConfig, real: Operands, points: Points,
-                lsh: tuple[LSHParams, ...] | None = None) -> tuple[HeadWeights, dict]:
-    """The weight set in raw integers; and by name how many values saturated, if any did.
+                lsh: tuple[LSHParams, ...] | None = None) -> tuple[HeadWeights, Borders]:
+    """The weight set in raw integers; and by name how many elements there are and saturated.
 
     The tokens of ``real`` are not looked at, nor its ``a b w`` where ``lsh`` is given.
     """
     f, p = cfg.fmt, points
     fold, _ = score_scale(cfg)
-    saturated = {}
-
-    def raw(name, fmt, value, at):
-        value, moved = fmt.quantise(value, at)
-        if moved:
-            saturated[name] = moved
-        return value
+    borders = Borders()
+    raw = borders.quantise
 
     weights = HeadWeights(
         raw("wq", f.weight, real.wq * fold, p.wq), raw("wk", f.weight, real.wk, p.wk),
@@ -254,7 +262,7 @@ def raw_weights(cfg: CTAConfig, real: Operands, points: Points,
         raw("bv", f.bias, real.bv, p.centroid + p.wv),
         lsh or tuple(lsh_params(cfg, real.a[c], real.b[c], float(real.w[c]), p.token, p.lsh_a)
                      for c in range(3)))
-    return weights, saturated
+    return weights, borders
 
 
 def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA, percentile: float = 100.0,
@@ -272,14 +280,13 @@ def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA, percentile: 
         return lsh_a_point(cfg, token, real.a, peak(real.b).largest) if a_point is None else a_point
 
     points = place(cfg, measure(cfg, real, percentile), a_at)
-    weights, saturated = raw_weights(cfg, real, points)
+    weights, borders = raw_weights(cfg, real, points,
+                                   (idle_lsh(cfg),) * 3 if mode == Mode.EXACT else None)
     self_attention = real.xq is real.xkv
     tokens = {}
     for name, x in (("x" if self_attention else "xkv", real.xkv),
                     *(() if self_attention else (("xq", real.xq),))):
-        tokens[name], moved = cfg.fmt.token.quantise(x, points.token)
-        if moved:
-            saturated[name] = moved
+        tokens[name] = borders.quantise(name, cfg.fmt.token, x, points.token)
     xkv, *xq = tokens.values()
     job = Job(xkv, xq[0] if xq else None, mode, **shifts(cfg, points))
-    return Quantised(weights, job, points, saturated)
+    return Quantised(weights, job, points, borders)

@@ -11,6 +11,7 @@ from model.cta.job import Mode
 from model.lookup.job import Order
 from sw import head_file, head_run, layer_file, layer_run, model_run
 from sw.command import Parser
+from sw.figures import error_line, event_lines, large
 from sw.npz_file import InputError, require_writable, write_json, write_npz
 from sw.simulator import BACKENDS
 
@@ -124,13 +125,9 @@ def _cta_summary(data):
     lines = [f"{data['mode']}, {data['backend']}: n {data['n']}, m {data['m']}, "
              f"k0 {data['k0']}, k1 {data['k1']}, k2 {data['k2']}, "
              f"RL {data['RL']:.3f}, RA {data['RA']:.3f}"]
-    lines += [f"error {name}: {value:.4f}" for name, value in error.items()]
+    lines += [error_line(name, value) for name, value in error.items()]
     lines.append(f"cycles: {cycles['total']} ({cycles['source']})")
-    lines += _saturations(data)
-    if any(data.get("overflow", {}).values()):
-        lines.append("tokens beyond the cluster capacity: " + ", ".join(
-            f"{name} {count}" for name, count in data["overflow"].items()))
-    return "\n".join(lines)
+    return "\n".join(lines + event_lines(data))
 
 
 def _lookup_summary(data):
@@ -138,8 +135,7 @@ def _lookup_summary(data):
     lines = [f"{data['backend']}: t {data['tokens']}, d {config['d']}, h {config['h']}, "
              f"tau {config['tau']}, {config['projection']}"
              + (f", block {config['block']}" if config["projection"] == "bh4" else "")]
-    lines += [f"error {name}: {value:.4f}" for name, value in data["error"].items()
-              if value is not None]
+    lines += [error_line(name, value) for name, value in data["error"].items()]
     lines.append(f"wrong rows: {data['wrong_rows']:.2%}")
     lines.append(f"FLOP a token: {cost['flop']:,}, {cost['vanilla_flop']:,} without tables")
     lines.append(f"table bytes read: {data['table_bytes']:,}")
@@ -147,12 +143,7 @@ def _lookup_summary(data):
         cycles = data["cycles"]
         lines.append(f"cycles: {cycles['total']}, {cycles['per_token']:.0f} a token, "
                      f"at least {cost['bound']} ({cycles['source']})")
-    return "\n".join(lines + _saturations(data))
-
-
-def _saturations(data):
-    moved = [f"{name} {count}" for name, count in data.get("saturations", {}).items() if count]
-    return ["saturations: " + ", ".join(moved)] if moved else []
+    return "\n".join(lines + event_lines(data))
 
 
 def main(argv=None) -> int:
@@ -164,6 +155,9 @@ def main(argv=None) -> int:
             write_npz(args.output, outputs)
         if args.report:
             write_json(args.report, data)
+            # Nobody reads a file of which a script takes one number: what is large is said here.
+            for line in large(data):
+                print(f"sw.run: {line}", file=sys.stderr)
         else:
             print(summary)
     except InputError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.border import Borders
 from model.cta.bucket import bucket_fields
 from model.cta.config import CTAConfig, CTAFormats
 from model.cta.head import trace
@@ -114,8 +115,10 @@ def _point(fmt: Format, real: np.ndarray) -> int:
 
 
 def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA,
-             scaled: bool = True) -> tuple[HeadWeights, Job, int]:
+             scaled: bool = True, borders: Borders | None = None) -> tuple[HeadWeights, Job, int]:
     """Weights and job in raw integers, and the fraction bits of the job's output.
+
+    ``borders`` gets the counts of what crossed and saturated.
 
     With ``scaled`` every tensor has the binary point that its largest value asks for; without,
     tokens, centroids, Q, K, V and O keep the nominal points of the formats.
@@ -136,23 +139,25 @@ def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA,
     point_c = p["x"] - cfg.residual_shift
     point_w = [_point(f.weight, w) for w in (wq, real.wk, real.wv)]
 
-    def raw(fmt, value, frac):
-        return fmt.quantise(value, frac)[0]
+    raw = (Borders() if borders is None else borders).quantise
 
     def lsh(c):
         frac = p["x"] + f.lsh_a.frac
         # A residual, token less centroid, hashes to at most twice what a token does.
         reach = (1 + (c == 2)) * np.max(np.abs((real.xq, real.xkv, real.xkv)[c] @ real.a[c].T))
         bound = math.ceil(math.ldexp(reach + np.max(np.abs(real.b[c])), frac))
-        return LSHParams(raw(f.lsh_a, real.a[c], f.lsh_a.frac), raw(f.bias, real.b[c], frac),
+        return LSHParams(raw("a", f.lsh_a, real.a[c], f.lsh_a.frac),
+                         raw("b", f.bias, real.b[c], frac),
                          *bucket_fields(cfg, math.ldexp(real.w[c], frac), bound))
 
     weights = HeadWeights(
-        *(raw(f.weight, w, frac) for w, frac in zip((wq, real.wk, real.wv), point_w)),
-        raw(f.bias, bq, point_c + point_w[0]), raw(f.bias, real.bv, point_c + point_w[2]),
+        *(raw(name, f.weight, w, frac) for name, w, frac in
+          zip(("wq", "wk", "wv"), (wq, real.wk, real.wv), point_w)),
+        raw("bq", f.bias, bq, point_c + point_w[0]),
+        raw("bv", f.bias, real.bv, point_c + point_w[2]),
         tuple(lsh(c) for c in range(3)))
-    xkv = raw(f.token, real.xkv, p["x"])
-    xq = None if real.xq is real.xkv else raw(f.token, real.xq, p["x"])
+    xkv = raw("xkv", f.token, real.xkv, p["x"])
+    xq = None if real.xq is real.xkv else raw("xq", f.token, real.xq, p["x"])
     job = Job(xkv, xq, mode, *(point_c + at - p[name] for name, at in zip("qkv", point_w)),
               shift_s=p["q"] + p["k"] - f.score.frac - power, shift_o=p["v"] - p["o"])
     return weights, job, p["o"]

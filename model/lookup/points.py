@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.border import Borders
 from model.fixed import Format
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import LayerWeights
@@ -113,22 +114,26 @@ def shifts(cfg: LookupConfig, points: Points) -> tuple[dict, dict]:
             {"shift_skip": p.x + f.mix.frac - grid, "shift_y": p.acc - p.y})
 
 
-def raw_weights(cfg: LookupConfig, real, points: Points) -> LayerWeights:
-    """A :class:`model.lookup.reference.Layer` in raw integers; its tokens are not looked at."""
+def raw_weights(cfg: LookupConfig, real, points: Points, borders: Borders) -> LayerWeights:
+    """A :class:`model.lookup.reference.Layer` in raw integers, counted in ``borders``; its tokens
+    are not looked at."""
     f, p = cfg.fmt, points
 
-    def raw(fmt, value, at):
-        """``at`` has the leading axes of ``value``."""
+    def raw(name, fmt, at):
+        """``at`` has the leading axes of the tensor."""
+        value = getattr(real, name)
         at = np.reshape(at, np.shape(at) + (1,) * (np.ndim(value) - np.ndim(at)))
-        return fmt.quantise(value, at)[0]
+        return borders.quantise(name, fmt, value, at)
 
-    tables = raw(f.table, real.tables, p.table)
+    w, z_bias = raw("w", f.weight, p.w), raw("z_bias", f.z_bias, f.z_bias.frac)
+    tables, out_bias = raw("tables", f.table, p.table), raw("out_bias", f.out_bias, p.acc)
     return LayerWeights(
-        w=raw(f.weight, real.w, p.w), z_bias=raw(f.z_bias, real.z_bias, f.z_bias.frac),
+        w=w, z_bias=z_bias, out_bias=out_bias,
         tables=tables.astype(np.int8) if f.table.width <= 8 else tables,
-        out_bias=raw(f.out_bias, real.out_bias, p.acc), **shifts(cfg, points)[0])
+        **shifts(cfg, points)[0])
 
 
-def raw_mix(cfg: LookupConfig, real) -> dict[str, int]:
-    """The coefficients of the fixed skip, fields of a job."""
-    return {name: int(cfg.fmt.mix.quantise(getattr(real, name))[0]) for name in ("gain", "skip")}
+def raw_mix(cfg: LookupConfig, real, borders: Borders) -> dict[str, int]:
+    """The coefficients of the fixed skip, fields of a job, counted in ``borders``."""
+    return {name: int(borders.quantise(name, cfg.fmt.mix, getattr(real, name)))
+            for name in ("gain", "skip")}

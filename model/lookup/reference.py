@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.border import Borders
 from model.fixed import Format
 from model.lookup import bh4, hash as hashing, layer
 from model.lookup.config import STAGES, LookupConfig, LookupFormats
@@ -143,17 +144,21 @@ def measure(cfg: LookupConfig, real: Layer) -> Peaks:
                  None if real.residual is None else peak(real.residual))
 
 
-def quantise(cfg: LookupConfig, real: Layer) -> tuple[LayerWeights, Job, int]:
+def quantise(cfg: LookupConfig, real: Layer,
+             borders: Borders | None = None) -> tuple[LayerWeights, Job, int]:
     """Weights and job in raw integers, and the fraction bits of the output.
 
     Every tensor has the binary point that its largest value asks for, judged on the layer's own
-    tokens.
+    tokens; only z_bias, gain and skip, whose points are fixed, can saturate. ``borders`` gets the
+    counts.
     """
     f, points = cfg.fmt, place(cfg, measure(cfg, real))
-    residual = None if real.residual is None else f.output.quantise(real.residual, points.y)[0]
-    job = Job(f.x.quantise(real.x, points.x)[0], residual, **raw_mix(cfg, real),
-              **shifts(cfg, points)[1])
-    return raw_weights(cfg, real, points), job, points.y
+    counted = Borders() if borders is None else borders
+    residual = None if real.residual is None else counted.quantise(
+        "residual", f.output, real.residual, points.y)
+    job = Job(counted.quantise("x", f.x, real.x, points.x), residual,
+              **raw_mix(cfg, real, counted), **shifts(cfg, points)[1])
+    return raw_weights(cfg, real, points, counted), job, points.y
 
 
 # -- the error table ------------------------------------------------------------------------------
@@ -228,7 +233,7 @@ def score_error(cfg: LookupConfig, count: int, spread: float, seed: int = 1) -> 
     """Error of the scores of ``count`` quantised z against their exact weights, where that is not
     small: root mean square and largest, relative to the weight."""
     rng = np.random.default_rng(seed)
-    z, _ = cfg.fmt.z.quantise(rng.normal(0, spread, (count, cfg.codes)))
+    z = Borders().quantise("z", cfg.fmt.z, rng.normal(0, spread, (count, cfg.codes)))
     exact = weights_of(cfg, cfg.fmt.z.real(z))
     at = point(Format(False, cfg.fmt.score.width), peak(exact))
     shift = np.full(cfg.h, cfg.score_point - at)

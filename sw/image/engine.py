@@ -8,11 +8,13 @@ The hooks are those of fake quantisation (``fake``), so the rest of the model do
 does the work; torch is needed for nothing but the tensors that come and go.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.border import LARGE, Borders, SaturationWarning, require_finite
 from model.cta import head as cta
 from model.cta.cycles import head_cycles
 from model.cta.job import HeadResult
@@ -140,8 +142,10 @@ def _sum(counters):
 @dataclass
 class Call:
     """What one forward of a layer took: ``cycles`` of all ``jobs``, one after another, without
-    those that loading takes; ``saturations`` by name; ``counts`` (B, 3) of clusters and
-    ``overflow`` (3,) of attention; ``table_bytes`` of LookupFFN."""
+    those that loading takes; ``saturations`` by name; ``token_elements`` that became integers and
+    ``tokens_saturated``, those of them beyond the format; ``counts`` (B, 3) of clusters and
+    ``overflow`` (3,) of attention, and its ``zero_rows``, compressed queries of all heads that
+    have no probability left and give zeros; ``table_bytes`` of LookupFFN."""
 
     tokens: int
     jobs: int
@@ -150,6 +154,9 @@ class Call:
     counts: np.ndarray | None = None
     overflow: tuple[int, ...] = ()
     table_bytes: int = 0
+    token_elements: int = 0
+    tokens_saturated: int = 0
+    zero_rows: int = 0
 
 
 @dataclass(eq=False, repr=False)
@@ -158,6 +165,7 @@ class _Engine:
     backend: str = "golden"
     progress: bool = False
     calls: list[Call] = field(default_factory=list)
+    warned: bool = False
 
     def __post_init__(self):
         _require_backend(self.backend)
@@ -169,6 +177,21 @@ class _Engine:
 
     def __repr__(self):
         return f"{type(self).__name__}({self.backend}, {len(self.calls)} calls)"
+
+    def _record(self, borders, call, rows=0):
+        """Keep the call, and warn the first time that a large share of the tokens saturates, or of
+        the ``rows`` of compressed queries have no probability."""
+        call.token_elements = sum(crossing.elements for crossing in borders.values())
+        call.tokens_saturated = sum(borders.saturated.values())
+        self.calls.append(call)
+        if self.warned:
+            return
+        self.warned = borders.warn("tokens of an engine", stacklevel=4)
+        if rows and call.zero_rows / rows >= LARGE:
+            warnings.warn(f"attention on an engine: {call.zero_rows / rows:.1%} of the queries have "
+                          "no probability left and give zeros: scores are beyond what calibration "
+                          "saw", SaturationWarning, stacklevel=4)
+            self.warned = True
 
 
 def _named(saturations):
@@ -189,7 +212,8 @@ class EngineHeads(_Engine):
     """``fake(heads, xq, xkv, valid_q, valid_kv)``: the layer as jobs, a head each.
 
     Padded tokens do not enter a job; outputs at padded queries are zeros. No gradients. Sets
-    ``heads.counts``. Raises ValueError where the module is not that of the layer.
+    ``heads.counts``. Raises ValueError where the module is not that of the layer, and for NaN and
+    infinite values in a token that is no padding.
     """
 
     def __call__(self, heads, xq, xkv=None, valid_q=None, valid_kv=None):
@@ -201,8 +225,9 @@ class EngineHeads(_Engine):
         if heads.mode != layer.mode.name.lower():
             raise ValueError(f"the module's mode is {heads.mode}, that of the export's layer is "
                              f"{layer.mode.name.lower()}")
-        q, sequences = self._tokens(xq, valid_q), []
-        kv = [None] * len(q) if xkv is None else self._tokens(xkv, valid_kv)
+        borders, sequences = Borders(), []
+        q = self._tokens(xq, valid_q, borders, "x" if xkv is None else "xq")
+        kv = [None] * len(q) if xkv is None else self._tokens(xkv, valid_kv, borders, "xkv")
         for one, other in zip(q, kv):
             sequences.append((one, None) if other is None else (other, one))
         results = run_heads(layer, sequences, self.backend, self.progress)
@@ -211,25 +236,29 @@ class EngineHeads(_Engine):
             kept = slice(None) if valid_q is None else valid_q[at].cpu().numpy()
             o[at, kept] = np.concatenate([layer.output(head, result.o)
                                           for head, result in enumerate(row)], axis=1)
-        self._note(results, sum(map(len, q)))
+        self._note(results, sum(map(len, q)), borders)
         heads.counts = torch.from_numpy(self.calls[-1].counts).to(xq.device)
         return _back(o, xq)
 
-    def _tokens(self, x, valid):
+    def _tokens(self, x, valid, borders, name):
         """Raw valid tokens of every sequence."""
-        raw = [self.layer.tokens(one) for one in _numpy(x)]
-        if valid is None:
-            return raw
-        return [one[kept] for one, kept in zip(raw, valid.cpu().numpy())]
+        real = _numpy(x)
+        if valid is not None:
+            real = [one[kept] for one, kept in zip(real, valid.cpu().numpy())]
+        # All at once, so that a refusal counts what there is to count.
+        require_finite(name, np.concatenate(list(real)))
+        return [self.layer.tokens(one, borders, name) for one in real]
 
-    def _note(self, results, tokens):
+    def _note(self, results, tokens, borders):
         flat = [result for row in results for result in row]
         # The heads of a sequence share the clustering: any one tells.
         counts = np.array([[row[0].k0, row[0].k1, row[0].k2] for row in results])
-        self.calls.append(Call(
+        self._record(borders, Call(
             tokens, len(flat), sum(result.cycles for result in flat),
             _named(_sum([result.saturations for result in flat])), counts,
-            tuple(sum(row[0].overflow[c] for row in results) for c in range(3))))
+            tuple(sum(row[0].overflow[c] for row in results) for c in range(3)),
+            zero_rows=sum(result.zero_rows for result in flat)),
+            rows=sum(result.k0 for result in flat))
 
 
 @dataclass(eq=False, repr=False)
@@ -244,10 +273,11 @@ class EngineFFN(_Engine):
             raise ValueError(f"x has {x.shape[-1]} elements a token, must be d = {d}")
         if self.layer.cfg.residual:
             raise ValueError("the engine adds a residual, the module has none")
-        raw = self.layer.tokens(_numpy(x).reshape(-1, d))
+        borders = Borders()
+        raw = self.layer.tokens(_numpy(x).reshape(-1, d), borders)
         result = run_ffn(self.layer, raw, self.backend, self.order, progress=self.progress)
-        self.calls.append(Call(len(raw), -(-len(raw) // lookup.TOKENS_MAX), result.cycles,
-                               _named(result.saturations), table_bytes=result.table_bytes))
+        self._record(borders, Call(len(raw), -(-len(raw) // lookup.TOKENS_MAX), result.cycles,
+                                   _named(result.saturations), table_bytes=result.table_bytes))
         return _back(self.layer.output(result.y).reshape(x.shape), x)
 
 

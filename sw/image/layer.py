@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.border import Borders
 from model.cta import head as cta
 from model.cta.config import CTAConfig
 from model.cta.job import HeadWeights, Job, LSHParams, Mode
@@ -59,6 +60,8 @@ class AttentionLayer:
     heads : one weight set a head. All have the same three LSHs: they share the clustering.
     points : of every head; ``token``, ``centroid`` and ``lsh_a`` are common to all.
     shifts : of every head; those of Q, K, V and O follow from the points.
+    borders : what saturated when the weights became integers, all heads together, by tensor; empty
+        where nobody counted.
 
     Raises ValueError for an operand of the wrong shape or beyond its format, and where heads,
     points and shifts do not agree.
@@ -69,6 +72,7 @@ class AttentionLayer:
     heads: tuple[HeadWeights, ...]
     points: tuple[Points, ...]
     shifts: tuple[Shifts, ...]
+    borders: Borders = dataclasses.field(default_factory=Borders)
 
     def __post_init__(self):
         if not isinstance(self.cfg, CTAConfig):
@@ -112,9 +116,12 @@ class AttentionLayer:
         if not identical(self.heads[head].lsh, self.heads[0].lsh):
             raise ValueError("lsh differs from that of head 0: the heads share the clustering")
 
-    def tokens(self, x) -> np.ndarray:
-        """Real tokens (n, dw) to raw int64, saturating."""
-        return self.cfg.fmt.token.quantise(x, self.points[0].token)[0]
+    def tokens(self, x, borders: Borders | None = None, name: str = "x") -> np.ndarray:
+        """Real tokens (n, dw) to raw int64, saturating; ``borders`` gets the counts.
+
+        Raises NotFinite, a ValueError, for NaN and infinite values."""
+        return (Borders() if borders is None else borders).quantise(
+            name, self.cfg.fmt.token, x, self.points[0].token)
 
     def job(self, head: int, xkv_raw: np.ndarray, xq_raw: np.ndarray | None = None) -> Job:
         """The job of one head on raw tokens (n, dw); ``xq_raw`` (m, dw) is None for
@@ -134,8 +141,8 @@ class FFNLayer:
 
     ``gain``, ``skip``, ``shift_skip`` and ``shift_y`` are fields of every job, see
     :class:`model.lookup.job.Job`; ``point_x`` and ``point_y`` the fraction bits of tokens and of
-    outputs (and of residuals, on engines that add them). Raises ValueError as
-    :func:`model.lookup.layer.validate`.
+    outputs (and of residuals, on engines that add them). ``borders`` as in
+    :class:`AttentionLayer`. Raises ValueError as :func:`model.lookup.layer.validate`.
     """
 
     cfg: LookupConfig
@@ -146,6 +153,7 @@ class FFNLayer:
     shift_y: int
     point_x: int
     point_y: int
+    borders: Borders = dataclasses.field(default_factory=Borders)
 
     def __post_init__(self):
         if not isinstance(self.cfg, LookupConfig):
@@ -160,9 +168,17 @@ class FFNLayer:
                 if getattr(self.weights, name) is not None:
                     raise ValueError(f"{name} is given, must be None for a dense projection")
 
-    def tokens(self, x) -> np.ndarray:
-        """Real tokens (t, d) to raw int64, saturating."""
-        return self.cfg.fmt.x.quantise(x, self.point_x)[0]
+    def tokens(self, x, borders: Borders | None = None) -> np.ndarray:
+        """Real tokens (t, d) to raw int64, saturating; ``borders`` gets the counts.
+
+        Raises NotFinite, a ValueError, for NaN and infinite values."""
+        return (Borders() if borders is None else borders).quantise(
+            "x", self.cfg.fmt.x, x, self.point_x)
+
+    def residual(self, x, borders: Borders | None = None) -> np.ndarray:
+        """Real residuals (t, d) to raw int64, as :meth:`tokens` does."""
+        return (Borders() if borders is None else borders).quantise(
+            "residual", self.cfg.fmt.output, x, self.point_y)
 
     def job(self, x_raw: np.ndarray, order: Order = Order.TOKEN_MAJOR,
             residual: np.ndarray | None = None) -> FFNJob:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
+from model.border import Borders
 from model.cta import layout as cta
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
@@ -27,12 +28,13 @@ __all__ = ["FORMAT", "SCHEMA", "FILE", "Entry", "describe", "document", "dump", 
            "sha256"]
 
 FORMAT = "hashlayer export"
-SCHEMA = 1
+SCHEMA = 2
 FILE = "manifest.json"
 
 KINDS = {"cta": (CTAConfig, cta), "lookup": (LookupConfig, lookup)}
 TOP = ("format", "schema", "version", "meta", "words", "layers", "sha256")
-COMMON = ("name", "kind", "engine", "digest", "file", "bytes", "sha256", "word_bytes", "beat_bytes")
+COMMON = ("name", "kind", "engine", "digest", "file", "bytes", "sha256", "word_bytes", "beat_bytes",
+          "borders")
 OWN = {"cta": ("mode", "heads"), "lookup": ("job", "points", "loads", "tables")}
 HEAD = ("set", "shared_a", "points", "shifts", "loads")
 JOB = ("gain", "skip", "shift_skip", "shift_y")
@@ -58,12 +60,14 @@ class Entry:
     def layer(self, weights) -> AttentionLayer | FFNLayer:
         """The layer, from the weights of its image; raises ValueError as the layers do."""
         data = self.data
+        borders = Borders.from_dict(data["borders"])
         if self.kind == "cta":
             return AttentionLayer(self.cfg, Mode[data["mode"].upper()], weights,
                                   tuple(Points(**head["points"]) for head in data["heads"]),
-                                  tuple(Shifts(**head["shifts"]) for head in data["heads"]))
+                                  tuple(Shifts(**head["shifts"]) for head in data["heads"]),
+                                  borders)
         return FFNLayer(self.cfg, weights, **data["job"], point_x=data["points"]["x"],
-                        point_y=data["points"]["y"])
+                        point_y=data["points"]["y"], borders=borders)
 
 
 def sha256(data: bytes) -> str:
@@ -78,7 +82,7 @@ def describe(name: str, layer: AttentionLayer | FFNLayer, image: Image, file: st
     common = {"name": name, "kind": kind, "engine": layer.cfg.as_dict(), "digest": layer.cfg.digest,
               "file": file, "bytes": len(image.data), "sha256": sha256(image.data),
               "word_bytes": word_bytes(KINDS[kind][1].LOAD_FIELDS),
-              "beat_bytes": beat_bytes(layer.cfg)}
+              "beat_bytes": beat_bytes(layer.cfg), "borders": layer.borders.as_dict()}
     if kind == "cta":
         heads = [{"set": set_of(layer.cfg, at), "shared_a": weights.shared_a,
                   "points": _integers(layer.points[at]), "shifts": _integers(layer.shifts[at]),
@@ -219,6 +223,10 @@ def _entry(at, data):
     if cfg.digest != data["digest"]:
         raise ImageError(f"{where}: digest is {data['digest']!r}, that of its engine is "
                          f"{cfg.digest}")
+    try:
+        Borders.from_dict(_kind(where, data, "borders", dict))
+    except ValueError as error:
+        raise ImageError(f"{where}: {error}") from None
     _operands(where, kind, data)
     return Entry(name, kind, cfg, file, _kind(where, data, "bytes", int),
                  _kind(where, data, "sha256", str), data)

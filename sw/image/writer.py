@@ -34,6 +34,9 @@ def export(model, folder, *, layers: Iterable[str] | None = None, meta: dict | N
     layers : names of the layers to write; all of them by default.
     meta : anything that is JSON; it goes into the manifest unread.
 
+    The manifest says of every tensor how many elements saturated when it became integers; a share
+    of :data:`model.border.LARGE` is warned of (:class:`model.border.SaturationWarning`).
+
     Raises :class:`ImageError` where a layer is not quantised or cannot be built, for an unknown
     name, and for a folder that holds anything but an export.
     """
@@ -95,6 +98,7 @@ def _picked(found, names):
 def _write(folder, found, meta):
     described = []
     for at, (name, layer) in enumerate(found.items()):
+        layer.borders.warn(f"layer {name}", stacklevel=3)
         try:
             image = encode(layer)
         except ImageError as error:

@@ -5,18 +5,21 @@ bit for bit, while its gradients reach the float weights: quantisation-aware tra
 with it on. ``sw.quant.observe`` chooses the points.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.border import LARGE, Borders, SaturationWarning
 from model.cta.config import CTAConfig
 from model.cta.job import LSHParams, Mode
 from model.cta.reference import Operands
 from model.errors import ConfigError
 from sw.image.layer import AttentionLayer, Shifts
 from sw.quant import cta_stages
-from sw.quant.fixed import power, quantise
-from sw.quantise import Points, lsh_params, raw_weights, score_scale, shifts
+from sw.quant.fixed import counted, power
+from sw.quantise import Points, idle_lsh, lsh_params, raw_weights, score_scale, shifts
 
 __all__ = ["FakeCTA", "engine", "mode_of", "operands"]
 
@@ -76,6 +79,10 @@ class FakeCTA:
     Members
     -------
     saturations : by :class:`model.cta.job.Saturation` the counts (H,) of the last call.
+    borders : of the last call, by tensor (``x``, or ``xq`` and ``xkv``, ``wq``, ...) the elements
+        that became integers and those that saturated (:mod:`model.border`).
+    zero_rows : compressed queries of the last call, of all heads, without any probability: their
+        outputs are zeros.
     overflow : tokens of the last call that asked for a cluster beyond capacity, by LSH.
     clusters : ct0 (m,), ct1 and ct2 (n,) of every sequence of the last call, valid tokens only.
 
@@ -83,8 +90,12 @@ class FakeCTA:
     Gradients: those of ``sw.quant.fixed`` and ``sw.quant.cta_stages``. Hashing has none, learned
     directions included: they learn in the float layer.
 
+    Warns once (:class:`model.border.SaturationWarning`) when a call saturates a share of
+    ``model.border.LARGE`` of a tensor, or as many queries have no probability.
+
     Raises ConfigError for formats that float64 cannot compute exactly; a call ValueError for
-    sequences beyond the engine, and QuantiseError where a width does not fit.
+    sequences beyond the engine and for NaN and infinite values in tokens or weights, which it
+    names, and QuantiseError where a width does not fit.
     """
 
     def __init__(self, cfg: CTAConfig, points: tuple[Points, ...]):
@@ -95,6 +106,7 @@ class FakeCTA:
                                  "common to all heads")
         self.cfg, self.points = cfg, tuple(points)
         self.saturations, self.overflow, self.clusters = {}, (0, 0, 0), []
+        self.borders, self.zero_rows, self._warned = Borders(), 0, False
 
     @staticmethod
     def check(cfg: CTAConfig) -> None:
@@ -110,17 +122,21 @@ class FakeCTA:
         """A point of every head, (H, 1, 1)."""
         return torch.tensor([getattr(p, name) for p in self.points], device=device)[:, None, None]
 
-    def _lsh(self, heads) -> tuple[LSHParams, ...]:
+    def _lsh(self, heads, borders: Borders) -> tuple[LSHParams, ...]:
+        if mode_of(heads) == Mode.EXACT:
+            return (idle_lsh(self.cfg),) * 3
         real, p = operands(heads, 0), self.points[0]
         # What training has moved beyond the format saturates, as any other weight does.
-        a, b = (fmt.real(fmt.quantise(value, at)[0], at) for fmt, value, at in (
-            (self.cfg.fmt.lsh_a, real.a, p.lsh_a), (self.cfg.fmt.bias, real.b, p.token + p.lsh_a)))
+        a, b = (fmt.real(borders.quantise(name, fmt, value, at), at) for name, fmt, value, at in (
+            ("a", self.cfg.fmt.lsh_a, real.a, p.lsh_a),
+            ("b", self.cfg.fmt.bias, real.b, p.token + p.lsh_a)))
         return tuple(lsh_params(self.cfg, a[c], b[c], float(real.w[c]), p.token, p.lsh_a)
                      for c in range(3))
 
-    def raw(self, heads) -> cta_stages.RawHeads:
-        """The layer's weights as raw tensors, differentiable."""
+    def raw(self, heads, borders: Borders | None = None) -> cta_stages.RawHeads:
+        """The layer's weights as raw tensors, differentiable; ``borders`` gets the counts."""
         cfg, device = self.cfg, heads.q.weight.device
+        borders = Borders() if borders is None else borders
         if (heads.dim, heads.heads, heads.l) != (cfg.dw, len(self.points), cfg.l):
             raise ValueError(f"the layer has dim, heads, l = {heads.dim}, {heads.heads}, "
                              f"{heads.l}, must be {cfg.dw}, {len(self.points)}, {cfg.l} as the "
@@ -137,26 +153,42 @@ class FakeCTA:
                                      device=device)[:, None, None]
                   for name in ("shift_q", "shift_k", "shift_v", "shift_s", "shift_o")}
         return cta_stages.RawHeads(
-            quantise(w[0] * fold, f.weight, point["wq"])[0],
-            quantise(w[1], f.weight, point["wk"])[0],
-            quantise(w[2], f.weight, point["wv"])[0],
-            quantise(b[0] * fold, f.bias, point["centroid"] + point["wq"])[0],
-            quantise(b[2], f.bias, point["centroid"] + point["wv"])[0],
-            self._lsh(heads), **fields)
+            counted(borders, "wq", w[0] * fold, f.weight, point["wq"]),
+            counted(borders, "wk", w[1], f.weight, point["wk"]),
+            counted(borders, "wv", w[2], f.weight, point["wv"]),
+            counted(borders, "bq", b[0] * fold, f.bias, point["centroid"] + point["wq"]),
+            counted(borders, "bv", b[2], f.bias, point["centroid"] + point["wv"]),
+            self._lsh(heads, borders), **fields)
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """Real tokens to raw ones."""
-        return quantise(x, self.cfg.fmt.token, self.points[0].token)[0]
+    def tokens(self, x: Tensor, borders: Borders | None = None, name: str = "x",
+               valid: Tensor | None = None) -> Tensor:
+        """Real tokens to raw ones, zeros where ``valid`` is False; ``borders`` gets the counts."""
+        return counted(Borders() if borders is None else borders, name, x, self.cfg.fmt.token,
+                       self.points[0].token, valid)
 
     def layer(self, heads) -> AttentionLayer:
         """The layer for engine and export, of the weights it has now."""
-        lsh = self._lsh(heads)
-        weights = [raw_weights(self.cfg, operands(heads, head), p, lsh)[0]
-                   for head, p in enumerate(self.points)]
+        borders, weights = Borders(), []
+        lsh = self._lsh(heads, borders)
+        for head, p in enumerate(self.points):
+            one, crossed = raw_weights(self.cfg, operands(heads, head), p, lsh)
+            weights.append(one)
+            borders.merge(crossed)
         fields = [shifts(self.cfg, p) for p in self.points]
         return AttentionLayer(self.cfg, mode_of(heads), tuple(weights), self.points,
                               tuple(Shifts(**{name.removeprefix("shift_"): value
-                                              for name, value in one.items()}) for one in fields))
+                                              for name, value in one.items()}) for one in fields),
+                              borders)
+
+    def _warn(self, zero_share: float) -> None:
+        if self._warned:
+            return
+        self._warned = self.borders.warn("attention in integers", stacklevel=4)
+        if zero_share >= LARGE:
+            warnings.warn(f"attention in integers: {zero_share:.1%} of the queries have no "
+                          "probability left and give zeros: scores are beyond what calibration "
+                          "saw", SaturationWarning, stacklevel=4)
+            self._warned = True
 
     # -- call -----------------------------------------------------------------------------------
 
@@ -178,9 +210,11 @@ class FakeCTA:
             return self._forward(heads, xq, xkv, valid_q, valid_kv)
 
     def _forward(self, heads, xq, xkv, valid_q, valid_kv):
-        raw, mode = self.raw(heads), mode_of(heads)
+        borders, zero_rows = Borders(), 0
+        raw, mode = self.raw(heads, borders), mode_of(heads)
         scale = power(-self._at("o", xq.device))
-        tokens = self.tokens(xq), None if xkv is None else self.tokens(xkv)
+        tokens = (self.tokens(xq, borders, "x" if xkv is None else "xq", valid_q),
+                  None if xkv is None else self.tokens(xkv, borders, "xkv", valid_kv))
         out, counts, saturations, overflow = [], [], {}, np.zeros(3, dtype=int)
         self.clusters = []
         for row in range(len(xq)):
@@ -196,10 +230,13 @@ class FakeCTA:
             counts.append([t["k0"], t["k1"], t["k2"]])
             self.clusters.append((t["ct0"], t["ct1"], t["ct2"]))
             overflow += t["overflow"]
+            zero_rows += int(t["zero_rows"].sum())
             for kind, moved in t["saturations"].items():
                 saturations[kind] = saturations.get(kind, 0) + moved
         heads.counts = torch.tensor(counts, device=xq.device)
         self.saturations, self.overflow = saturations, tuple(int(v) for v in overflow)
+        self.borders, self.zero_rows = borders, zero_rows
+        self._warn(zero_rows / max(1, heads.heads * sum(k0 for k0, *_ in counts)))
         y = torch.stack(out)
         if heads.k.bias is not None:
             # A gradient of zero, as the float layer gives: DDP waits for all parameters.

@@ -12,11 +12,12 @@ none where it does not.
 import torch
 from torch import Tensor
 
+from model.border import Borders, refuse
 from model.errors import ConfigError
 from model.fixed import Format
 
-__all__ = ["floor_shift", "round_half_up", "saturate", "wrap", "quantise", "real", "power",
-           "bit_length", "require_exact", "EXACT_BITS"]
+__all__ = ["floor_shift", "round_half_up", "saturate", "wrap", "quantise", "counted", "real",
+           "power", "bit_length", "require_exact", "EXACT_BITS"]
 
 EXACT_BITS = 52
 """Signed words of up to so many bits and a sign take any of the functions here exactly."""
@@ -93,6 +94,25 @@ def quantise(value: Tensor, fmt: Format, point=None) -> tuple[Tensor, Tensor]:
     """
     point = fmt.frac if point is None else point
     return saturate(_Floor.apply(value.double(), power(point), 0.5), fmt)
+
+
+def counted(borders: Borders, name: str, value: Tensor, fmt: Format, point=None,
+            valid: Tensor | None = None) -> Tensor:
+    """:func:`quantise`, counted in ``borders`` under ``name``: the border of the torch side.
+
+    Elements where ``valid``, a mask of the leading axes, is False are padding: they become zeros
+    whatever they are, and do not count. Raises :class:`model.border.NotFinite` for NaN and
+    infinite values among the rest.
+    """
+    if valid is not None:
+        value = value.masked_fill(~valid[..., None], 0)
+    held = value.detach()
+    if not torch.isfinite(held).all():
+        refuse(name, int(held.isnan().sum()), int(held.isinf().sum()), held.numel())
+    raw, moved = quantise(value, fmt, point)
+    borders.add(name, moved.numel() if valid is None else valid.sum() * value.shape[-1],
+                moved.sum())
+    return raw
 
 
 def real(raw: Tensor, fmt: Format, point=None) -> Tensor:

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.border import Borders
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
 from model.lookup.layer import SHIFT_MAX
 from model.lookup.points import Points, raw_mix, raw_weights, shifts
 from sw.image.layer import FFNLayer
 from sw.quant import lookup_stages
-from sw.quant.fixed import power, quantise
+from sw.quant.fixed import counted, power
 
 __all__ = ["FakeLookup", "engine"]
 
@@ -52,16 +53,23 @@ class FakeLookup:
     -------
     saturations : by :class:`model.lookup.job.Saturation` the counts of the last call.
     codes : rows (t, h, entries) that the last call took, None before.
+    borders : of the last call, by tensor the elements that became integers and those that
+        saturated (:mod:`model.border`).
+
+    Warns once (:class:`model.border.SaturationWarning`) when a call saturates a share of
+    ``model.border.LARGE`` of a tensor.
 
     Gradients: those of ``sw.quant.fixed`` and ``sw.quant.lookup_stages``.
 
     Raises ConfigError for formats that float64 cannot compute exactly, ValueError for points whose
-    shifts lie outside 0..31.
+    shifts lie outside 0..31; a call ValueError for NaN and infinite values in tokens or weights,
+    which it names.
     """
 
     def __init__(self, cfg: LookupConfig, points: Points):
         self.check(cfg)
         self.cfg, self.points, self.saturations, self.codes = cfg, points, {}, None
+        self.borders, self._warned = Borders(), False
         self._weight_shifts, self._job_shifts = shifts(cfg, points)
         for name, value in (*self._weight_shifts.items(), *self._job_shifts.items()):
             low, high = int(np.min(value)), int(np.max(value))
@@ -77,36 +85,40 @@ class FakeLookup:
     def __repr__(self):
         return f"FakeLookup(x={self.points.x}, y={self.points.y}, h={self.cfg.h})"
 
-    def raw(self, layer) -> lookup_stages.RawLayer:
-        """The layer's weights as raw tensors, differentiable."""
+    def raw(self, layer, borders: Borders | None = None) -> lookup_stages.RawLayer:
+        """The layer's weights as raw tensors, differentiable; ``borders`` gets the counts."""
         cfg, p, f = self.cfg, self.points, self.cfg.fmt
+        borders = Borders() if borders is None else borders
         device = layer.tables.device
 
         def at(point, dims):
             return torch.as_tensor(point, device=device).reshape(*point.shape, *[1] * dims)
 
         if cfg.projection == "dense":
-            w = quantise(layer.dense, f.weight, int(p.w))[0]
+            w = counted(borders, "w", layer.dense, f.weight, int(p.w))
         else:
-            w = quantise(layer.blocks, f.weight, at(p.w, 3))[0]
+            w = counted(borders, "w", layer.blocks, f.weight, at(p.w, 3))
         return lookup_stages.RawLayer(
-            w=w, z_bias=quantise(layer.z_bias, f.z_bias)[0],
-            tables=quantise(layer.tables, f.table, at(p.table, 2))[0],
-            out_bias=quantise(layer.out_bias, f.out_bias, p.acc)[0],
+            w=w, z_bias=counted(borders, "z_bias", layer.z_bias, f.z_bias),
+            tables=counted(borders, "tables", layer.tables, f.table, at(p.table, 2)),
+            out_bias=counted(borders, "out_bias", layer.out_bias, f.out_bias, p.acc),
             **{name: torch.as_tensor(value, device=device)
                for name, value in self._weight_shifts.items()},
-            **raw_mix(cfg, layer), **self._job_shifts)
+            **raw_mix(cfg, layer, borders), **self._job_shifts)
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """Real tokens to raw ones."""
-        return quantise(x, self.cfg.fmt.x, self.points.x)[0]
+    def tokens(self, x: Tensor, borders: Borders | None = None) -> Tensor:
+        """Real tokens to raw ones; ``borders`` gets the counts."""
+        return counted(Borders() if borders is None else borders, "x", x, self.cfg.fmt.x,
+                       self.points.x)
 
     def layer(self, layer) -> FFNLayer:
         """The layer for engine and export, of the weights it has now."""
         real = layer.operands(layer.out_bias[None])           # any token will do
-        return FFNLayer(self.cfg, raw_weights(self.cfg, real, self.points),
-                        **raw_mix(self.cfg, layer), **self._job_shifts,
-                        point_x=self.points.x, point_y=self.points.y)
+        borders = Borders()
+        weights = raw_weights(self.cfg, real, self.points, borders)
+        return FFNLayer(self.cfg, weights, **raw_mix(self.cfg, layer, borders),
+                        **self._job_shifts, point_x=self.points.x, point_y=self.points.y,
+                        borders=borders)
 
     def __call__(self, layer, x: Tensor) -> Tensor:
         """y, in shape and dtype of ``x``, which rounds them below float32."""
@@ -115,7 +127,10 @@ class FakeLookup:
             raise ValueError(f"the layer has d, h, tau = {own.d}, {own.h}, {own.tau}, must be "
                              f"{self.cfg.d}, {self.cfg.h}, {self.cfg.tau} as in the engine")
         with torch.autocast(x.device.type, enabled=False):
-            t = lookup_stages.trace(self.cfg, self.raw(layer),
-                                    self.tokens(x.reshape(-1, x.shape[-1])))
+            borders = Borders()
+            t = lookup_stages.trace(self.cfg, self.raw(layer, borders),
+                                    self.tokens(x.reshape(-1, x.shape[-1]), borders))
             self.saturations, self.codes = t["saturations"], t["codes"]
+            self.borders = borders
+            self._warned = self._warned or borders.warn("LookupFFN in integers", stacklevel=3)
             return (t["y"] * power(-self.points.y)).reshape(x.shape).to(x.dtype)

@@ -11,11 +11,12 @@ projections and residuals are the host's, on the hardware as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from model.border import Borders
 from model.errors import ConfigError
 from sw.nn.attachment import attention_layers, ffn_layers
 from sw.nn.lookup_ffn import LookupFFN
@@ -31,12 +32,21 @@ __all__ = ["Row", "QuantReport", "quantise_model", "float_model", "fakes"]
 @dataclass(frozen=True)
 class Row:
     """One layer: ``name`` as in ``model.named_modules()``, ``part`` "attention" or "ffn"; the
-    ``engine`` in words, or "" where the layer stays in float and ``why`` says the reason."""
+    ``engine`` in words, or "" where the layer stays in float and ``why`` says the reason; and what
+    of its weights saturated."""
 
     name: str
     part: str
     engine: str
     why: str = ""
+    borders: Borders = field(default_factory=Borders)
+
+    @property
+    def note(self) -> str:
+        """``why``, or the share of each weight tensor that saturated."""
+        return self.why or ", ".join(f"{name} {crossing.share:.2%} saturated"
+                                     for name, crossing in self.borders.items()
+                                     if crossing.saturated)
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class QuantReport:
 
     def __str__(self) -> str:
         lines = [("part", "name", "engine", "why")]
-        lines += [(row.part, row.name, row.engine or "float", row.why) for row in self.rows]
+        lines += [(row.part, row.name, row.engine or "float", row.note) for row in self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
                  .rstrip() for line in lines]
@@ -157,7 +167,7 @@ def quantise_model(model: nn.Module, batches: Iterable, run: Callable | None = N
     """
     rule = Rule(method, percentile)
     attention, ffn = dict(attention or {}), dict(ffn or {})
-    before, recorders, why, engines = {}, {}, {}, {}
+    before, recorders, why, engines, borders = {}, {}, {}, {}, {}
     layers = _layers(model)
     for name, part, layer in layers:
         try:
@@ -175,7 +185,10 @@ def quantise_model(model: nn.Module, batches: Iterable, run: Callable | None = N
             if name in recorders:
                 # A fake's points depend on no other fake: float weights and recorded sizes.
                 try:
-                    fresh[name], engines[name] = _fake(layer, recorders[name], attention, ffn)
+                    fake, words = _fake(layer, recorders[name], attention, ffn)
+                    crossed = Borders()
+                    fake.raw(layer, crossed)
+                    fresh[name], engines[name], borders[name] = fake, words, crossed
                 except (ConfigError, QuantiseError, ValueError) as error:
                     why[name] = str(error)
     except BaseException:
@@ -185,8 +198,11 @@ def quantise_model(model: nn.Module, batches: Iterable, run: Callable | None = N
         for name, _, layer in layers:
             if name in before:
                 _put(layer, fresh.get(name))
+    for name, crossed in borders.items():
+        crossed.warn(f"layer {name}")
     words = method if method == "mse" else f"percentile {percentile:g}"
-    return QuantReport(words, tuple(Row(name, part, engines.get(name, ""), why.get(name, ""))
+    return QuantReport(words, tuple(Row(name, part, engines.get(name, ""), why.get(name, ""),
+                                        borders.get(name, Borders()))
                                     for name, part, _ in layers))
 
 

@@ -146,8 +146,8 @@ def test_points_of_several_passages_are_those_of_the_largest():
     sizes = [measure(CFG, one) for one in (real, louder)]
     points = place(CFG, sizes[1], lambda token: lsh_a_point(CFG, token, real.a, 1.0))
     assert points.token <= place(CFG, sizes[0], lambda token: 0).token
-    weights, saturated = raw_weights(CFG, real, points)
-    assert not saturated and np.array_equal(
+    weights, borders = raw_weights(CFG, real, points)
+    assert borders["wk"].elements == real.wk.size and not borders.saturated and np.array_equal(
         weights.wk, CFG.fmt.weight.quantise(real.wk, points.wk)[0])
     lsh = weights.lsh
     assert raw_weights(CFG, real, points, lsh[::-1])[0].lsh == lsh[::-1]

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from model.border import Borders
 from model.fixed import Format
 from model.lookup import layer, points, reference
 from model.lookup.config import STAGES, LookupConfig
@@ -63,4 +64,4 @@ def test_accumulator_takes_the_coarsest():
 
 def test_mix_saturates():
     real = dataclasses.replace(reference.synthetic(CFG, 2), gain=0.7, skip=5.0)
-    assert points.raw_mix(CFG, real) == {"gain": 179, "skip": CFG.fmt.mix.max}
+    assert points.raw_mix(CFG, real, Borders()) == {"gain": 179, "skip": CFG.fmt.mix.max}
