@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 __all__ = ["LARGE", "SaturationWarning", "NotFinite", "Crossing", "Borders", "require_finite",
-           "refuse"]
+           "refuse", "warn_zero_rows"]
 
 LARGE = 0.01
 """Share of saturated elements from which a tensor is warned of.
@@ -115,6 +115,16 @@ class Borders(dict):
         told = ", ".join(f"{name} {crossing.share:.1%}" for name, crossing in self.large.items())
         return told and (f"beyond the fixed-point format and saturated: {told} of the elements; "
                          "calibrate on data like these")
+
+
+def warn_zero_rows(where: str, rows: int, of: int, stacklevel: int = 2) -> bool:
+    """Warn if a large share of compressed queries has no probability; True if it did."""
+    large = bool(of) and rows / of >= LARGE
+    if large:
+        warnings.warn(f"{where}: {rows / of:.1%} of the queries have no probability left and give "
+                      "zeros: scores are beyond what calibration saw", SaturationWarning,
+                      stacklevel=stacklevel + 1)
+    return large
 
 
 def require_finite(name: str, real) -> None:

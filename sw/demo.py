@@ -18,12 +18,13 @@ import numpy as np
 from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
-from model.cta.reference import attention_exact, relative_error
+from model.cta.reference import attention_exact
 from sw import demo_encoder, demo_lookup
 from sw.columns import heading, line
+from sw.figures import relative_error
 from sw.head_file import read_head
 from sw.head_run import Outcome, build_rtl, execute, prepare, report
-from sw.npz_file import InputError
+from sw.npz_file import InputError, write_json
 from sw.pictures import draw_attention, draw_compression, draw_schedule
 from sw.table1 import OPERATING_POINTS, table1_cycles
 
@@ -55,8 +56,9 @@ def attention_matrices(prepared):
 
 
 def token_error(o, exact):
-    """Relative error of every token's output."""
-    return np.linalg.norm(o - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    """Relative error of every token's output; 0 where it should be zeros and is."""
+    wrong, size = (np.linalg.norm(x, axis=1) for x in (o - exact, exact))
+    return np.where(wrong == 0, 0.0, wrong / np.where(size == 0, np.finfo(float).tiny, size))
 
 
 def _table_row(name, data, formula, checked):
@@ -66,7 +68,8 @@ def _table_row(name, data, formula, checked):
     return line(COLUMNS, [name, data["k0"], data["k1"], data["k2"], f"{data['RL']:.3f}",
                           f"{data['RA']:.3f}", f"{cycles:,}",
                           "-" if formula is None else f"{formula:,}",
-                          f"{fixed:.4f}", f"{error['against exact attention']:.4f}", checked])
+                          *("-" if value is None else f"{value:.4f}" for value in
+                            (fixed, error["against exact attention"])), checked])
 
 
 def main(argv=None) -> int:
@@ -140,7 +143,7 @@ def _demo(argv):
                      "error": relative_error(outcome.o, exact)})
         if at == shown_at:
             shown = prepared
-            (folder / "report.json").write_text(json.dumps(data, indent=2) + "\n")
+            write_json(folder / "report.json", data)
             cycles = data["cycles"]["total"]
             title = (f"{name}, n = {data['n']}, k0 = {data['k0']}, k1 = {data['k1']}, "
                      f"k2 = {data['k2']}: {cycles:,} cycles")

@@ -13,10 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from model.border import NotFinite, require_finite
 from model.errors import ConfigError
+from model.files import json_text
 
 __all__ = ["InputError", "array", "read_npz", "engine", "require_writable", "write_npz",
            "write_json"]
+
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest size that is read. A layer multiplies up to six operands, and double precision has room
+for six of these; no layer that was trained comes near."""
 
 
 class InputError(ValueError):
@@ -39,9 +46,12 @@ def array(data, key, shape=None):
             raise InputError(f"{key} has shape {value.shape}, must be {text}")
     if value.size == 0:
         raise InputError(f"{key} is empty, its shape is {value.shape}")
-    if not np.isfinite(value).all():
-        what = "NaN" if np.isnan(value).any() else "infinite values"
-        raise InputError(f"{key} has {what}, must be finite")
+    try:
+        require_finite(key, value)
+    except NotFinite as error:
+        raise InputError(str(error)) from None
+    if np.abs(value).max() > LARGEST:
+        raise InputError(f"{key} reaches {np.abs(value).max():.3g}, must be at most {LARGEST:.3g}")
     return value
 
 
@@ -127,4 +137,4 @@ def write_npz(path, arrays: dict) -> None:
 
 def write_json(path, data) -> None:
     """A JSON file, whole or not at all."""
-    _atomic(path, lambda file: file.write((json.dumps(data, indent=2) + "\n").encode()))
+    _atomic(path, lambda file: file.write(json_text(data).encode()))

@@ -143,7 +143,7 @@ def draw_compression(path, rows, title) -> None:
     axes[1].bar_label(bars, [f"{row['cycles']:,}" for row in rows], padding=2, fontsize=8)
     axes[1].set_title("Cycles")
     axes[1].yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    bars = axes[2].bar(place, [100 * row["error"] for row in rows], 0.6, color=RED)
+    bars = axes[2].bar(place, [100 * (row["error"] or 0.0) for row in rows], 0.6, color=RED)
     axes[2].bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     axes[2].set_title("Error against exact attention, %")
     for chart in axes:

@@ -116,6 +116,8 @@ def point(fmt: Format, fit: float) -> int:
     """Most fraction bits with which ``fit`` rounds to a value of ``fmt``."""
     if fit == 0:
         return fmt.frac
+    if fit <= math.ldexp(fmt.max, -POINT_MAX):
+        return POINT_MAX    # the quotient below may be beyond a double
     most = math.floor(math.log2((fmt.max + 0.5) / fit))
     if math.floor(math.ldexp(fit, most) + 0.5) > fmt.max:    # the logarithm was rounded up
         most -= 1

@@ -11,6 +11,10 @@ from model.cta.config import CTAConfig
 __all__ = ["bucket_fields", "bucket_limits"]
 
 
+# 1/w of less is beyond a double; no field reaches anywhere near.
+_LEAST = 2.0**-1000
+
+
 def bucket_limits(cfg: CTAConfig, bound: int) -> tuple[float, float]:
     """Smallest and largest width, in accumulator units, for ``|acc + b| <= bound``.
 
@@ -33,7 +37,8 @@ def bucket_fields(cfg: CTAConfig, w: float, bound: int) -> tuple[int, int, int]:
     pre = max(0, int(bound).bit_length() - (cfg.fmt.ppe.width - 1))
     top = cfg.fmt.multiplier.width
     # 2**pre / w = mantissa * 2**exponent with the mantissa in [1/2, 1), written as top bits.
-    mantissa, exponent = math.frexp(2.0 ** pre / w)
+    mantissa, exponent = math.frexp(1 / max(w, _LEAST))
+    exponent += pre
     inv_w, post = round(math.ldexp(mantissa, top)), top - exponent
     if inv_w == 1 << top:
         inv_w, post = inv_w >> 1, post - 1

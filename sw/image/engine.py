@@ -8,13 +8,12 @@ The hooks are those of fake quantisation (``fake``), so the rest of the model do
 does the work; torch is needed for nothing but the tensors that come and go.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from model.border import LARGE, Borders, SaturationWarning, require_finite
+from model.border import Borders, require_finite, warn_zero_rows
 from model.cta import head as cta
 from model.cta.cycles import head_cycles
 from model.cta.job import HeadResult
@@ -186,12 +185,8 @@ class _Engine:
         self.calls.append(call)
         if self.warned:
             return
-        self.warned = borders.warn("tokens of an engine", stacklevel=4)
-        if rows and call.zero_rows / rows >= LARGE:
-            warnings.warn(f"attention on an engine: {call.zero_rows / rows:.1%} of the queries have "
-                          "no probability left and give zeros: scores are beyond what calibration "
-                          "saw", SaturationWarning, stacklevel=4)
-            self.warned = True
+        told = borders.warn("tokens of an engine", stacklevel=4)
+        self.warned = warn_zero_rows("attention on an engine", call.zero_rows, rows, 4) or told
 
 
 def _named(saturations):

@@ -204,14 +204,22 @@ def lookup_budget(layer: str, cfg: LookupConfig, real: lookup.Layer,
 
     ``step`` is called ``2 * len(LOOKUP_ROWS) + 2`` times.
     """
-    try:
-        total, wrong, raw = lookup.errors(cfg, real)
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{layer} cannot be represented: {error}") from None
+    def errors(cfg):
+        try:
+            return lookup.errors(cfg, real)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{layer} cannot be represented: {error}") from None
 
     def error(cfg):
-        return lookup.errors(cfg, real)[0]
+        return errors(cfg)[0]
 
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = lookup.forward(cfg, real)
+    if not np.isfinite(y).all():
+        raise InputError(f"{layer}: y is not finite in double precision")
+    if not y.any():
+        raise InputError("the layer gives nothing but zeros")
+    total, wrong, raw = errors(cfg)
     stages = _stages(cfg, LOOKUP_ROWS, lookup.WIDE, lookup.variant, error, step)
     wide = error(lookup.variant(cfg, _within_reach(cfg, lookup.WIDE)))
     step()

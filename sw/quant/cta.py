@@ -5,13 +5,11 @@ bit for bit, while its gradients reach the float weights: quantisation-aware tra
 with it on. ``sw.quant.observe`` chooses the points.
 """
 
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.border import LARGE, Borders, SaturationWarning
+from model.border import Borders, warn_zero_rows
 from model.cta.config import CTAConfig
 from model.cta.job import LSHParams, Mode
 from model.cta.reference import Operands
@@ -180,16 +178,6 @@ class FakeCTA:
                                               for name, value in one.items()}) for one in fields),
                               borders)
 
-    def _warn(self, zero_share: float) -> None:
-        if self._warned:
-            return
-        self._warned = self.borders.warn("attention in integers", stacklevel=4)
-        if zero_share >= LARGE:
-            warnings.warn(f"attention in integers: {zero_share:.1%} of the queries have no "
-                          "probability left and give zeros: scores are beyond what calibration "
-                          "saw", SaturationWarning, stacklevel=4)
-            self._warned = True
-
     # -- call -----------------------------------------------------------------------------------
 
     def _check(self, heads, m: int, n: int) -> None:
@@ -236,7 +224,10 @@ class FakeCTA:
         heads.counts = torch.tensor(counts, device=xq.device)
         self.saturations, self.overflow = saturations, tuple(int(v) for v in overflow)
         self.borders, self.zero_rows = borders, zero_rows
-        self._warn(zero_rows / max(1, heads.heads * sum(k0 for k0, *_ in counts)))
+        if not self._warned:
+            told = borders.warn("attention in integers", stacklevel=3)
+            rows = heads.heads * sum(k0 for k0, *_ in counts)
+            self._warned = warn_zero_rows("attention in integers", zero_rows, rows, 3) or told
         y = torch.stack(out)
         if heads.k.bias is not None:
             # A gradient of zero, as the float layer gives: DDP waits for all parameters.

@@ -135,7 +135,7 @@ WRONG = {
     "no layer": (dict(x=X), [], "--layer is missing, must be one of blocks.0"),
     "size": (dict(x=X[:, :8]), ["--layer", FFN], "x has 8 elements a token, the layer takes 16"),
     "rank": (dict(x=X[0]), ["--layer", FFN], r"x has shape \(16,\), must be \(any, any\)"),
-    "nan": (dict(x=X * np.nan), ["--layer", FFN], "x has NaN, must be finite"),
+    "nan": (dict(x=X * np.nan), ["--layer", FFN], "x has 80 NaN of 80 values, must be finite"),
     "key": (dict(y=X), ["--layer", FFN], "key 'y' is unknown, must be one of x, residual"),
     "residual": (dict(x=X, residual=X), ["--layer", FFN], "has x, residual, must have x$"),
     "no residual": (dict(x=np.ones((2, 40))), ["--layer", RESIDUAL], "must have x and residual"),

@@ -137,8 +137,8 @@ def nan(shape):
 
 
 BAD = {
-    "nan": (head(x=nan((N, DW))), [], "x has NaN"),
-    "infinite": (head(wk=np.full((DW, D), np.inf)), [], "wk has infinite values"),
+    "nan": (head(x=nan((N, DW))), [], " NaN of "),
+    "infinite": (head(wk=np.full((DW, D), np.inf)), [], " infinite of "),
     "shape": (head(wk=np.ones((DW, D + 1))), [], "wk has shape (32, 17), must be (32, 16)"),
     "token width": (head(x=np.ones((N, 5))), [], "x has shape (40, 5), must be (any, 32)"),
     "no tokens": (head(x=np.ones((0, DW))), [], "x is empty"),

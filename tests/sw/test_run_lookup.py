@@ -176,9 +176,9 @@ def nan(shape):
 
 
 BAD = {
-    "nan": (layer(x=nan((T, D))), [], "x has NaN"),
-    "infinite": (layer(tables=np.full((H, ROWS, D), np.inf)), [], "tables has infinite values"),
-    "not finite": (layer(x=np.full((T, D), 1e308)), [], "z is not finite"),
+    "nan": (layer(x=nan((T, D))), [], " NaN of "),
+    "infinite": (layer(tables=np.full((H, ROWS, D), np.inf)), [], " infinite of "),
+    "not finite": (layer(x=np.full((T, D), 1e308)), [], "x reaches 1e+308, must be at most 3.4e+38"),
     "missing": (layer(tables=None), [], "key 'tables' is missing"),
     "no projection": (layer(blocks=None), [], "must come as blocks (BH4), or as dense"),
     "two projections": (layer(dense=np.ones((H * TAU, D))), [], "must come as blocks"),
