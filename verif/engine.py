@@ -1,7 +1,7 @@
 """The whole accelerator as a compiled program: fast, without VPI, driven by a script.
 
     engine = build(cfg)
-    script = Script().reset(4).push("load", word).push("data", *beats).wait("data", len(beats))
+    script = Script().reset().push("load", word).push("data", *beats).wait("data", len(beats))
     run = engine.run(script.push("job", word).wait("status", 1))
     run.received["status"], run.cycles["status"], run.activity
 
@@ -37,10 +37,14 @@ class EngineError(Exception):
 
 
 class Script:
-    """What the host does; every method gives the script itself, so that calls chain."""
+    """What the host does; every method gives the script itself, so that calls chain.
+
+    ``resets`` is the number of resets queued so far: transfers count from the last one on.
+    """
 
     def __init__(self, seed: int = 1):
         self.lines = [f"seed {seed}"]
+        self.resets = 0
 
     def push(self, stream: str, *payloads: int):
         """Queue payloads for an input stream."""
@@ -62,7 +66,8 @@ class Script:
         return self
 
     def reset(self, cycles: int = 1):
-        """Hold the reset; what is queued is dropped."""
+        """Hold the reset; what is queued is dropped, and transfers count from 0 again."""
+        self.resets += 1
         self.lines.append(f"reset {cycles}")
         return self
 

@@ -28,7 +28,7 @@ class HostSession:
 
     def __init__(self, cfg, script: Script | None = None):
         self.cfg, self.script = cfg, script or Script()
-        self.sent, self.jobs = dict.fromkeys(self.STREAMS, 0), []
+        self._sent, self._resets, self.jobs = {}, None, []
         self.script.limit(self.LIMIT)
         self.script.reset(1)
 
@@ -37,8 +37,15 @@ class HostSession:
         and what runs is lost."""
         self.script.idle(after)
         self.script.reset(1)
-        self.sent = dict.fromkeys(self.sent, 0)
         return self
+
+    @property
+    def sent(self) -> dict[str, int]:
+        """Transfers that are due by stream, since the last reset: waits count from there. The reset
+        may have been queued here or through ``script``."""
+        if self.script.resets != self._resets:
+            self._sent, self._resets = dict.fromkeys(self.STREAMS, 0), self.script.resets
+        return self._sent
 
     def _push(self, stream, *payloads):
         self.script.push(stream, *payloads)

@@ -94,6 +94,25 @@ def test_cta(name, mode, tried):
     tried("one-cycle reset", configurations=1, positions_in_loads=loads, positions_in_jobs=jobs)
 
 
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_cta_reset_through_the_script(width):
+    """The cycles in which version 0.1 was found to spoil the next job, cut by a reset that is queued
+    through the script and not through the session: the waits that follow count from it as well."""
+    cfg = CONFIGS["small"]
+    weights, job = stimulus.random_job(cfg, np.random.default_rng(3), cfg.n)
+    session = Session(cfg, Script(3))
+    for at in (454, 455, 494, 495, 502):
+        session.job(weights, job, wait=False).script.idle(at).reset(width)
+        session.jobs.clear()
+        session.load(layout.token_loads(job)).job(weights, job, reload=False)
+        session.script.reset(width)
+    parts = attempts(build(cfg).run(session.script))[1::2]
+    assert len(parts) == 5
+    for part in parts:
+        result, = session.results(part)
+        check(cfg, weights, job, result, f"reset of {width} cycles at {part.resets}")
+
+
 @pytest.mark.reliability
 @pytest.mark.nightly
 @pytest.mark.parametrize("mode", Mode)
