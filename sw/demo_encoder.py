@@ -52,8 +52,9 @@ def show(folder, simulate: str = "all", checkpoint=CHECKPOINT, passages: int = P
         print(f"encoder: left out, it needs {error.name}, which `make setup` installs (extra sw)")
         return False
     model, run = store.load(checkpoint)
-    # In double precision, so that sums in another order, on another CPU or with more threads, move no
-    # token across a rounding edge: every figure below is the same on every machine.
+    # In double precision: sums in another order, on another CPU or with more threads, then move no
+    # token across a rounding edge, and every figure below is the same on every machine. Integers
+    # of the weights alone would not do, because the tokens between the layers move as well.
     model.double().requires_grad_(False)
     text, held_out, calibration = _text(run, store.tokens_of(checkpoint, run), passages)
     _introduce(run, store.read_meta(checkpoint), text, passages)

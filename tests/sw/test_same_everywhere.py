@@ -1,4 +1,4 @@
-"""The demo prints the same figures on any machine: whatever path a CPU's libraries take, and however
+"""The demo prints the same figures on any machine, whatever path a CPU's libraries take and however
 many threads there are; and the README shows what it prints."""
 
 import os
@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PATHS = {
     "SSE, one thread": {
         "OMP_NUM_THREADS": "1", "ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Prescott",
-        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41",
-        "OPENBLAS_NUM_THREADS": "1"},
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "MKL_CBWR": "COMPATIBLE",
+        "ONEDNN_MAX_CPU_ISA": "SSE41", "OPENBLAS_NUM_THREADS": "1"},
     "AVX2, two threads": {
         "OMP_NUM_THREADS": "2", "ATEN_CPU_CAPABILITY": "avx2", "OPENBLAS_CORETYPE": "Haswell",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2", "MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
