@@ -4,6 +4,7 @@ What the engines' commands have in common.
 """
 
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -136,5 +137,15 @@ def write_npz(path, arrays: dict) -> None:
 
 
 def write_json(path, data) -> None:
-    """A JSON file, whole or not at all."""
-    _atomic(path, lambda file: file.write(json_text(data).encode()))
+    """A JSON file, whole or not at all; figures that are undefined, such as the loss of a model
+    that has diverged, are null in it: JSON has neither NaN nor infinities."""
+    _atomic(path, lambda file: file.write(json_text(_defined(data)).encode()))
+
+
+def _defined(data):
+    """``data`` with None in place of floats that are not finite."""
+    if isinstance(data, dict):
+        return {key: _defined(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_defined(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
