@@ -20,6 +20,7 @@ from model.lookup import admission as lookup_admission
 from model.lookup import layout as lookup_layout
 from model.lookup import stimulus as lookup_stimulus
 from model.lookup.config import LookupConfig
+from model.lookup.cycles import layer_cycles
 from model.lookup.job import ErrorCode as LookupError
 from model.words import pack_fields
 from tests.rtl.test_head import check
@@ -185,6 +186,44 @@ def test_status_follows_the_last_output(engine):
         session.script.stall("y", 0.97, 40, 3)
         run, out = build_lookup(LOOKUP).run(session.job(job).script), "y"
     assert run.cycles[out][-1] < run.cycles["status"][0] < run.cycles[out][-1] + 12
+
+
+def test_the_timing_diagram_of_cta():
+    """Every cycle of the diagram of docs/programming.md, and that of a refused job."""
+    weights, job = stimulus.random_job(CFG, np.random.default_rng(9), 9, 7)
+    session = Session(CFG, Script(1)).load(layout.weight_loads(weights) + layout.token_loads(job))
+    for _ in range(3):                   # the second and third have no tokens
+        session.job(weights, job, reload=False, wait=False)
+    session.sent["status"] += 3
+    session._wait("status")
+    run = build(CFG).run(session.script)
+    result = session.results(run)[0]
+    check(CFG, weights, job, result, "diagram")      # its cycles are those of the golden schedule
+    c = result.cycles
+    taken, out, status = (run.cycles[name] for name in ("job", "out", "status"))
+    rows = [taken[0] + c + 3 + (CFG.groups + 2) * t + g
+            for t in range(7) for g in range(CFG.groups)]
+    assert out == rows + [rows[-1] + 2 * (t + 1) for t in range(9)]
+    assert (status[0], taken[1]) == (out[-1] + 1, out[-1] + 2)
+    assert (status[1], taken[2]) == (taken[1] + 2, taken[1] + 3)
+
+
+def test_the_timing_diagram_of_lookup():
+    """Every cycle of the diagram of docs/lookup-programming.md, and that of a refused job."""
+    weights, job = lookup_stimulus.random_job(LOOKUP, np.random.default_rng(9), 5)
+    session = LookupSession(LOOKUP, Script(1)).layer(weights)
+    session.job(job, wait=False)
+    for _ in range(2):
+        session.job(dataclasses.replace(job, x=job.x[:0]), wait=False)
+    session.sent["status"] += 3
+    session._wait("status")
+    run = build_lookup(LOOKUP).run(session.script)
+    c = session.results(run)[0].cycles
+    assert c == layer_cycles(LOOKUP, 5, job.order, 1).total
+    taken, x, y, status = (run.cycles[name] for name in ("job", "x", "y", "status"))
+    assert (x[0], y[-1]) == (taken[0] + 2, taken[0] + c)
+    assert (status[0], taken[1]) == (y[-1] + 3, y[-1] + 4)
+    assert (status[1], taken[2]) == (taken[1] + 2, taken[1] + 3)
 
 
 @pytest.mark.parametrize("engine", ["cta", "lookup"])
