@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from model.border import require_finite
 from model.cta.config import CTAConfig
 from model.fixed import Format
 from model.lookup import points as lookup_points, reference
@@ -55,15 +56,15 @@ class Observer:
     ``largest`` (groups,) are the largest absolute values so far.
     """
 
-    def __init__(self, rule: Rule, groups: int = 1):
-        self.rule, self.largest = rule, np.zeros(groups)
+    def __init__(self, rule: Rule, groups: int = 1, name: str = "a weight"):
+        self.rule, self.largest, self.name = rule, np.zeros(groups), name
         self._bins = np.zeros((groups, 2 * _OCTAVES * _PER_OCTAVE + 1), np.int64)
 
     def add(self, values) -> None:
-        """Take ``values`` (groups, ...)."""
+        """Take ``values`` (groups, ...); raises ValueError with the ``name`` of the tensor and the
+        number of values that are not finite."""
+        require_finite(f"{self.name} under calibration", values)
         size = np.abs(np.asarray(values, dtype=np.float64)).reshape(len(self.largest), -1)
-        if not np.isfinite(size).all():
-            raise ValueError("a tensor under calibration is not finite")
         self.largest = np.maximum(self.largest, size.max(axis=1, initial=0.0))
         if self.rule.counts:
             with np.errstate(divide="ignore"):
@@ -128,8 +129,8 @@ class HeadsRecorder(_Recorder):
 
     def __init__(self, heads, rule: Rule):
         self.rule, self.longest, self.seen = rule, 0, 0
-        self._token = Observer(rule)
-        self._sizes = {name: Observer(rule, heads.heads) for name in "qkvo"}
+        self._token = Observer(rule, name="x")
+        self._sizes = {name: Observer(rule, heads.heads, name) for name in "qkvo"}
 
     def _take(self, heads, y, xq, xkv=None, valid_q=None, valid_kv=None):
         fold, _ = score_scale(self._scale_of(heads))
@@ -197,13 +198,15 @@ class LookupRecorder(_Recorder):
     def __init__(self, layer, rule: Rule):
         self.rule, self.cfg, self.seen = rule, layer.config(), 0
         count = self.cfg.copies * STAGES
-        self._sizes = {"x": Observer(rule), "y": Observer(rule),
-                       "score": Observer(rule, self.cfg.h)}
+        self._sizes = {"x": Observer(rule, name="x"), "y": Observer(rule, name="y"),
+                       "score": Observer(rule, self.cfg.h, "score")}
         if self.cfg.projection == "bh4":
-            self._sizes |= {"product": Observer(rule, count), "transform": Observer(rule, count)}
+            self._sizes |= {"product": Observer(rule, count, "product"),
+                            "transform": Observer(rule, count, "transform")}
 
     def _take(self, layer, y, x):
         cfg, real = self.cfg, layer.operands(x)
+        self._sizes["x"].add(real.x[None])
         self.seen += len(real.x)
         if cfg.projection == "bh4":
             products, transforms = [], []
@@ -214,7 +217,6 @@ class LookupRecorder(_Recorder):
             self._sizes["transform"].add(np.stack(transforms))
         weights = reference.weights_of(cfg, reference.project(cfg, real))     # (t, h, entries)
         self._sizes["score"].add(weights.swapaxes(0, 1))
-        self._sizes["x"].add(real.x[None])
         self._sizes["y"].add(_numpy(y)[None])
 
     def _of(self, value, fmt):

@@ -182,3 +182,11 @@ def test_padding_may_hold_anything_and_does_not_count(tmp_path):
     engine, = sw.on_engine(model, tmp_path / "e").values()
     assert torch.equal(model(x, mask), clean)
     assert engine.calls[0].token_elements == x.numel() - 5 * DIM
+
+
+@pytest.mark.parametrize("part, mode", LAYERS)
+def test_calibration_on_what_is_not_finite_names_the_tensor(part, mode):
+    model, x = made(part, mode), tokens()
+    x[1, 2, 3] = float("nan")
+    with pytest.raises(ValueError, match=r"^x under calibration has 1 NaN of \d+ values"):
+        sw.quantise_model(model, [x])

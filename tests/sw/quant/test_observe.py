@@ -85,7 +85,7 @@ def test_what_is_refused():
         with pytest.raises(ValueError, match="must be in \\(0, 100\\]"):
             Rule("percentile", percentile)
     for bad in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="not finite"):
+        with pytest.raises(ValueError, match="must be finite"):
             Observer(Rule()).add(np.array([[bad]]))
     heads = CTAHeads(16, 2, l=2)
     with pytest.raises(ValueError, match="no tokens were recorded"):
