@@ -3,15 +3,29 @@
 import argparse
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gen.emit import emit, manifest
+from model.config import json_object
 from model.errors import ConfigError
 
 __all__ = ["Command"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors in one line, as all others; no abbreviated flags."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message}\n")
+
+
+def _number(text: str):
+    """An integer where it is one; the configuration refuses the rest by name."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else text
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Command:
 
     def parser(self) -> argparse.ArgumentParser:
         """The command line."""
-        p = argparse.ArgumentParser(prog=self.program, description=self.what)
+        p = _Parser(prog=self.program, description=self.what, allow_abbrev=False)
         types = {f.name: f.type for f in dataclasses.fields(self.config)}
         for name, text in self.parameters.items():
             kind = types[name]
@@ -37,7 +51,7 @@ class Command:
                 p.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
             else:
                 number = kind in (int, "int")
-                p.add_argument(f"--{name}", type=int if number else str,
+                p.add_argument(f"--{name}", type=_number if number else str,
                                metavar="N" if number else "WORD", help=text)
         p.add_argument("--config", type=Path, metavar="FILE",
                        help="JSON with any of the above and formats (fmt); flags go first")
@@ -52,12 +66,10 @@ class Command:
         data = {}
         if arguments.config:
             try:
-                data = json.loads(arguments.config.read_text())
-            except ValueError as error:
+                text = arguments.config.read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
                 raise ConfigError(f"{arguments.config} is not JSON: {error}") from None
-            if not isinstance(data, dict):
-                raise ConfigError(f"{arguments.config} holds a {type(data).__name__}, "
-                                  "must be an object")
+            data = json_object(text, str(arguments.config))
         data |= {name: value for name in self.parameters
                  if (value := getattr(arguments, name)) is not None}
         return self.config.from_dict(data)

@@ -21,6 +21,7 @@ STRUCTURE = {
     "batch": "tokens that share a table tile in table-major order, 1..256 (default 64)",
     "tables": "where the tables are (default external)",
     "outstanding": "table reads in flight, a power of two (default 256)",
+    **LookupConfig.constant_help(),
 }
 """The structural parameters, each of which is a flag of the command line, and their help."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from model.border import NotFinite, require_finite
+from model.config import json_object
 from model.errors import ConfigError
 from model.files import json_text
 
@@ -83,21 +84,17 @@ def engine(config: type, flags: dict, path=None, **shapes):
     settings = {}
     if path:
         try:
-            settings = json.loads(Path(path).read_text())
+            settings = json_object(Path(path).read_text(encoding="utf-8"), f"config {path}")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"config {path} cannot be read: {error}") from None
-        except json.JSONDecodeError as error:
-            raise InputError(f"config {path} is not JSON: {error}") from None
-        if not isinstance(settings, dict):
-            raise InputError(f"config {path} is {type(settings).__name__}, must be an object")
+        except ConfigError as error:
+            raise InputError(str(error)) from None
     settings = {**shapes, **settings,
                 **{key: value for key, value in flags.items() if value is not None}}
     try:
         return config.from_dict(settings)
     except ConfigError as error:
         raise InputError(str(error)) from None
-    except (TypeError, KeyError, ValueError) as error:
-        raise InputError(f"config is malformed: {error}") from None
 
 
 def require_writable(*paths) -> None:

@@ -7,6 +7,7 @@ Exit status 0 on success, 2 on bad input (one line on stderr, nothing written).
 import argparse
 import sys
 
+from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.lookup.job import Order
 from sw import head_file, head_run, layer_file, layer_run, model_run
@@ -26,6 +27,7 @@ _HELP = {
     "k0": "cluster capacity of LSH0 (default n)", "k1": "of LSH1", "k2": "of LSH2",
     "pag": "exponentials a cycle (default 2b)", "sets": "weight sets on chip",
     "lanes": "elements a beat of the host streams", "digit": "bits a layer of the cluster tree",
+    **CTAConfig.constant_help(),
 }
 
 

@@ -23,6 +23,7 @@ COMMAND = Command(
         "sets": "weight sets on chip, 1..8 (default 1)",
         "lanes": "elements a beat of the host streams, a power of two 4..d (default 8)",
         "digit": "hash bits a layer of the cluster tree, 1, 2, 4 (default 2)",
+        **CTAConfig.constant_help(),
     },
     always=("b", "d", "l", "n"),
     fields={"load": LOAD_FIELDS, "job": JOB_FIELDS, "status": STATUS_FIELDS,

@@ -24,6 +24,7 @@ COMMAND = Command(
         "batch": "tokens that share a table tile, 1..256 (default 64)",
         "tables": "external or internal (default external)",
         "outstanding": "table beats in flight, a power of two (default 256)",
+        **LookupConfig.constant_help(),
     },
     always=("d", "h", "tau", "block"),
     fields={"load": LOAD_FIELDS, "job": JOB_FIELDS, "status": STATUS_FIELDS,

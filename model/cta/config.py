@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import EngineConfig
+from model.config import Constant, EngineConfig, require_integer
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -61,7 +61,14 @@ class CTAConfig(EngineConfig):
     sets : weight sets held on chip, 1..8.
     lanes : 16-bit elements a beat of the host streams, a power of two 4..d. 0 stands for 8.
     digit : bits of a hash value that one layer of the cluster tree resolves, 1, 2 or 4.
+    exp_mantissa : bits of an entry of the exponent table.
+    recip_index : index bits of the table of the denominator's reciprocal.
+    mean_reciprocal_frac : fraction bits of 1/count.
+    result_guard : fraction bits that a result keeps after its normalisation.
     fmt : the formats.
+
+    The four constants above and the formats may be wider in the golden model than the RTL can be
+    built (``require_buildable``).
     """
 
     b: int = 8
@@ -76,13 +83,29 @@ class CTAConfig(EngineConfig):
     sets: int = 1
     lanes: int = 0
     digit: int = 2
+    exp_mantissa: int = 12
+    recip_index: int = 8
+    mean_reciprocal_frac: int = 10
+    result_guard: int = 5
     fmt: CTAFormats = field(default_factory=CTAFormats)
 
+    LEGAL: ClassVar = {
+        "b": f"one of {SA_WIDTHS}", "d": f"one of {HEAD_DIMS}", "dw": "d to 16 d, a multiple of d",
+        "l": "1..8", "n": "2..2048", "k0": "1..n", "k1": "1..n", "k2": "1..n",
+        "pag": "a power of two in 2..2b", "sets": "1..8", "lanes": "a power of two in 4..d",
+        "digit": "1, 2 or 4"}
     FORMATS: ClassVar = CTAFormats
     BUILDABLE: ClassVar = {
         "token": (4, 16), "lsh_a": (4, 16), "weight": (4, 16), "centroid": (4, 16), "qkv": (4, 16),
         "bias": (4, 32), "hash": (2, 16), "score": (4, 32), "prob": (4, 32), "ap": (4, 15),
         "output": (4, 16), "ppe": (8, 32), "multiplier": (8, 16)}
+    CONSTANTS: ClassVar = {
+        "exp_mantissa": Constant(4, 16, "bits of an entry of the exponent table"),
+        "recip_index": Constant(2, 12, "index bits of the table of 1/sum"),
+        "mean_reciprocal_frac": Constant(4, 14, "fraction bits of 1/count"),
+        "result_guard": Constant(1, 8, "fraction bits a normalised result keeps")}
+    WORDS: ClassVar = ("acc", "csum", "ap_bank", "ap_sum", "result_word", "mean_word", "hash_word",
+                       "prob_word")
 
     def __post_init__(self):
         self._check_integers("b", "d", "dw", "l", "n", "k0", "k1", "k2", "pag", "sets", "lanes",
@@ -90,6 +113,7 @@ class CTAConfig(EngineConfig):
         for name, value in (("dw", self.d), ("k0", self.n), ("k1", self.n), ("k2", self.n),
                             ("pag", 2 * self.b), ("lanes", 8)):
             self._default(name, value)
+        self._check_constants()
         self._check_formats()
         self._check("b", self.b in SA_WIDTHS, f"one of {SA_WIDTHS}")
         self._check("d", self.d in HEAD_DIMS, f"one of {HEAD_DIMS}")
@@ -106,20 +130,23 @@ class CTAConfig(EngineConfig):
                     f"a power of two in 4..d = {self.d}")
         self._check("digit", self.digit in (1, 2, 4) and self.fmt.hash.width % self.digit == 0,
                     f"1, 2 or 4 and a divisor of the hash width {self.fmt.hash.width}")
+        self._check_words()
 
     def _check_formats(self):
         """Refuse formats that neither the golden model nor the generator means."""
         super()._check_formats()
         fmt = self.fmt
-        if not 0 <= self.residual_shift <= fmt.token.width:
+        if fmt.centroid.frac > fmt.token.frac:
             raise ConfigError(f"fmt.centroid.frac is {fmt.centroid.frac}, must be in "
                               f"0..fmt.token.frac = {fmt.token.frac}")
+        # 2**(s1 + s2) has an integer part, which at least the sign of a score tells.
+        require_integer("fmt.score.frac", fmt.score.frac, 1, min(16, fmt.score.width - 1))
 
     def require_buildable(self):
         """Raise ConfigError for formats that fit the golden model but not the words of the RTL."""
         super().require_buildable()
-        if not 1 <= self.fmt.score.frac <= 10:
-            raise ConfigError(f"fmt.score.frac is {self.fmt.score.frac}, must be in 1..10")
+        require_integer("fmt.score.frac", self.fmt.score.frac, 1,
+                        min(10, self.fmt.score.width - 1))
 
     # -- structure ----------------------------------------------------------------------------
 
@@ -230,6 +257,26 @@ class CTAConfig(EngineConfig):
         return Format(False, self.fmt.ap.width + clog2(self.k12))
 
     @property
+    def result_word(self) -> Format:
+        """A result with its guard, before its normalisation."""
+        return Format(True, self.acc.width + self.result_guard)
+
+    @property
+    def mean_word(self) -> Format:
+        """A centroid sum times 1/count."""
+        return Format(True, self.csum.width + self.mean_reciprocal_frac + 2)
+
+    @property
+    def hash_word(self) -> Format:
+        """A PPE operand times a multiplier."""
+        return Format(True, self.fmt.ppe.width + self.fmt.multiplier.width)
+
+    @property
+    def prob_word(self) -> Format:
+        """An entry of the exponent table, shifted as far left as it is in range."""
+        return Format(False, self.fmt.prob.width + self.exp_mantissa)
+
+    @property
     def tree_digits(self) -> int:
         """Layers of the cluster tree: l hash values of hash.width/digit digits each."""
         return self.l * self.hash_digits
@@ -240,11 +287,6 @@ class CTAConfig(EngineConfig):
         return self.fmt.hash.width // self.digit
 
     # -- tables -------------------------------------------------------------------------------
-
-    exp_mantissa: ClassVar[int] = 12           # bits of an exponent table entry
-    recip_index: ClassVar[int] = 8             # index bits of the denominator reciprocal table
-    mean_reciprocal_frac: ClassVar[int] = 10   # fraction bits of 1/count
-    result_guard: ClassVar[int] = 5            # fraction bits of a result after its normalisation
 
     @property
     def exp_index(self) -> int:

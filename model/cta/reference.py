@@ -212,13 +212,11 @@ ROWS = {
 
 
 def variant(cfg: CTAConfig, changes: dict) -> CTAConfig:
-    """``cfg`` with formats (fields of :class:`CTAFormats`) and class constants changed."""
+    """``cfg`` with formats (fields of :class:`CTAFormats`) and constants changed."""
     names = {f.name for f in dataclasses.fields(CTAFormats)}
     fmt = dataclasses.replace(cfg.fmt, **{k: v for k, v in changes.items() if k in names})
-    constants = {k: v for k, v in changes.items() if k not in names}
-    kind = type("CTAConfig", (type(cfg),), constants) if constants else type(cfg)
-    fields = {f.name: getattr(cfg, f.name) for f in dataclasses.fields(cfg)}
-    return kind(**{**fields, "fmt": fmt})
+    return dataclasses.replace(cfg, fmt=fmt, **{k: v for k, v in changes.items()
+                                                if k not in names})
 
 
 def format_error(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA,

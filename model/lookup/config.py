@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import EngineConfig
+from model.config import Constant, EngineConfig
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -67,6 +67,12 @@ class LookupConfig(EngineConfig):
     batch : tokens that share a table tile in table-major order, 1..256.
     tables : "external": behind a read port; "internal": in SRAM, at most 16 MiB.
     outstanding : table reads, of one beat each, in flight; a power of two in 1..4096.
+    log_index : index bits of the table of log2(1 + exp(-2|z|)).
+    log_reach : the table covers |z| < 2**log_reach; beyond, zero.
+    log_mantissa : bits of an entry, all after the point.
+    exp_index : index bits of the table of 2**f, at most log_mantissa.
+    exp_mantissa : bits of an entry, one before the point.
+    flip_frac : fraction bits of 2*log2(e).
     fmt : the formats.
     """
 
@@ -83,16 +89,36 @@ class LookupConfig(EngineConfig):
     batch: int = 64
     tables: str = "external"
     outstanding: int = 256
+    log_index: int = 7
+    log_reach: int = 2
+    log_mantissa: int = 10
+    exp_index: int = 6
+    exp_mantissa: int = 12
+    flip_frac: int = 8
     fmt: LookupFormats = field(default_factory=LookupFormats)
 
+    LEGAL: ClassVar = {
+        "d": "a multiple of 8 in 8..2048", "h": "1..1024", "tau": "1..16",
+        "block": "a power of two in 4..256", "multipliers": "a power of two in 1..4096",
+        "lanes": "a power of two in 1..n", "batch": "1..256",
+        "outstanding": "a power of two in 1..4096"}
     FORMATS: ClassVar = LookupFormats
     BUILDABLE: ClassVar = {
         "x": (4, 16), "weight": (4, 16), "stage": (4, 18), "mix": (2, 16), "z_bias": (4, 32),
         "z": (4, 16), "score": (4, 16), "table": (8, 8), "out_bias": (4, 32), "output": (4, 16)}
+    CONSTANTS: ClassVar = {
+        "log_index": Constant(2, 10, "index bits of the table of log2(1 + exp(-2|z|))"),
+        "log_reach": Constant(1, 4, "that table covers |z| below 2**log_reach"),
+        "log_mantissa": Constant(4, 14, "bits of one of its entries"),
+        "exp_index": Constant(2, 10, "index bits of the table of 2**f, at most log_mantissa"),
+        "exp_mantissa": Constant(4, 16, "bits of one of its entries"),
+        "flip_frac": Constant(2, 12, "fraction bits of 2 log2(e)")}
+    WORDS: ClassVar = ("block_acc", "hadamard", "z_sum", "log_sum", "gather_acc", "score_word")
 
     def __post_init__(self):
         self._check_integers("d", "h", "tau", "block", "multipliers", "lanes", "batch",
                              "outstanding")
+        self._check_constants()
         for name in ("neighbours", "gelu_scaled", "residual"):
             self._check(name, isinstance(getattr(self, name), bool), "True or False")
         self._check("d", self.d % 8 == 0 and 8 <= self.d <= 2048, "a multiple of 8 in 8..2048")
@@ -118,6 +144,7 @@ class LookupConfig(EngineConfig):
                     f"'external' for {self.table_bytes} bytes of tables; 'internal' holds "
                     f"at most {INTERNAL_BYTES}")
         self._check_formats()
+        self._check_words()
 
     def _check_formats(self):
         """Refuse formats that neither the golden model nor the generator means."""
@@ -126,6 +153,10 @@ class LookupConfig(EngineConfig):
         if self.log_step < 0:
             raise ConfigError(f"fmt.z.frac is {fmt.z.frac}, must be at least "
                               f"{self.log_index - self.log_reach}")
+        self._check("exp_index", self.exp_index <= self.log_mantissa,
+                    f"at most log_mantissa = {self.log_mantissa}")
+        self._check("flip_frac", self.flip_shift >= 0,
+                    f"at least log_mantissa - fmt.z.frac = {self.log_mantissa - fmt.z.frac}")
         if self.z_shift < 0:
             raise ConfigError(f"fmt.z_bias.frac is {fmt.z_bias.frac}, must be at least "
                               f"fmt.z.frac = {fmt.z.frac}")
@@ -262,6 +293,11 @@ class LookupConfig(EngineConfig):
         return Format(True, bits_for_range(-worst, worst))
 
     @property
+    def score_word(self) -> Format:
+        """<z, S_i> times an exponential, before its shift."""
+        return Format(True, self.inner.width + self.exp_mantissa + 1)
+
+    @property
     def row_width(self) -> int:
         """Bits of a row number."""
         return max(1, clog2(self.rows))
@@ -272,13 +308,6 @@ class LookupConfig(EngineConfig):
         return max(1, clog2(self.rows * self.row_beats))
 
     # -- tables of the score ------------------------------------------------------------------
-
-    log_index: ClassVar[int] = 7        # index bits of the table of log2(1 + exp(-2|z|))
-    log_reach: ClassVar[int] = 2        # the table covers |z| < 2**log_reach; beyond, zero
-    log_mantissa: ClassVar[int] = 10    # bits of an entry, all after the point
-    exp_index: ClassVar[int] = 6        # index bits of the table of 2**f
-    exp_mantissa: ClassVar[int] = 12    # bits of an entry, one before the point
-    flip_frac: ClassVar[int] = 8        # fraction bits of 2*log2(e)
 
     @property
     def log_step(self) -> int:

@@ -208,13 +208,11 @@ ROWS = {
 
 
 def variant(cfg: LookupConfig, changes: dict) -> LookupConfig:
-    """``cfg`` with formats (fields of :class:`LookupFormats`) and class constants changed."""
+    """``cfg`` with formats (fields of :class:`LookupFormats`) and constants changed."""
     names = {f.name for f in dataclasses.fields(LookupFormats)}
     fmt = dataclasses.replace(cfg.fmt, **{k: v for k, v in changes.items() if k in names})
-    constants = {k: v for k, v in changes.items() if k not in names}
-    kind = type("LookupConfig", (type(cfg),), constants) if constants else type(cfg)
-    fields = {f.name: getattr(cfg, f.name) for f in dataclasses.fields(cfg)}
-    return kind(**{**fields, "fmt": fmt})
+    return dataclasses.replace(cfg, fmt=fmt, **{k: v for k, v in changes.items()
+                                                if k not in names})
 
 
 def errors(cfg: LookupConfig, real: Layer) -> tuple[float, float, float]:

@@ -77,9 +77,10 @@ def test_dictionary_round_trip(cfg):
     assert dataclasses.replace(cfg, batch=3).digest != cfg.digest
 
 
-@pytest.mark.parametrize("data, text", [([], "config is list"), ({"hash": 1}, "'hash' is unknown"),
-                                        ({"fmt": {"z": {"width": 3}}}, "'fmt' is malformed"),
-                                        ({"fmt": [1]}, "'fmt' is malformed")])
+@pytest.mark.parametrize("data, text", [([], r"config is \[\], must be an object"),
+                                        ({"hash": 1}, "'hash' is unknown"),
+                                        ({"fmt": {"z": {"bits": 3}}}, "fmt.z key 'bits' is unknown"),
+                                        ({"fmt": [1]}, r"fmt is \[1\], must be an object")])
 def test_malformed_dictionaries(data, text):
     with pytest.raises(ConfigError, match=text):
         LookupConfig.from_dict(data)

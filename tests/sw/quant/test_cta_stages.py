@@ -135,8 +135,8 @@ def test_cluster_table(capacity, digit):
 def test_formats_beyond_float64_are_refused():
     cta_stages.check_exact(CTAConfig())
     cta_stages.check_exact(CTAConfig(n=2048, d=128, dw=2048))
-    wide = replace(CTAFormats(), bias=Format(True, 60, 16))
-    with pytest.raises(ConfigError, match="acc.width is 6., must be at most 53"):
+    wide = replace(CTAFormats(), bias=Format(True, 55, 16))
+    with pytest.raises(ConfigError, match="acc.width is 5., must be at most 53"):
         cta_stages.check_exact(CTAConfig(fmt=wide))
 
 
