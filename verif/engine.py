@@ -25,6 +25,7 @@ import numpy as np
 
 from gen.emit import emit, manifest
 from model.cta.config import CTAConfig
+from model.files import write_json
 from verif import verilator
 
 __all__ = ["Script", "Run", "Engine", "EngineError", "build", "build_component"]
@@ -75,7 +76,7 @@ class Script:
                seed: int = 1):
         """From here on answer ``request`` from the words of ``file`` on ``response``, in order,
         ``latency`` to ``latency + jitter`` cycles later."""
-        self.lines.append(f"memory {request} {response} {file} {latency} {jitter} {seed}")
+        self.lines.append(f"memory {request} {response} {latency} {jitter} {seed} {file}")
         return self
 
     def limit(self, cycles: int):
@@ -130,23 +131,35 @@ class Engine:
                     if line.strip().isdigit():
                         bar.update(int(line) - bar.n)
             error = process.stderr.read()
-            process.wait()
+            status = process.wait()
             if not result.exists():
-                raise EngineError(f"the simulation did not start: {error.strip()}")
-            run = self._read(result)
-        if process.returncode:
-            raise EngineError(f"the simulation ended with status {process.returncode}: "
-                              f"{error.strip()}")
+                raise EngineError(f"the simulation did not start: status {status}, {error.strip()}")
+            run = self._read(result, f"the simulation ended with status {status}: {error.strip()}")
         run.seconds = time.monotonic() - start
         return run
 
-    def _read(self, result: Path) -> Run:
-        run = Run()
+    def _read(self, result: Path, ended: str) -> Run:
+        """The record of a run. One without its last line, or with less than all of it, is of a
+        simulation that was killed or had no room: EngineError, which says how it ``ended``."""
+        run, text = Run(), result.read_text(errors="replace")
+        last = text.rstrip("\n").rpartition("\n")[2].partition(" ")
+        if not text.endswith("\n") or last[0] not in ("end", "error"):
+            raise EngineError(f"the record of the simulation is cut off; {ended}")
+        try:
+            self._take(run, text)
+        except ValueError as error:
+            raise EngineError(f"the record of the simulation is malformed ({error}); {ended}"
+                              ) from None
+        if not ended.startswith("the simulation ended with status 0"):
+            raise EngineError(ended)
+        return run
+
+    def _take(self, run: Run, text: str) -> None:
         for name, stream in self.manifest["streams"].items():
             run.cycles[name] = []
             if stream["dir"] == "output":
                 run.received[name] = []
-        for line in result.read_text().splitlines():
+        for line in text.splitlines():
             name, _, rest = line.partition(" ")
             if name == "error":
                 raise EngineError(rest)
@@ -163,7 +176,6 @@ class Engine:
                 cycles, values = run.probes.setdefault(name, ([], []))
                 cycles.append(int(at))
                 values.append(int(value, 16))
-        return run
 
 
 @lru_cache(maxsize=None)
@@ -174,14 +186,16 @@ def build(cfg: CTAConfig, progress: bool = False) -> Engine:
     """
     from gen.cta.top import CTA
     index = verilator.cache_dir() / f"cta-{cfg.digest}-{_sources()}.json"
-    if index.exists():
+    try:
         known = json.loads(index.read_text())
         binary = index.parent / known["binary"]
         if binary.exists():
             return Engine(binary, known["manifest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass                # no index, or one that is none: the build below makes it anew
     engine = build_component(CTA(cfg), f"cta-{cfg.digest}", progress=progress)
     known = {"binary": str(engine.binary.relative_to(index.parent)), "manifest": engine.manifest}
-    index.write_text(json.dumps(known))
+    write_json(index, known)
     return engine
 
 

@@ -96,7 +96,8 @@ async def play(dut, script: Script, inputs, outputs) -> Run:
                 await step()
             dut.rst.value = 0
         elif what == "memory":
-            request, response, file, *numbers = words
+            request, response, *numbers = words[:5]
+            file = line.split(" ", 6)[6]               # the rest of the line, spaces and all
             memories.append(Memory(sinks[request], sources[response], file, *map(int, numbers)))
         elif what == "limit":
             limit = int(words[0])

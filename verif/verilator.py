@@ -10,13 +10,17 @@ import functools
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from verif.build_cache import scratch, settle
 
 __all__ = ["Tool", "ToolError", "find", "cache_dir", "lint", "build", "MINIMUM"]
 
@@ -98,15 +102,9 @@ def build(name: str, verilog: str, top: str, *, sources=(), files=None, flags=()
         return folder / top
     report = progress or (lambda done, of, what: None)
     # Built beside and renamed, so that an interrupted or parallel build leaves nothing half done.
-    work = folder.with_name(f"{folder.name}.{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
+    with scratch(folder.parent) as work:
         _build(tool, work, files, top, sources, flags, opt, link, runtime, jobs, report)
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        settle(work, folder, top)
     return folder / top
 
 
@@ -166,21 +164,38 @@ def _groups(folder):
 
 
 def _compile(tool, out, flags, source):
-    temporary = out.with_name(f"{out.name}.{os.getpid()}")
-    _gcc("-c", *FLAGS, *flags, f"-I{tool.root / 'include'}", f"-I{tool.root / 'include/vltstd'}",
-         "-o", temporary, source)
-    temporary.rename(out)
+    # The runtime is shared by all builds: each compiles into a file of its own, the last one stays.
+    handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.stem}.", suffix=".o")
+    os.close(handle)
+    try:
+        _gcc("-c", *FLAGS, *flags, f"-I{tool.root / 'include'}",
+             f"-I{tool.root / 'include/vltstd'}", "-o", temporary, source)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, out)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def compiler() -> list[str]:
+    """The C++ compiler and its arguments: CXX, as a shell would take it apart, or g++."""
+    try:
+        words = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise ToolError(f"CXX is {os.environ['CXX']!r}, must be a command: {error}") from None
+    return words or ["g++"]
 
 
 def _gcc(*args):
-    compiler = os.environ.get("CXX", "g++")
+    command = compiler()
     try:
-        run = subprocess.run([compiler, *map(str, args)], text=True, capture_output=True)
-    except FileNotFoundError:
-        raise ToolError("building the simulation needs a C++ compiler; "
-                        f"{compiler!r} is not on PATH") from None
+        run = subprocess.run([*command, *map(str, args)], text=True, capture_output=True,
+                             errors="replace")
+    except OSError as error:
+        raise ToolError(f"building the simulation needs a C++ compiler; {command[0]!r} "
+                        f"{'is not on PATH' if isinstance(error, FileNotFoundError) else error}"
+                        ) from None
     if run.returncode:
-        raise ToolError(f"{compiler} failed:\n{_tail(run.stderr)}")
+        raise ToolError(f"{' '.join(command)} failed:\n{_tail(run.stderr)}")
 
 
 def _tail(text, lines=25):
@@ -195,10 +210,10 @@ def main(argv):
     from gen.cta.top import CTA
     from gen.emit import emit
     from model.cta.config import CTAConfig
-    path = cache_dir() / "lint.v"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(emit(CTA(CTAConfig())))
-    warnings = lint(path, CTA.module_name)
+    with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
+        path = Path(folder, "cta.v")
+        path.write_text(emit(CTA(CTAConfig())))
+        warnings = lint(path, CTA.module_name)
     print(warnings or f"lint: clean (Verilator {find().version})")
     return 1 if warnings else 0
 

@@ -10,9 +10,9 @@
 //   idle CYCLES              let time pass
 //   stall STREAM P BURST SEED   pause the host's side with probability P, BURST cycles on average
 //   reset CYCLES             hold rst; drops what is queued, and transfers count from 0 again
-//   memory REQUEST RESPONSE FILE LATENCY JITTER SEED   answer every transfer of output REQUEST, a word
-//                            number, with that word of FILE on input RESPONSE, in order, LATENCY to
-//                            LATENCY + JITTER cycles later. Words are raw bytes, lowest first,
+//   memory REQUEST RESPONSE LATENCY JITTER SEED FILE   answer every transfer of output REQUEST, a word
+//                            number, with that word of FILE (the rest of the line) on input
+//                            RESPONSE, in order, LATENCY to LATENCY + JITTER cycles later. Words are raw bytes, lowest first,
 //                            filled to a multiple of four
 //   limit CYCLES             a wait may take so many cycles, then the run fails
 //   seed N                   power-up bits, first line only
@@ -122,9 +122,18 @@ static std::vector<Stream> streams;
 static std::FILE* result;
 static uint64_t cycle = 0, limit = 10'000'000;
 
+// A result that is not on the disk to its last byte is none.
+static void close_result() {
+    const bool bad = std::fflush(result) || std::ferror(result);
+    if (std::fclose(result) || bad) {
+        std::perror("the record of the simulation cannot be written");
+        std::exit(3);
+    }
+}
+
 [[noreturn]] static void fail(const std::string& text) {
     std::fprintf(result, "error %s\n", text.c_str());
-    std::fclose(result);
+    close_result();
     std::exit(1);
 }
 
@@ -292,7 +301,8 @@ int main(int argc, char** argv) {
         } else if (word == "memory") {
             Memory m;
             std::string file;
-            in >> m.request >> m.response >> file >> m.latency >> m.jitter >> number;
+            in >> m.request >> m.response >> m.latency >> m.jitter >> number >> std::ws;
+            std::getline(in, file);
             m.random.seed(number);
             std::ifstream bytes(file, std::ios::binary);
             if (!bytes) fail("cannot read " + file);
@@ -308,7 +318,7 @@ int main(int argc, char** argv) {
         }
     }
     std::fprintf(result, "end %" PRIu64 "\n", cycle);
-    std::fclose(result);
+    close_result();
     top->final();
     return 0;
 }

@@ -1,0 +1,77 @@
+"""Folders of a cache that several builds fill at once, in threads, processes and containers.
+
+A build works in a scratch folder of its own and gives it its final name in one step. Whoever comes
+second takes what the first has left. A build that was killed leaves a scratch folder without an
+owner, which the next one removes.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["scratch", "settle", "sweep"]
+
+PREFIX = ".scratch-"
+LOCK = ".owner"
+YOUNG = 60.0
+"""Seconds in which a scratch folder may not have its lock yet."""
+
+
+@contextlib.contextmanager
+def scratch(cache: Path) -> Iterator[Path]:
+    """A new folder in ``cache``, which no other build has and which vanishes at the end unless
+    :func:`settle` has moved it. Its owner holds a lock, which ends with the process."""
+    cache.mkdir(parents=True, exist_ok=True)
+    sweep(cache)
+    work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=cache))
+    try:
+        with open(work / LOCK, "wb") as lock:
+            # A file system without locks (some network mounts) keeps its leftovers.
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def settle(work: Path, folder: Path, product: str) -> None:
+    """Make ``work`` the folder ``folder``, unless another build was first with its ``product``."""
+    (work / LOCK).unlink(missing_ok=True)
+    mask = os.umask(0)
+    os.umask(mask)
+    work.chmod(0o777 & ~mask)
+    while True:
+        try:
+            # Fails where the folder is there and not empty; it never replaces what is in use.
+            work.rename(folder)
+            return
+        except OSError:
+            if (folder / product).exists():
+                return
+            if not folder.exists():
+                raise
+            # Half a folder, of a version that built in place or of a disk that was full.
+            with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder.parent,
+                                             ignore_cleanup_errors=True) as away:
+                with contextlib.suppress(OSError):
+                    folder.rename(Path(away, "broken"))
+
+
+def sweep(cache: Path) -> None:
+    """Remove the scratch folders of builds that are no more."""
+    for left in cache.glob(f"{PREFIX}*"):
+        try:
+            with open(left / LOCK, "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > YOUNG:
+                    shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            pass                # it has an owner
