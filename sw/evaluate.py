@@ -14,7 +14,7 @@ from pathlib import Path
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
 from sw.command import Parser
-from sw.npz_file import InputError, write_json
+from sw.npz_file import InputError, write_json, write_text
 
 __all__ = ["main"]
 
@@ -139,7 +139,7 @@ def _run(args, argv):
     meta["checkpoint"]["meta"].pop("losses", None)
     write_json(folder / "results.json", {**meta, "rows": [dataclasses.asdict(r) for r in rows]})
     text = report.tables(rows, meta)
-    (folder / "table.md").write_text(text)
+    write_text(folder / "table.md", text)
     print(text)
     try:
         report.draw(rows, folder, cfg.model.ffn)

@@ -3,10 +3,8 @@
 What the engines' commands have in common.
 """
 
-import json
+import contextlib
 import math
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from model import files
 from model.border import NotFinite, require_finite
 from model.config import json_object
 from model.errors import ConfigError
-from model.files import json_text
 
 __all__ = ["InputError", "array", "read_npz", "engine", "require_writable", "write_npz",
-           "write_json"]
+           "write_bytes", "write_text", "write_json", "plain"]
 
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -106,43 +104,47 @@ def require_writable(*paths) -> None:
             raise InputError(f"{path} cannot be written: it is a folder")
 
 
-def _atomic(path, write):
-    """Write to a temporary file beside ``path`` and move it there: whole or not at all."""
-    path = Path(path)
+@contextlib.contextmanager
+def _naming():
+    """A file that cannot be written as :class:`InputError`, for the one line of a command."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        # mkstemp makes the file private; give it what open() would have.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(handle, 0o666 & ~mask)
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{path} cannot be written: {error.strerror}") from None
-        raise
+        yield
+    except files.FileError as error:
+        raise InputError(str(error)) from None
 
 
 def write_npz(path, arrays: dict) -> None:
     """An ``.npz``, whole or not at all."""
-    _atomic(path, lambda file: np.savez_compressed(file, **arrays))
+    with _naming(), files.writing(path) as file:
+        np.savez_compressed(file, **arrays)
+
+
+def write_bytes(path, content: bytes) -> None:
+    """Any file, whole or not at all."""
+    with _naming():
+        files.write_bytes(path, content)
+
+
+def write_text(path, text: str) -> None:
+    """A text in UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def plain(data):
+    """``data`` for JSON: what is NaN or infinite is undefined and becomes None; numpy's numbers
+    and arrays become Python's."""
+    if isinstance(data, dict):
+        return {key: plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [plain(value) for value in data]
+    if isinstance(data, np.ndarray):
+        return plain(data.tolist())
+    if isinstance(data, np.generic):
+        data = data.item()
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def write_json(path, data) -> None:
-    """A JSON file, whole or not at all; figures that are undefined, such as the loss of a model
-    that has diverged, are null in it: JSON has neither NaN nor infinities."""
-    _atomic(path, lambda file: file.write(json_text(_defined(data)).encode()))
-
-
-def _defined(data):
-    """``data`` with None in place of floats that are not finite."""
-    if isinstance(data, dict):
-        return {key: _defined(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_defined(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
+    """A JSON file, whole or not at all; numbers that are none are null."""
+    with _naming():
+        files.write_json(path, plain(data))

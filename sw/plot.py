@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+from sw.npz_file import write_bytes
+
 __all__ = ["pyplot", "save", "BLUE", "ORANGE", "GREEN", "RED", "PURPLE", "SKY", "YELLOW", "GREY",
            "DARK"]
 
@@ -34,5 +36,7 @@ def save(figure, path) -> None:
     figure.savefig(whole, format="png")
     pyplot().close(figure)
     # 256 colours are enough for these and make a third of the file.
+    small = io.BytesIO()
     Image.open(whole).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-        path, format="png", optimize=True)
+        small, format="png", optimize=True)
+    write_bytes(path, small.getvalue())

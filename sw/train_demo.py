@@ -24,6 +24,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sw.npz_file import write_npz
+
 CONTEXT, WIDTH, LAYERS, VOCAB, MASK = 512, 64, 4, 257, 256
 HERE = Path(__file__).parent
 
@@ -181,7 +183,7 @@ def main():
         "held_out_nats_per_byte": round(held_out, 3),
         "passage": bytes(passage.tolist()).decode("utf-8", "replace"),
     }
-    np.savez_compressed(args.output, **arrays, meta=json.dumps(meta))
+    write_npz(args.output, {**arrays, "meta": json.dumps(meta)})
     print(json.dumps({k: v for k, v in meta.items() if k != "passage"}, indent=1))
 
 

@@ -23,6 +23,7 @@ import torch
 from model.lookup.accounting import account, vanilla_flop
 from model.lookup.config import LookupConfig
 from sw.nn.lookup_ffn import LookupFFN
+from sw.npz_file import write_npz
 from sw.train_demo import CONTEXT, HERE, LAYERS, WIDTH, read_text, train, vanilla
 
 CFG = LookupConfig(d=WIDTH, h=16, tau=6, block=16)
@@ -96,7 +97,7 @@ def main():
         "deviation_of_z": round(spread, 2),
         "passage": bytes(passage.tolist()).decode("utf-8", "replace"),
     }
-    np.savez_compressed(args.output, **arrays, meta=json.dumps(meta))
+    write_npz(args.output, {**arrays, "meta": json.dumps(meta)})
     print(json.dumps({k: v for k, v in meta.items() if k != "passage"}, indent=1))
 
 

@@ -295,9 +295,10 @@ class CTAConfig(EngineConfig):
 
     @cached_property
     def exp_table(self) -> np.ndarray:
-        """2**(i/64) for i in 0..63, unsigned 1.11 (2**exp_index entries)."""
+        """2**(i/64) for i in 0..63, unsigned 1.11 (2**exp_index entries), below 2."""
         step = np.arange(1 << self.exp_index) / (1 << self.exp_index)
-        return np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
+        entry = np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
+        return np.minimum(entry, (1 << self.exp_mantissa) - 1)
 
     @cached_property
     def recip_table(self) -> np.ndarray:

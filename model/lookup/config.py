@@ -277,7 +277,8 @@ class LookupConfig(EngineConfig):
         worst = self.tau * int(self.log_table.max())
         if self.neighbours:
             worst += self.flip_cost(-self.fmt.z.min)
-        return Format(False, worst.bit_length(), self.log_mantissa)
+        # A coarse table that covers much may have nothing but zeros.
+        return Format(False, max(1, worst.bit_length()), self.log_mantissa)
 
     @property
     def score(self) -> Format:
@@ -325,9 +326,10 @@ class LookupConfig(EngineConfig):
 
     @cached_property
     def exp_table(self) -> np.ndarray:
-        """2**(i/64) for i in 0..63, unsigned 1.11."""
+        """2**(i/64) for i in 0..63, unsigned 1.11, below 2."""
         step = np.arange(1 << self.exp_index) / (1 << self.exp_index)
-        return np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
+        entry = np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
+        return np.minimum(entry, (1 << self.exp_mantissa) - 1)
 
     @property
     def flip_factor(self) -> int:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from model.files import write_bytes
 from sw.image.layer import AttentionLayer, FFNLayer
 from sw.image.manifest import FILE, claimed, describe, document, dump
 from sw.image.reader import read
@@ -104,10 +105,10 @@ def _write(folder, found, meta):
         except ImageError as error:
             raise ImageError(f"layer {name}: {error}") from None
         file = f"{at:03}-{re.sub('[^A-Za-z0-9._-]', '_', name)[:NAME]}.bin"
-        (folder / file).write_bytes(image.data)
+        write_bytes(folder / file, image.data)
         described.append(describe(name, layer, image, file))
     manifest = document(described, meta)
-    (folder / FILE).write_bytes(dump(manifest))
+    write_bytes(folder / FILE, dump(manifest))
     return manifest
 
 

@@ -11,7 +11,6 @@ crash left two steps is refused and not continued from.
 """
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -23,7 +22,7 @@ from sw.lm.config import RunConfig
 from sw.lm.config_file import config_from_dict
 from sw.lm.model import MaskedLM
 from sw.lm.tokens import TOKENIZER, Tokens, load_tokens
-from sw.npz_file import InputError, write_json
+from sw.npz_file import InputError, write_bytes, write_json
 
 __all__ = ["save_model", "load", "save_optimiser", "load_optimiser", "read_meta", "WEIGHTS",
            "METRICS", "exists", "tokens_of"]
@@ -36,19 +35,6 @@ SCHEMA = 1
 def exists(folder) -> bool:
     """Whether there is a checkpoint."""
     return (Path(folder) / WEIGHTS).is_file()
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _packed(tensors, step):
@@ -72,7 +58,7 @@ def save_model(folder, model: MaskedLM, cfg: RunConfig, tokens: Tokens, *, step:
                  for name, value in state.items()}
     if not (folder / TOKENIZER).is_file():
         tokens.save(folder)
-    _write(folder / WEIGHTS, _packed(state, step))
+    write_bytes(folder / WEIGHTS, _packed(state, step))
     write_json(folder / CONFIG, {"schema": SCHEMA, "step": step, "config": cfg.to_dict(),
                                  "modes": _modes(model), "meta": meta})
 
@@ -149,7 +135,7 @@ def save_optimiser(folder, model: MaskedLM, optimiser, step: int) -> None:
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"{name}/{key}"] = torch.as_tensor(value)
-    _write(Path(folder) / OPTIMISER, _packed(tensors, step))
+    write_bytes(Path(folder) / OPTIMISER, _packed(tensors, step))
 
 
 def load_optimiser(folder, model: MaskedLM, optimiser, step: int) -> None:

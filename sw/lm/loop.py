@@ -23,7 +23,7 @@ from sw.lm.data import Corpus, fixed_sample, sample
 from sw.lm.held_out import measure
 from sw.lm.model import MaskedLM
 from sw.lm.parallel import World, wrap
-from sw.npz_file import InputError
+from sw.npz_file import InputError, write_text
 
 __all__ = ["train", "make_optimiser", "learning_rate", "INTERRUPTED", "TERMINATED"]
 
@@ -221,7 +221,7 @@ class _Metrics:
             return
         lines = self.path.read_text().splitlines() if done and self.path.is_file() else []
         kept = [line for line in lines if json.loads(line)["step"] <= done]
-        self.path.write_text("".join(line + "\n" for line in kept))
+        write_text(self.path, "".join(line + "\n" for line in kept))
 
     def write(self, step, **values):
         if self.active:

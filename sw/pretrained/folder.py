@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sw.distil import States
 from sw.nn.attachment import attach, attention_layers, detach
-from sw.npz_file import InputError
+from sw.npz_file import InputError, write_bytes
 from sw.policy import Policy
 from sw.pretrained.passages import Passages, split
 
@@ -57,14 +57,13 @@ def load(folder: str | Path, seed: int = 0) -> tuple[nn.Module, Policy | None]:
 def save(model: nn.Module, policy: Policy, folder: str | Path, source: str | Path) -> None:
     """Write ``model`` as a Hugging Face folder, hash directions and policy (which holds
     the bucket widths) beside the weights. The tokenizer's files are copied from ``source``."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
     folder = Path(folder)
     plain = copy.deepcopy(model)
     detach(plain)
     plain.save_pretrained(folder)
-    save_file({f"{name}.{part}": getattr(heads, part).detach().clone().contiguous()
-               for name, heads in attention_layers(model).items() for part in ("a", "offset")},
-              folder / HASHING)
+    write_bytes(folder / HASHING, save({f"{name}.{part}": getattr(heads, part).detach().clone().contiguous()
+               for name, heads in attention_layers(model).items() for part in ("a", "offset")}))
     policy.save(folder / POLICY)
     for name in TOKENIZER:
         if (Path(source) / name).is_file() and Path(source) != folder:

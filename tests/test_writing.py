@@ -1,0 +1,67 @@
+"""Every file that a user keeps goes through ``model.files``: a rule over the sources."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("model", "gen", "verif", "sw", "synth")
+WRITERS = {"write_text", "write_bytes", "savefig", "savez", "savez_compressed", "save_file", "tofile",
+           "savetxt"}
+ALLOWED = {
+    "model/files.py": "the writer itself",
+    "verif/build_cache.py": "the lock of a scratch folder",
+    "verif/verilator.py": "sources in a scratch folder, which becomes the build in one step",
+    "verif/engine.py": "the script of a run, in a temporary folder",
+    "verif/icarus.py": "the source of a run, in a temporary folder",
+    "verif/lookup/driver.py": "the tables of a run, in a temporary folder",
+    "sw/plot.py": "a picture in memory, on its way to the writer",
+    "sw/lm/loop.py": "a line at the end of the log of a training run",
+    "sw/npz_file.py": "into the open file of the writer",
+}
+"""Files that may write in another way, and what they write."""
+
+
+def writes(path: Path):
+    """Lines of a file that write: ``x.write_text`` and its like, and ``open`` with a mode to write.
+
+    Functions of that name that come from our own modules are the writer.
+    """
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        of = getattr(node.func, "value", None)
+        if name in WRITERS and of is not None and getattr(of, "id", "") != "files":
+            yield node.lineno
+        if name == "open":
+            modes = [a.value for a in [*node.args, *(k.value for k in node.keywords)]
+                     if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            if any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax") for mode in modes):
+                yield node.lineno
+
+
+@pytest.mark.reliability
+def test_no_file_writes_by_itself(tried):
+    found = {}
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    for path in files:
+        name = path.relative_to(ROOT).as_posix()
+        lines = list(writes(path))
+        if lines and name not in ALLOWED:
+            found[name] = lines
+    assert not found, f"write through model.files: {found}"
+    tried("files", sources_checked=len(files))
+
+
+def test_what_is_allowed_is_needed():
+    for name in ALLOWED:
+        assert list(writes(ROOT / name)) or name == "model/files.py", name
+
+
+def test_the_scan_sees_a_writer(tmp_path):
+    bad = tmp_path / "bad.py"
+    bad.write_text("path.write_text('x')\nopen(path, 'wb')\nnumpy.savez(path)\nopen(path)\n")
+    assert list(writes(bad)) == [1, 2, 3]

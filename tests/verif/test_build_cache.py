@@ -1,0 +1,148 @@
+"""A cache that threads, processes and containers fill at once; paths and compilers of every kind."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from gen.emit import emit
+from tests.verif.test_engine import Echo
+from verif import build_cache, verilator
+from verif.build_cache import scratch, settle, sweep
+from verif.verilator import ToolError
+
+
+def put(work, product, text):
+    """A product as a build leaves it, in the scratch folder."""
+    (work / product).write_text(text)
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("builds", [2, 8])
+def test_builds_at_once(tmp_path, builds, tried):
+    """All find the product; one of them has made it, and nothing is left over."""
+    inside, folder = threading.Barrier(builds, timeout=20), tmp_path / "cache" / "x-1"
+    outcomes = []
+
+    def build(number):
+        try:
+            with scratch(folder.parent) as work:
+                put(work, "x", str(number))
+                inside.wait()                      # all have built before one settles
+                settle(work, folder, "x")
+            outcomes.append((folder / "x").read_text())
+        except BaseException as error:             # noqa: BLE001 - the test tells
+            outcomes.append(repr(error))
+
+    threads = [threading.Thread(target=build, args=(n,)) for n in range(builds)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == builds and len(set(outcomes)) == 1 and outcomes[0].isdigit(), outcomes
+    assert [p.name for p in folder.parent.iterdir()] == ["x-1"]
+    assert [p.name for p in folder.iterdir()] == ["x"]
+    tried("cache", builds_at_once=builds)
+
+
+def test_the_window_before_the_rename(tmp_path, monkeypatch):
+    """Another build settles between the look and the rename: its folder stays, and is taken."""
+    folder = tmp_path / "x-1"
+    with scratch(tmp_path) as late:
+        put(late, "x", "late")
+        with scratch(tmp_path) as early:
+            put(early, "x", "early")
+            settle(early, folder, "x")
+        settle(late, folder, "x")
+    assert (folder / "x").read_text() == "early"
+
+
+def test_half_a_folder_is_replaced(tmp_path):
+    (tmp_path / "x-1").mkdir()
+    (tmp_path / "x-1" / "part").write_text("of a build in place")
+    with scratch(tmp_path) as work:
+        put(work, "x", "whole")
+        settle(work, tmp_path / "x-1", "x")
+    assert [p.name for p in (tmp_path / "x-1").iterdir()] == ["x"]
+    assert [p.name for p in tmp_path.iterdir()] == ["x-1"]
+
+
+def test_a_killed_build_is_swept_and_a_running_one_is_not(tmp_path, monkeypatch):
+    code = ("import sys, time; from pathlib import Path; from verif.build_cache import scratch\n"
+            "with scratch(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)")
+    child = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1      # its owner is alive
+    child.kill()
+    child.wait()
+    sweep(tmp_path)
+    assert not list(tmp_path.iterdir())
+    unlocked = tmp_path / f"{build_cache.PREFIX}young"
+    unlocked.mkdir()
+    sweep(tmp_path)
+    assert unlocked.is_dir()                       # perhaps about to be locked
+    os.utime(unlocked, (time.time() - 1000,) * 2)
+    sweep(tmp_path)
+    assert not unlocked.exists()
+
+
+def test_the_lock_is_the_owner_s(tmp_path):
+    with scratch(tmp_path) as work, open(work / build_cache.LOCK, "rb") as lock:
+        with pytest.raises(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.reliability
+@pytest.mark.nightly
+def test_processes_at_once(tmp_path, tried):
+    """Four processes compile one component into one empty cache."""
+    code = ("from tests.verif.test_engine import Echo; from verif.engine import *\n"
+            "run = build_component(Echo(), 'echo').run(Script().reset().push('i', 4).wait('o', 1))\n"
+            "print(run.received)")
+    children = [subprocess.Popen([sys.executable, "-c", code], text=True, stdout=subprocess.PIPE,
+                                 env=os.environ | {"HASHLAYER_CACHE": str(tmp_path)})
+                for _ in range(4)]
+    assert {child.communicate()[0] for child in children} == {"{'o': [5]}\n"}
+    assert not list(tmp_path.glob(".*"))
+    tried("cache", processes_at_once=4)
+
+
+@pytest.mark.reliability
+def test_a_path_with_spaces_and_a_compiler_with_arguments(tmp_path, monkeypatch, tried):
+    """Cache, temporary folder and compiler of a kind that shells take apart."""
+    odd = tmp_path / "a b é"
+    (odd / "tmp dir").mkdir(parents=True)
+    wrapper = odd / "my compiler"
+    wrapper.write_text('#!/bin/sh\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    code = ("from tests.verif.test_engine import Echo; from verif.engine import *\n"
+            "run = build_component(Echo(), 'echo').run(Script().reset().push('i', 4).wait('o', 1))\n"
+            "print(run.received)")
+    env = os.environ | {"HASHLAYER_CACHE": str(odd / "my cache"), "TMPDIR": str(odd / "tmp dir"),
+                        "CXX": f"'{wrapper}' g++ -O0"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, text=True, capture_output=True)
+    assert (run.returncode, run.stdout) == (0, "{'o': [5]}\n"), run.stderr
+    tried("paths", builds=1)
+
+
+@pytest.mark.parametrize("value, words", [("", ["g++"]), ("  ", ["g++"]), ("g++ -m64", ["g++", "-m64"]),
+                                          ("ccache g++", ["ccache", "g++"]),
+                                          ("'a b/g++' -O0", ["a b/g++", "-O0"])])
+def test_compilers(value, words, monkeypatch):
+    monkeypatch.setenv("CXX", value)
+    assert verilator.compiler() == words
+
+
+@pytest.mark.parametrize("value, text", [("'", "CXX is \"'\", must be a command"),
+                                         ("no-such-compiler -O2", "'no-such-compiler' is not on PATH"),
+                                         ("/", "needs a C.. compiler; '/'")])
+def test_compilers_that_are_none(value, text, monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", value)
+    monkeypatch.setenv("HASHLAYER_CACHE", str(tmp_path))
+    with pytest.raises(ToolError, match=text):
+        verilator.build("echo", emit(Echo()), "echo")
