@@ -2,16 +2,17 @@
 
 import argparse
 import dataclasses
-import json
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen.emit import emit, manifest
+from gen.emit import emit_all, manifest
+from gen.progress import progress
 from model.config import json_object
 from model.errors import ConfigError
+from model.files import write_json, write_text
 
 __all__ = ["Command"]
 
@@ -31,7 +32,8 @@ def _number(text: str):
 @dataclass(frozen=True)
 class Command:
     """One generator. ``parameters`` are fields of ``config`` with their help; those of ``always``
-    stand in the header of the Verilog even at their default; ``fields`` go into the manifest."""
+    stand in the header of the Verilog even at their default; ``fields`` and ``codes`` (enumerations of
+    the words) go into the manifest."""
 
     program: str
     what: str
@@ -40,6 +42,7 @@ class Command:
     parameters: dict[str, str]
     always: tuple[str, ...]
     fields: dict[str, tuple]
+    codes: dict[str, type]
 
     def parser(self) -> argparse.ArgumentParser:
         """The command line."""
@@ -56,9 +59,13 @@ class Command:
         p.add_argument("--config", type=Path, metavar="FILE",
                        help="JSON with any of the above and formats (fmt); flags go first")
         p.add_argument("-o", "--output", type=Path, metavar="FILE",
-                       help="Verilog here, not on stdout")
+                       help="Verilog here; - is stdout, which is the default")
         p.add_argument("--manifest", type=Path, metavar="FILE",
-                       help="ports, streams, fields and configuration as JSON")
+                       help="ports, streams, fields, memories and configuration as JSON; without -o "
+                       "no Verilog comes out")
+        p.add_argument("--prefix", metavar="NAME",
+                       help="before the name of every module, so that several engines can stand in "
+                       "one design; `digest` stands for the hash of the configuration")
         return p
 
     def configuration(self, arguments: argparse.Namespace):
@@ -74,7 +81,7 @@ class Command:
                  if (value := getattr(arguments, name)) is not None}
         return self.config.from_dict(data)
 
-    def line(self, cfg) -> str:
+    def line(self, cfg, prefix: str | None = None) -> str:
         """The command that emits this configuration: what is always shown, and what differs
         from what these alone would give."""
         shown = {name: getattr(cfg, name) for name in self.always}
@@ -85,6 +92,7 @@ class Command:
             if name in shown or value != getattr(base, name):
                 words.append((f"--{name}" if value else f"--no-{name}") if isinstance(value, bool)
                              else f"--{name} {value}")
+        words += [f"--prefix {prefix}"] if prefix else []
         return " ".join(words) + ("" if cfg.fmt == base.fmt else " --config FORMATS")
 
     def main(self, argv=None) -> int:
@@ -92,17 +100,40 @@ class Command:
         arguments = self.parser().parse_args(argv)
         try:
             cfg = self.configuration(arguments)
-            top = self.component(cfg)
-            text = emit(top, digest=cfg.digest, command=self.line(cfg))
+            prefix = self.prefix(arguments, cfg)
+            with progress(self.program.removeprefix("python -m ")) as report:
+                emitted = emit_all(self.component(cfg), digest=cfg.digest, prefix=prefix,
+                                   command=self.line(cfg, arguments.prefix), progress=report)
             if arguments.manifest:
-                tables = {name: [list(f) for f in fields] for name, fields in self.fields.items()}
-                data = manifest(top, cfg=cfg.as_dict(), digest=cfg.digest, fields=tables)
-                arguments.manifest.write_text(json.dumps(data, indent=2) + "\n")
-            if arguments.output:
-                arguments.output.write_text(text)
-            else:
-                sys.stdout.write(text)
+                write_json(arguments.manifest, self.describe(cfg, emitted))
+            to_stdout = arguments.output is None and not arguments.manifest
+            if arguments.output and str(arguments.output) != "-":
+                write_text(arguments.output, emitted.text)
+            elif arguments.output or to_stdout:
+                sys.stdout.write(emitted.text)
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise                # the reader has gone: no fault of the engine's
         except (ConfigError, OSError) as error:
             print(f"{self.program.removeprefix('python -m ')}: {error}", file=sys.stderr)
             return 2
         return 0
+
+    def prefix(self, arguments: argparse.Namespace, cfg) -> str:
+        """What stands before the module names; raises ConfigError where that is no identifier."""
+        asked = arguments.prefix
+        if asked is None:
+            return ""
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", asked):
+            raise ConfigError(f"prefix is {asked!r}, must be a letter or _, then up to 63 letters, "
+                              "digits or _")
+        return f"h{cfg.digest}_" if asked == "digest" else asked
+
+    def describe(self, cfg, emitted) -> dict:
+        """The manifest of what was emitted."""
+        tables = {name: [list(f) for f in fields] for name, fields in self.fields.items()}
+        return manifest(emitted.component, cfg=cfg.as_dict(), digest=cfg.digest,
+                        name=emitted.name, fields=tables, memories=emitted.memories,
+                        memory_bits=sum(memory["bits"] for memory in emitted.memories),
+                        **{name: {code.name: int(code) for code in codes}
+                           for name, codes in self.codes.items()})

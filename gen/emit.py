@@ -9,10 +9,16 @@ handed to ``elaborate`` as its platform, and :func:`place` gives for a repeated 
 The text depends on the component alone: no date, path, source attribute or hash order in it.
 """
 
+import ast
 import importlib.metadata
+import inspect
 import re
 import subprocess
 import sys
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -21,9 +27,11 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In
 
 from gen import __version__
+from gen.names import NamesError, stable_names
 from gen.readable import rename, tidy
 
-__all__ = ["EmitError", "Emitter", "place", "emit", "ports", "manifest", "RTL"]
+__all__ = ["EmitError", "Emitter", "Emitted", "place", "emit", "emit_all", "ports", "manifest",
+           "RTL"]
 
 RTL = Path(__file__).resolve().parent.parent / "rtl"
 """The Verilog that is not generated."""
@@ -62,7 +70,8 @@ def place(platform, component):
 class Emitter:
     """The platform under which components elaborate for Verilog."""
 
-    def __init__(self):
+    def __init__(self, prefix: str = "", report=lambda what: None):
+        self.prefix, self.report = prefix, report
         self._modules = {}     # module name -> RTLIL, in the order of first use
         self._known = {}       # module name -> component type and ports
         self.notes = {}        # module name -> first line of the docstring
@@ -78,6 +87,7 @@ class Emitter:
         here = ports(component)
         kind = (type(component), tuple((n, way, len(v)) for n, way, _, v in here))
         name = getattr(component, "module_name", None)
+        name = name and self.prefix + name
         if name is None:
             name = self._by_body(component, kind)
         elif name not in self._known:
@@ -98,7 +108,12 @@ class Emitter:
     def convert(self, component, name: str, kind=None):
         """Elaborate ``component`` as Verilog module ``name``."""
         self._modules[name] = ""       # its place is before the modules it uses
-        text = rtlil.convert(component, name=name, platform=self, emit_src=False)
+        self.report(f"module {name}")
+        try:
+            with stable_names():
+                text = rtlil.convert(component, name=name, platform=self, emit_src=False)
+        except NamesError as error:
+            raise EmitError(str(error)) from None
         # No power-up values: an ASIC has none, and in simulation they would hide a missing reset.
         text = re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.M)
         # Clock and reset first, then inputs and outputs in the order of the signature.
@@ -107,13 +122,13 @@ class Emitter:
             lambda p: p[1] + str({"clk": 1, "rst": 2}.get(p[4], int(p[2]) + 3)) + p[3] + p[4],
             text, flags=re.M)
         self._known[name] = kind
-        self.notes[name] = (type(component).__doc__ or "").strip().split("\n")[0]
+        self.notes[name] = note(type(component))
 
     def _by_body(self, component, kind):
         package = type(component).__module__.split(".")[-2:][0]
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_",
                        type(component).__name__).lower()
-        base = f"{package}_{words}"
+        base = f"{self.prefix}{package}_{words}"
         name, number = base, 1
         while name in self._known:
             name, number = f"{base}_{number + 1}", number + 1
@@ -124,6 +139,41 @@ class Emitter:
                 del self._modules[name], self._known[name], self.notes[name]
                 return other
         return name
+
+    def memories(self, top: str) -> list[dict]:
+        """The memories of ``top`` and of all below it: kind, shape, how many of them, bits in all."""
+        counts = Counter({top: 1})
+        found = Counter()
+        for name in self._by_depth(top):
+            for kind, body in re.findall(r"^  cell \\(\S+) .*\n((?:    .*\n)*)",
+                                         self._modules[name], re.M):
+                if kind in self._modules:
+                    continue
+                shape = dict(re.findall(r"parameter (?:signed )?\\(WIDTH|DEPTH) (\d+)", body))
+                if kind in self.external:
+                    found[kind, int(shape["WIDTH"]), int(shape["DEPTH"])] += counts[name]
+            for kind in re.findall(r"^  cell \\(\S+) ", self._modules[name], re.M):
+                if kind in self._modules:
+                    counts[kind] += counts[name]
+        return [{"module": kind, "ports": kind.removeprefix("hl_sram_"), "width": width,
+                 "depth": depth, "count": number, "bits": number * width * depth}
+                for (kind, width, depth), number in sorted(found.items())]
+
+    def _by_depth(self, top):
+        """Modules below ``top``, each after all that use it."""
+        order, done = [], set()
+
+        def visit(name):
+            if name in done:
+                return
+            done.add(name)
+            for kind in re.findall(r"^  cell \\(\S+) ", self._modules[name], re.M):
+                if kind in self._modules:
+                    visit(kind)
+            order.append(name)
+
+        visit(top)
+        return order[::-1]
 
     def rtlil(self) -> str:
         """RTLIL of all modules; Amaranth's ``top.sub`` is renamed ``top_sub``."""
@@ -141,15 +191,45 @@ class Emitter:
         return text
 
 
+@lru_cache(maxsize=None)
+def note(kind: type) -> str:
+    """First line of the docstring of a class, from its source: ``-OO`` takes it from the class."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError, SyntaxError):
+        return ""
+    return (ast.get_docstring(tree.body[0]) or "").split("\n")[0]
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A component as Verilog: the text, the name of its top module, and its memories as
+    :meth:`Emitter.memories` lists them."""
+
+    component: wiring.Component
+    name: str
+    text: str
+    memories: list[dict]
+
+
 def emit(component, *, name: str | None = None, digest: str = "", command: str = "") -> str:
-    """Verilog of ``component`` and of all it uses, complete in itself.
+    """Verilog of ``component`` and of all it uses, complete in itself; see :func:`emit_all`."""
+    return emit_all(component, name=name, digest=digest, command=command).text
+
+
+def emit_all(component, *, name: str | None = None, digest: str = "", command: str = "",
+             prefix: str = "", progress=lambda what: None) -> Emitted:
+    """Verilog of ``component`` and of all it uses, complete in itself, and what is in it.
 
     ``digest`` and ``command`` go into the header comment: the configuration and the command
-    that reproduces the file.
+    that reproduces the file. ``prefix`` stands before the name of every module but the memories,
+    which all engines share and each file defines if no other has. ``progress(what)`` is called as
+    it advances. Raises EmitError where the interpreter or Yosys is not up to it.
     """
-    name = name or component.module_name
-    emitter = Emitter()
+    name = prefix + (name or component.module_name)
+    emitter = Emitter(prefix, progress)
     emitter.convert(component, name)
+    progress("Yosys")
     modules = _verilog(emitter.rtlil())
     # Top first, then a module before the modules it uses.
     order, queue = [], [name]
@@ -169,12 +249,15 @@ def emit(component, *, name: str | None = None, digest: str = "", command: str =
         text.append("\n" + (f"// {note}\n" if note else "") + modules[at])
     if emitter.external:
         text.append("\n// Behavioural memories. Define HASHLAYER_SRAM_EXTERNAL and give modules of "
-                    "the same\n// names to put macros in their place.\n"
+                    "the same\n// names to put macros in their place. Files of several engines "
+                    "share them.\n"
                     "`ifndef HASHLAYER_SRAM_EXTERNAL")
-        text += ["\n" + (RTL / f"{used}.v").read_text().strip() for used in
-                 sorted(emitter.external)]
+        for used in sorted(emitter.external):
+            guard = used.upper()
+            text.append(f"\n`ifndef {guard}\n`define {guard}\n"
+                        + (RTL / f"{used}.v").read_text().strip() + "\n`endif")
         text.append("\n`endif")
-    return "\n".join(text) + "\n"
+    return Emitted(component, name, "\n".join(text) + "\n", emitter.memories(name))
 
 
 def _yosys(text: str, *passes: str) -> str:

@@ -93,7 +93,7 @@ def engine(request, tmp_path_factory):
     config.write_text(json.dumps(parameters))
     described = folder / "manifest.json"
     run = subprocess.run([sys.executable, "-m", f"gen.{top}", "--config", config,
-                          "--manifest", described], cwd=ROOT, text=True, capture_output=True)
+                          "-o", "-", "--manifest", described], cwd=ROOT, text=True, capture_output=True)
     assert run.returncode == 0, run.stderr
     return top, cfg, args, run.stdout, json.loads(described.read_text())
 
@@ -276,3 +276,45 @@ def lint(text, top):
         return verilator.lint(path, top)
     finally:
         path.unlink()
+
+
+def test_a_manifest_alone_is_a_manifest_alone(tmp_path):
+    run = subprocess.run([sys.executable, "-m", "gen.cta", "--b=2", "--d=8", "--l=1", "--n=8",
+                          "--manifest", tmp_path / "m.json"], cwd=ROOT, text=True,
+                         capture_output=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "m.json").read_text())["module"] == "cta"
+
+
+def test_manifest_lists_memories_and_codes(engine):
+    """Every instance of a memory below the top, as a walk over the Verilog finds it."""
+    top, cfg, _, text, described = engine
+    found, used = {}, bodies(text)
+
+    def walk(name):
+        for kind, parameters in re.findall(r"^  (\w+) (?:#\(\n(.*?)\n  \) )?\w+ \(", used[name],
+                                           re.M | re.S):
+            if kind.startswith("hl_sram"):
+                shape = re.findall(r"\.(?:WIDTH|DEPTH)\(32'(?:sd|d|h)(\w+)\)", parameters)
+                base = 16 if "32'h" in parameters else 10
+                depth, width = (int(value, base) for value in shape)
+                found[kind, width, depth] = found.get((kind, width, depth), 0) + 1
+            elif kind in used:
+                walk(kind)
+
+    walk(top)
+    listed = {(m["module"], m["width"], m["depth"]): m["count"] for m in described["memories"]}
+    assert listed == found and listed
+    for memory in described["memories"]:
+        assert memory["bits"] == memory["count"] * memory["width"] * memory["depth"]
+    assert described["memory_bits"] == sum(m["bits"] for m in described["memories"])
+    assert described["errors"]["LOAD"] and described["targets"]
+
+
+@pytest.mark.parametrize("prefix", ["", "8a", "a-b", "a b", "é", "a" * 65])
+def test_a_prefix_that_is_no_identifier_is_refused(prefix):
+    run = subprocess.run([sys.executable, "-m", "gen.cta", f"--prefix={prefix}"], cwd=ROOT, text=True,
+                         capture_output=True)
+    assert run.returncode == 2 and run.stdout == ""
+    assert run.stderr == (f"gen.cta: prefix is {prefix!r}, must be a letter or _, then up to 63 "
+                          "letters, digits or _\n")

@@ -90,18 +90,23 @@ def main(argv=None) -> int:
         if name not in BENCHES:
             parser.error(f"bench is {name!r}, must be one of {', '.join(BENCHES)}")
     chosen = args.bench or list(BENCHES)
+    for name in chosen if args.config is not None and (args.bench or args.config < 0) else ():
+        count = len(BENCHES[name].configs)
+        if not 0 <= args.config < count:
+            parser.error(f"config is {args.config}, must be in 0..{count - 1} for bench {name}")
     if args.list:
         for name in chosen:
             for index, parameters in enumerate(BENCHES[name].configs):
                 print(name, index, parameters)
         return 0
     run_seed = int(args.seed) if args.seed is not None else random.randrange(1 << 31)
-    bad = 0
+    bad = ran = 0
     for name in chosen:
         bench = BENCHES[name]
         for index, parameters in enumerate(bench.configs):
             if args.config not in (None, index):
                 continue
+            ran += 1
             start = time.monotonic()
             replay = f"make -C verif sim BENCH={name} CONFIG={index} SEED={run_seed}"
             try:
@@ -116,6 +121,8 @@ def main(argv=None) -> int:
             if outcome == "FAILED":
                 bad += 1
                 print(f"  replay: {replay}", flush=True)
+    if not ran:
+        parser.error(f"config is {args.config}, which no bench has: see --list")
     return 1 if bad else 0
 
 

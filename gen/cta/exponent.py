@@ -66,14 +66,17 @@ class Exponent(wiring.Component):
         shifted = Signal(prob.width + 1, reset_less=True)
         m.d.sync += shifted.eq((entry << place)[below - 1:])
 
-        # Cycle 4: the rounding. It carries only after right shifts, so never past prob.max.
+        # Cycle 4: the rounding. It carries only after right shifts: past prob.max only where prob
+        # is narrower than an entry.
         en = delay(m, self.en, 3, reset=True, name="en")
-        too_large = delay(m, over, 1, name="over")
+        rounded, too_large = Signal(prob.width + 1), Signal()
+        m.d.comb += [rounded.eq(shifted[1:] + shifted[0]),
+                     too_large.eq(delay(m, over, 1, name="over") | rounded[prob.width])]
         with m.If(~en):
             m.d.sync += self.p.eq(0)
         with m.Elif(too_large):
             m.d.sync += self.p.eq(prob.max)
         with m.Else():
-            m.d.sync += self.p.eq(shifted[1:] + shifted[0])
+            m.d.sync += self.p.eq(rounded)
         m.d.sync += self.saturated.eq(too_large & en)
         return m

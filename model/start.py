@@ -1,0 +1,116 @@
+"""What happens first, whichever package of ours is imported and however a command is started.
+
+The packages have plain names (``model``, ``gen``, ``verif``, ``sw``), which a user's own files may
+have as well. Python looks in the current folder first, so ``python -m sw.run`` beside a ``model.py``
+would run that file. :func:`begin` finds it out before it is run. Each package loads this module
+by its path, for ``import model`` is what may go wrong.
+
+A command ends in one line on Ctrl-C, silently where the reader of its output has gone, and prints
+any name on any terminal.
+"""
+
+import atexit
+import os
+import signal
+import sys
+from importlib import machinery, util
+from pathlib import Path
+
+__all__ = ["ShadowedName", "begin", "as_command"]
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("model", "gen", "verif", "sw")
+
+
+class ShadowedName(ImportError):
+    """A file or folder of the user hides a package of ours; the message names it and the way out."""
+
+
+def begin(package: str) -> None:
+    """Called by each package as the first thing of its import.
+
+    Raises :class:`ShadowedName`, which ends a program in the one line of its message. Where the
+    package is imported for ``python -m``, prepares the process for a command.
+    """
+    for name in NAMES:
+        if name in sys.modules or name == package:
+            continue
+        where = _found(name)
+        if where is not None and where != ROOT / name:
+            _hook()
+            raise ShadowedName(
+                f"{package}: {where} hides hashlayer's package {name!r}; use the command `hashlayer`, "
+                "or work in another folder")
+    if getattr(sys, "argv", [""])[:1] == ["-m"]:
+        as_command()
+
+
+def _found(name: str):
+    """The folder or file that ``import name`` would take; None where there is none."""
+    try:
+        spec = util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.origin and spec.has_location:
+        path = Path(spec.origin).resolve()
+        return path.parent if path.name == "__init__.py" else path
+    # A folder without __init__.py, which comes before an installed package that an import hook
+    # finds. Where the hook has a package of ours of this name, it is ours that Python takes.
+    places = [Path(place).resolve() for place in spec.submodule_search_locations or ()]
+    return places[0] if places and isinstance(spec, machinery.ModuleSpec) else None
+
+
+def as_command() -> None:
+    """Prepare this process to be a command."""
+    _hook()
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown as \\xe9 and not a reason to die.
+        if getattr(stream, "errors", None) == "strict":
+            stream.reconfigure(errors="backslashreplace")
+    atexit.register(_flush)
+
+
+def _program() -> str:
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    name = spec.name if spec else Path(sys.argv[0]).name
+    return name.removesuffix(".__main__")
+
+
+def _hook() -> None:
+    """Let some exceptions end the program without a traceback."""
+    previous = sys.excepthook
+    if getattr(previous, "of_hashlayer", False):
+        return
+
+    def hook(kind, value, trace):
+        if issubclass(kind, ShadowedName):
+            print(value, file=sys.stderr)
+        elif issubclass(kind, KeyboardInterrupt):
+            print(f"\n{_program()}: interrupted", file=sys.stderr, flush=True)
+            # As every program that Ctrl-C ends, so that a shell's loop ends as well.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        elif issubclass(kind, BrokenPipeError):
+            _gone()
+        else:
+            previous(kind, value, trace)
+
+    hook.of_hashlayer = True
+    sys.excepthook = hook
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _gone()
+    except (OSError, ValueError):
+        pass
+
+
+def _gone() -> None:
+    """The reader of our output has gone: end as SIGPIPE would end us."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os._exit(128 + signal.SIGPIPE)
