@@ -292,7 +292,7 @@ def test_manifest_lists_memories_and_codes(engine):
     found, used = {}, bodies(text)
 
     def walk(name):
-        for kind, parameters in re.findall(r"^  (\w+) (?:#\(\n(.*?)\n  \) )?\w+ \(", used[name],
+        for kind, parameters in re.findall(r"^  (\w+) (?:#\(\n(.*?)\n  \) )?\\?\w+ +\(", used[name],
                                            re.M | re.S):
             if kind.startswith("hl_sram"):
                 shape = re.findall(r"\.(?:WIDTH|DEPTH)\(32'(?:sd|d|h)(\w+)\)", parameters)
