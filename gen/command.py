@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen.emit import emit_all, manifest
+from gen.emit import EmitError, emit_all, manifest
 from gen.progress import progress
 from model.config import json_object
 from model.errors import ConfigError
@@ -114,7 +114,7 @@ class Command:
                 sys.stdout.flush()
         except BrokenPipeError:
             raise                # the reader has gone: no fault of the engine's
-        except (ConfigError, OSError) as error:
+        except (ConfigError, EmitError, OSError) as error:
             print(f"{self.program.removeprefix('python -m ')}: {error}", file=sys.stderr)
             return 2
         return 0

@@ -84,7 +84,8 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
         for number, (index, part, host, was, why) in enumerate(rows)), _notes(attention))
 
 
-attach.__doc__ %= KNOWN
+if attach.__doc__:                 # `python -OO` has taken it
+    attach.__doc__ %= KNOWN
 
 
 def detach(model: nn.Module) -> Report:
