@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen.emit import EmitError, emit_all, manifest
+from gen.names import require_names
 from gen.progress import progress
 from model.config import json_object
 from model.errors import ConfigError
@@ -101,6 +102,7 @@ class Command:
         try:
             cfg = self.configuration(arguments)
             prefix = self.prefix(arguments, cfg)
+            require_names()
             with progress(self.program.removeprefix("python -m ")) as report:
                 emitted = emit_all(self.component(cfg), digest=cfg.digest, prefix=prefix,
                                    command=self.line(cfg, arguments.prefix), progress=report)

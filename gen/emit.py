@@ -27,7 +27,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In
 
 from gen import __version__
-from gen.names import NamesError, stable_names
+from gen.names import require_names, stable_names
 from gen.readable import rename, tidy
 
 __all__ = ["EmitError", "Emitter", "Emitted", "place", "emit", "emit_all", "ports", "manifest",
@@ -109,11 +109,8 @@ class Emitter:
         """Elaborate ``component`` as Verilog module ``name``."""
         self._modules[name] = ""       # its place is before the modules it uses
         self.report(f"module {name}")
-        try:
-            with stable_names():
-                text = rtlil.convert(component, name=name, platform=self, emit_src=False)
-        except NamesError as error:
-            raise EmitError(str(error)) from None
+        with stable_names():
+            text = rtlil.convert(component, name=name, platform=self, emit_src=False)
         # No power-up values: an ASIC has none, and in simulation they would hide a missing reset.
         text = re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.M)
         # Clock and reset first, then inputs and outputs in the order of the signature.
@@ -226,6 +223,7 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
     which all engines share and each file defines if no other has. ``progress(what)`` is called as
     it advances. Raises EmitError where the interpreter or Yosys is not up to it.
     """
+    require_names()
     name = prefix + (name or component.module_name)
     emitter = Emitter(prefix, progress)
     emitter.convert(component, name)

@@ -14,13 +14,18 @@ from functools import lru_cache
 
 from amaranth import tracer
 
-__all__ = ["stable_names", "NamesError"]
+from model.errors import ConfigError
+
+__all__ = ["stable_names", "require_names"]
 
 _RAISE = object()
 
 
-class NamesError(Exception):
-    """The interpreter does not tell where a call stands."""
+def require_names() -> None:
+    """Raise ConfigError where the interpreter does not tell where a call stands."""
+    if None in _ends(require_names.__code__)[-1]:
+        raise ConfigError("Python is without positions in its code (-X no_debug_ranges or "
+                          "PYTHONNODEBUGRANGES), by which signals are named, must be with them")
 
 
 @lru_cache(maxsize=None)
@@ -64,9 +69,6 @@ def _name(depth=2, default=_RAISE):
     if names is None:
         return _AMARANTH(depth + 1, default) if default is not _RAISE else _AMARANTH(depth + 1)
     end = _ends(frame.f_code)[frame.f_lasti // 2]
-    if None in end:
-        raise NamesError("Python runs without positions in its code (-X no_debug_ranges or "
-                         "PYTHONNODEBUGRANGES), by which signals are named: run it with them")
     if end in names:
         return names[end]
     if default is _RAISE:

@@ -85,6 +85,9 @@ def _hook() -> None:
         return
 
     def hook(kind, value, trace):
+        if isinstance(value.__context__ or value.__cause__, KeyboardInterrupt):
+            # Ctrl-C within an import, which some libraries turn into an error of their own.
+            kind = KeyboardInterrupt
         if issubclass(kind, ShadowedName):
             print(value, file=sys.stderr)
         elif issubclass(kind, KeyboardInterrupt):
@@ -97,8 +100,16 @@ def _hook() -> None:
         else:
             previous(kind, value, trace)
 
+    def unraisable(found):
+        # Ctrl-C within a destructor, where Python can only tell of it and go on.
+        if isinstance(found.exc_value, KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        else:
+            before(found)
+
     hook.of_hashlayer = True
-    sys.excepthook = hook
+    before = sys.unraisablehook
+    sys.excepthook, sys.unraisablehook = hook, unraisable
 
 
 def _flush() -> None:

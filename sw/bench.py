@@ -86,7 +86,7 @@ def main(argv=None) -> int:
 
 
 def _bench(argv):
-    parser = Parser(prog="sw.bench", description=__doc__.splitlines()[0])
+    parser = Parser(prog="sw.bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("engine", nargs="?", choices=("cta", "lookup"), default="cta")
     parser.add_argument("--model", action="store_true",
                         help="cta: cycles from the cycle model; nothing is built or simulated")

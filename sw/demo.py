@@ -81,7 +81,7 @@ def main(argv=None) -> int:
 
 
 def _demo(argv):
-    parser = argparse.ArgumentParser(prog="sw.demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="sw.demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rtl", choices=("all", "one", "none"), default="all",
                         help="which runs go through the RTL as well")
     parser.add_argument("--seed", type=int, default=0)

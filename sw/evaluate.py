@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 
 def parse(argv):
-    parser = Parser(prog="sw.evaluate", description=__doc__.splitlines()[0])
+    parser = Parser(prog="sw.evaluate", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("checkpoint", help="folder of sw.train")
     parser.add_argument("--text", nargs="+", default=[], metavar="PATH",
                         help="files and folders; default: those of the checkpoint")

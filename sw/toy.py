@@ -161,7 +161,7 @@ def main(argv=None) -> int:
 
 
 def _toy(argv):
-    parser = Parser(prog="sw.toy", description=__doc__.splitlines()[0])
+    parser = Parser(prog="sw.toy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--n", type=int, default=64, help="order of the matrix, a power of two")
     parser.add_argument("--steps", type=int, default=600, help="of gradient descent for each size")
     parser.add_argument("--seed", type=int, default=0)

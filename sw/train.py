@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def parse(argv):
-    parser = Parser(prog="sw.train", description=__doc__.splitlines()[0])
+    parser = Parser(prog="sw.train", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--config", metavar="FILE", help="TOML file, or a preset: tiny, demo, "
                         "small, paper; with --resume by default that of the run")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",

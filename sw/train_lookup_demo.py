@@ -51,7 +51,7 @@ def extract(model, layer, ids):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--text", help="training text; default: the standard library's sources")
     parser.add_argument("--name", help="what the metadata calls the text")
     parser.add_argument("--ffn", choices=("lookup", "vanilla"), default="lookup")

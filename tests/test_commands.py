@@ -179,4 +179,4 @@ def test_any_name_on_any_terminal(tmp_path):
                         "PYTHONCOERCECLOCALE": "0"}
     run = subprocess.run([sys.executable, "-m", "sw.run", "cta", "naïve.npz", "-o", "x.npz"], cwd=ROOT,
                          capture_output=True, env=env)
-    assert run.returncode == 2 and b"na\\xefve.npz does not exist" in run.stderr, run.stderr
+    assert run.returncode == 2 and b"na\\udcc3\\udcafve.npz does not" in run.stderr, run.stderr
