@@ -23,10 +23,11 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Instance, ResetSignal, Shape, Value
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In
 
 from gen import __version__
+from gen.header import PRAGMAS, ansi, comments, folded, word_fields
 from gen.names import require_names, stable_names
 from gen.readable import rename, tidy
 
@@ -53,6 +54,12 @@ def ports(component) -> list[tuple[str, str, object, Value]]:
             for path, member, value in component.signature.flatten(component)]
 
 
+def streams(component) -> list[str]:
+    """Names of the streams among the members of a component."""
+    return [key for key, member in component.signature.members.items()
+            if member.is_signature and set(member.signature.members) == {"payload", "valid", "ready"}]
+
+
 def place(platform, component):
     """What stands for ``component`` among the submodules of a block.
 
@@ -75,6 +82,7 @@ class Emitter:
         self._modules = {}     # module name -> RTLIL, in the order of first use
         self._known = {}       # module name -> component type and ports
         self.notes = {}        # module name -> first line of the docstring
+        self.ports = {}        # module name -> its ports and what each is
         self.external = []     # Verilog modules of rtl/ in use
 
     def use(self, name: str):
@@ -120,6 +128,10 @@ class Emitter:
             text, flags=re.M)
         self._known[name] = kind
         self.notes[name] = note(type(component))
+        here = ports(component)
+        ways = {key: next(way for port, way, *_ in here if port == f"{key}__payload")
+                for key in streams(component)}
+        self.ports[name] = here, comments(here, ways)
 
     def _by_body(self, component, kind):
         package = type(component).__module__.split(".")[-2:][0]
@@ -134,6 +146,7 @@ class Emitter:
             if (self._known[other] == kind and
                     self._modules[other].replace(other, name) == self._modules[name]):
                 del self._modules[name], self._known[name], self.notes[name]
+                del self.ports[name]
                 return other
         return name
 
@@ -229,6 +242,11 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
     emitter.convert(component, name)
     progress("Yosys")
     modules = _verilog(emitter.rtlil())
+    for at, (here, what) in emitter.ports.items():
+        if at in modules:
+            modules[at] = folded(ansi(modules[at], [port for port, *_ in here], what))
+    head, _, body = modules[name].partition("\n);\n")
+    modules[name] = f"{head}\n);\n{word_fields(emitter.ports[name][0])}{body}"
     # Top first, then a module before the modules it uses.
     order, queue = [], [name]
     while queue:
@@ -242,6 +260,8 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
     if command:
         text.append(f"// {command}")
     text.append("// SPDX-License-Identifier: Apache-2.0")
+    text += ["", "// For Verilator's -Wall; each rule has a reason."]
+    text += [f"/* verilator lint_off {rule} */  // {reason}" for rule, reason in PRAGMAS]
     for at in order:
         note = emitter.notes.get(at, "")
         text.append("\n" + (f"// {note}\n" if note else "") + modules[at])
@@ -298,14 +318,12 @@ def manifest(component, *, cfg: dict | None = None, digest: str = "", name: str 
     for port, way, shape, value in ports(component):
         wires.append({"name": port, "dir": way, "width": len(value),
                       "signed": Shape.cast(shape).signed, "fields": _fields(shape)})
-    streams = {}
-    for key, member in component.signature.members.items():
-        if member.is_signature and isinstance(member.signature, (
-                stream.Signature, wiring.FlippedSignature)):
-            payload = next(w for w in wires if w["name"] == f"{key}__payload")
-            streams[key] = {"dir": payload["dir"], "width": payload["width"],
-                            "fields": payload["fields"]}
+    described = {}
+    for key in streams(component):
+        payload = next(w for w in wires if w["name"] == f"{key}__payload")
+        described[key] = {"dir": payload["dir"], "width": payload["width"],
+                          "fields": payload["fields"]}
     return {"module": name or component.module_name, "generator": f"hashlayer {__version__}",
             "amaranth": importlib.metadata.version("amaranth"), "digest": digest,
             "config": cfg or {}, "clock": "clk", "reset": "rst, synchronous, active high",
-            "ports": wires, "streams": streams, **more}
+            "ports": wires, "streams": described, **more}
