@@ -16,6 +16,7 @@ _spec.loader.exec_module(_start)
 _start.begin(__name__)
 
 _WHERE = {"attach": "sw.nn.attachment", "detach": "sw.nn.attachment",
+          "load_pretrained": "sw.nn.saved",
           "CTAAttention": "sw.nn.cta_attention", "LookupFFN": "sw.nn.lookup_ffn",
           "calibrate_layers": "sw.nn.calibration", "quantise_model": "sw.quant.model",
           "float_model": "sw.quant.model", "export": "sw.image.writer",

@@ -6,7 +6,6 @@ additive, as the attention implementation of the configuration wants it.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +13,11 @@ from torch import Tensor, nn
 from sw.nn.cta_heads import CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
 from sw.nn.host import CAUSAL, Host, cta_heads, plain_linear
+from sw.nn.intact import CAPTURING
+from sw.nn.saved import rename_loaded, rename_saved
 
 __all__ = ["valid_tokens", "HFAttention", "AlbertAttention", "BertHost", "AlbertHost", "OwnHost",
-           "find_host", "albert_depths", "record_outputs"]
+           "find_host", "albert_depths", "forget_output_hooks"]
 
 PADDED = -1e4       # additive masks hold the least value of their dtype, older ones -10000
 
@@ -65,6 +66,8 @@ class HFAttention(nn.Module):
         super().__init__()
         self.heads, self.config = heads, config
         self.kept: dict[str, object] = {}
+        self._register_state_dict_hook(rename_saved)
+        self.register_load_state_dict_pre_hook(rename_loaded)
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None,
                 past_key_values=None, output_attentions: bool | None = None,
@@ -222,29 +225,22 @@ def albert_depths(model: nn.Module) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def record_outputs(model: nn.Module, hosts: list[Host]) -> None:
-    """Let transformers hook the layers of ``model`` before any is replaced.
+def forget_output_hooks(model: nn.Module) -> None:
+    """Take off the hooks by which transformers records hidden states and attention weights.
 
-    It does so once, when somebody first asks for hidden states or attention weights. Were that
-    while layers are replaced, the originals would come back without, and a later
-    ``output_attentions`` would return an empty tuple.
+    It sets them once, when somebody first asks for such outputs, and again after this. Were they set
+    while layers are replaced and kept, those that come back would have none, and a later
+    ``output_attentions`` would return an empty tuple. They are closures, with which no model can be
+    pickled.
     """
-    for host in hosts:
-        if not isinstance(host, (BertHost, AlbertHost)):
-            continue
-        above = [model.get_submodule(name) for name in _prefixes(host.name)]
-        owner = next((m for m in reversed(above) if hasattr(m, "_can_record_outputs")), None)
-        if owner is not None:
-            try:
-                capture = import_module("transformers.utils.output_capturing")
-            except ImportError:         # an older transformers, which has no hooks that stay
-                return
-            capture.maybe_install_capturing_hooks(owner)
-
-
-def _prefixes(name: str) -> list[str]:
-    names = name.split(".")
-    return [".".join(names[:i]) for i in range(len(names))]
+    for module in model.modules():
+        for key, hook in list(module._forward_hooks.items()):
+            if getattr(hook, "__module__", "") == CAPTURING:
+                del module._forward_hooks[key]
+                module._forward_hooks_with_kwargs.pop(key, None)
+                module._forward_hooks_always_called.pop(key, None)
+        if vars(module).get("_output_capturing_hooks_installed"):
+            module._output_capturing_hooks_installed = False
 
 
 def _relative(config) -> str | None:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from torch import nn
 
-from sw.nn import adapters, torch_modules
+from sw.nn import adapters, saved, torch_modules
 from sw.nn.cta_heads import MODES, CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
 from sw.nn.ffn import FFNS, make_ffn
 from sw.nn.host import CAUSAL, PARTS, FeedForward, Host
+from sw.nn.intact import foreign_hooks, require_plain
 from sw.nn.lookup_ffn import LookupFFN
 from sw.nn.report import Report, Row
 
@@ -73,10 +74,13 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
         if wanted[part] and part not in [p for _, _, p, _ in work]:
             raise ValueError(f"no {part} of this {type(model).__name__} can be replaced: "
                              + (reasons[0] if reasons else "it has none"))
-    adapters.record_outputs(model, hosts)
+    adapters.forget_output_hooks(model)
     for _, host, part, new in work:
         host.put(part, new)
     torch_modules.nested_tensors(model, hosts)
+    saved.note(model, attention=attention, ffn=ffn,
+               layers=None if layers is None else sorted(chosen),
+               attention_options=dict(attention_options or {}), ffn_options=dict(ffn_options or {}))
     done = {number for number, *_ in work}
     return Report(type(model).__name__, "attach", tuple(
         Row(index, part, host.where(part), was, host.describe(part), number in done,
@@ -100,7 +104,13 @@ def detach(model: nn.Module) -> Report:
     hosts = _hosts(model)
     if not any(host.attached(part) for _, part, host in _parts(hosts)):
         raise ValueError(f"this {type(model).__name__} has nothing attached")
+    for _, part, host in _parts(hosts):
+        heads = getattr(host.at(part), "heads", None)
+        if host.attached(part) and isinstance(heads, CTAHeads):
+            require_plain(heads, f"{host.where(part)} cannot be put back")
     rows = []
+    adapters.forget_output_hooks(model)
+    saved.forget(model)
     for index, part, host in _parts(hosts):
         was, attached = host.describe(part), host.attached(part)
         if attached:
@@ -180,7 +190,8 @@ def _why_kept(part: str, wanted: str | None, chosen: bool, host: Host) -> str | 
     if host.attached(part):
         raise ValueError(f"{host.where(part)} is replaced already ({host.describe(part)}); "
                          "detach first")
-    return host.why_not(part)
+    return host.why_not(part) or foreign_hooks(host.at(part)) if isinstance(
+        host.at(part), nn.Module) else host.why_not(part)
 
 
 def _build(host: Host, part: str, wanted: str, index: int, options: Mapping) -> nn.Module:

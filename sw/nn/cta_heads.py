@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sw.nn import clustering
 from sw.nn.directions import DIRECTIONS, pull, random_directions
+from sw.nn.intact import require_plain
 
 __all__ = ["MODES", "CTAHeads"]
 
@@ -114,11 +115,13 @@ class CTAHeads(nn.Module):
         self.counts = None
         self.lengths = torch.stack([_lengths(xq, valid_q), _lengths(keys, valid_kv)], dim=1)
         if self.fake is not None:
+            require_plain(self, "fake or engine in the place of q, k and v")
             return self.fake(self, xq, xkv, valid_q, valid_kv)
         if self.mode == "exact":
             self.counts = F.pad(self.lengths, (0, 1))
             o = self._attend(self.q(xq), self.k(keys), self.v(keys), valid_kv)
         else:
+            require_plain(self, "CTA of q, k and v")
             o = self._compressed(xq, keys, valid_q, valid_kv)
         return o if valid_q is None else o.masked_fill(~valid_q[..., None], 0)
 

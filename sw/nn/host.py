@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sw.nn.cta_heads import CTAHeads
+from sw.nn.intact import why_not_plain
 
 __all__ = ["PARTS", "CAUSAL", "FeedForward", "Host", "cta_heads", "plain_linear"]
 
@@ -45,8 +46,8 @@ class FeedForward(nn.Module):
 def plain_linear(**linears) -> str | None:
     """Why CTA cannot share these modules, None if it can: it needs a linear and its weight."""
     for name, linear in linears.items():
-        if not isinstance(linear, nn.Linear) or type(linear).forward is not nn.Linear.forward:
-            return f"{name} is a {type(linear).__name__}, CTA needs an nn.Linear"
+        if why := why_not_plain(linear):
+            return f"{name} {why}"
         if linear.in_features != linear.out_features:
             return f"{name} is {linear.in_features} to {linear.out_features}, CTA needs a square"
     return None
