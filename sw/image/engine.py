@@ -288,9 +288,11 @@ def on_engine(model, export, backend: str = "golden", progress: bool = False) ->
     ``module.fake = None`` takes an engine off again. Raises ValueError, before anything is
     changed, where the model lacks a layer of the export or has another kind in its place.
     """
+    from sw.nn.names import plain_names
     _require_backend(backend)
     layers = export if isinstance(export, dict) else read(export)
-    modules = dict(model.named_modules())
+    plain = plain_names(model)
+    modules = {plain[name]: module for name, module in model.named_modules()}
     for name, layer in layers.items():
         # What tells the two kinds of modules apart: only one of them has heads.
         kind = AttentionLayer if hasattr(modules.get(name), "heads") else FFNLayer

@@ -74,12 +74,21 @@ def model_layers(model, names: Iterable[str] | None = None) -> dict[str, Attenti
     Those are the modules with an attribute ``fake``; each must have one that knows its integers,
     or its name must be left out of ``names``.
     """
-    modules = _picked({name: module for name, module in model.named_modules()
+    from sw.nn.intact import require_plain
+    from sw.nn.names import plain_names
+    plain = plain_names(model)
+    modules = _picked({plain[name]: module for name, module in model.named_modules()
                        if hasattr(module, "fake")}, names)
     for name, module in modules.items():
         if not hasattr(module.fake, "layer"):
             raise ImageError(f"layer {name} is not quantised: call sw.quant.model.quantise_model "
                              "first, or name in layers those to write")
+    for name, module in modules.items():
+        if hasattr(module, "heads") and hasattr(module, "q"):
+            try:
+                require_plain(module, f"layer {name} cannot be exported")
+            except ValueError as error:
+                raise ImageError(str(error)) from None
     return {name: module.fake.layer(module) for name, module in modules.items()}
 
 

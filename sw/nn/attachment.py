@@ -18,6 +18,7 @@ from sw.nn.ffn import FFNS, make_ffn
 from sw.nn.host import CAUSAL, PARTS, FeedForward, Host
 from sw.nn.intact import foreign_hooks, require_plain
 from sw.nn.lookup_ffn import LookupFFN
+from sw.nn.names import plain_names
 from sw.nn.report import Report, Row
 
 __all__ = ["attach", "detach", "attention_layers", "ffn_layers"]
@@ -58,7 +59,7 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
         raise ValueError(f"attention is {attention!r}, must be one of {', '.join(MODES)} or None")
     if ffn is not None and ffn not in FFNS:
         raise ValueError(f"ffn is {ffn!r}, must be one of {', '.join(FFNS)} or None")
-    hosts = _hosts(model)
+    hosts, plain = _hosts(model), plain_names(model)
     chosen = _chosen(layers, len(hosts))
     wanted = {"attention": attention, "ffn": ffn}
     rows, work = [], []
@@ -83,7 +84,7 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
                attention_options=dict(attention_options or {}), ffn_options=dict(ffn_options or {}))
     done = {number for number, *_ in work}
     return Report(type(model).__name__, "attach", tuple(
-        Row(index, part, host.where(part), was, host.describe(part), number in done,
+        Row(index, part, _where(host, part, plain), was, host.describe(part), number in done,
             _serves(host) if number in done else why)
         for number, (index, part, host, was, why) in enumerate(rows)), _notes(attention))
 
@@ -206,6 +207,14 @@ def _build(host: Host, part: str, wanted: str, index: int, options: Mapping) -> 
         options = {"h": max(1, host.dim() // 4), "tau": 8} | options
     like = next(p for p in host.layer.parameters())
     return FeedForward(make_ffn(wanted, host.dim(), **options).to(like.device, like.dtype))
+
+
+def _where(host: Host, part: str, plain: Mapping[str, str]) -> str:
+    """Name of the part without wrappers."""
+    where, wrapped = host.where(part), host.name
+    if wrapped and (where == wrapped or where.startswith(f"{wrapped}.")):
+        return (plain[wrapped] + where[len(wrapped):]).lstrip(".")
+    return where
 
 
 def _serves(host: Host) -> str:

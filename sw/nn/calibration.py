@@ -8,6 +8,7 @@ layer is fitted when it is called, before it computes, on what the layers before
 hash functions they have just got.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import torch
@@ -16,7 +17,7 @@ from torch import nn
 from sw.nn import directions as directions_of, widths
 from sw.nn.attachment import attention_layers
 
-__all__ = ["KINDS", "calibrate_layers"]
+__all__ = ["KINDS", "FarFromTarget", "calibrate_layers"]
 
 KINDS = ("keep", "projection")
 
@@ -80,4 +81,28 @@ def calibrate_layers(model: nn.Module, run: Callable[[], object],
     missing = [name for name in targets if name not in reached]
     if missing:
         raise ValueError(f"run() does not call {', '.join(missing)}")
+    _tell_far(targets, reached)
     return reached
+
+
+FAR = 0.1
+"""Share of a ratio by which what is reached may be off before a warning says so."""
+
+
+class FarFromTarget(UserWarning):
+    """Calibration could not come near to what was asked."""
+
+
+def _tell_far(targets, reached) -> None:
+    """Warn of layers whose ratios are far from their targets: short texts have few clusters to
+    choose from."""
+    far = []
+    for name, got in reached.items():
+        for ratio in ("rl", "ra"):
+            asked = targets[name].get(ratio)
+            if asked and abs(getattr(got, ratio) - asked) > FAR * asked:
+                far.append(f"{name} {ratio.upper()} {getattr(got, ratio):.3f} for {asked:g}")
+    if far:
+        warnings.warn("calibration is far from what was asked: " + "; ".join(far[:4])
+                      + (f" and {len(far) - 4} more" if len(far) > 4 else "")
+                      + "; longer sequences come closer", FarFromTarget, stacklevel=3)

@@ -1,14 +1,44 @@
 """Multi-head attention by CTA with the call of torch.nn.MultiheadAttention."""
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
 from sw.nn.cta_heads import CTAHeads
 
-__all__ = ["CTAAttention"]
+__all__ = ["CTAAttention", "NoWeights", "PADDED"]
 
 CAUSAL = ("CTA has no mask between queries and keys: the queries of a cluster share one output, "
           "and centroids mix a token with later ones. Only padding can be masked")
+
+
+PADDED = -1e4
+"""What an additive mask has at most for padding: the exponential of it is zero in any dtype."""
+
+
+class NoWeights(UserWarning):
+    """A call that in torch gives attention weights has given none."""
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are one, or equal in shape and values."""
+    if one is other:
+        return True
+    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
+        return False
+    if (one.data_ptr(), one.stride()) == (other.data_ptr(), other.stride()):
+        return True
+    # Gradients of two tensors that are merely equal would all go to one of them.
+    if torch.is_grad_enabled() and (one.requires_grad or other.requires_grad):
+        return False
+    return bool(torch.equal(one, other))
+
+
+def _masks_nothing(mask: Tensor | None) -> bool:
+    if mask is None:
+        return True
+    return not bool(mask.any()) if mask.dtype == torch.bool else bool((mask == 0).all())
 
 
 class CTAAttention(nn.Module):
@@ -27,6 +57,7 @@ class CTAAttention(nn.Module):
     # TransformerEncoderLayer looks at these to find out whether its fused kernel may replace the
     # call of this module. A missing bias says no.
     in_proj_bias = None
+    _warned = False
     _qkv_same_embed_dim = True
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True,
@@ -58,28 +89,35 @@ class CTAAttention(nn.Module):
         return self.heads.dropout
 
     def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None,
-                key_padding_mask: Tensor | None = None, need_weights: bool = False,
+                key_padding_mask: Tensor | None = None, need_weights: bool | None = None,
                 attn_mask: Tensor | None = None, average_attn_weights: bool = True,
                 is_causal: bool = False) -> tuple[Tensor, None]:
         """(output, None), the output like ``query``: (B, m, E), (m, B, E) or unbatched (m, E).
 
-        ``key`` None, or the very tensor ``query``, is self-attention; ``value`` None or the tensor
-        ``key``. ``key_padding_mask`` (B, n): bool, True for padding, or float with 0 and -inf. In
-        self-attention padding is no query either: its output is the bias of ``out_proj``.
-        Raises ValueError for attention masks, ``is_causal``, ``need_weights``, other values than
-        keys, and a sequence that is all padding.
+        ``key`` None, or equal to ``query``, is self-attention; ``value`` None or equal to ``key``.
+        ``key_padding_mask`` (B, n): bool, True for padding, or float with 0 for tokens and at most
+        :data:`PADDED` for padding. In self-attention padding is no query either: its output is the
+        bias of ``out_proj``. An ``attn_mask`` that masks nothing is taken.
+
+        Raises ValueError for other attention masks, ``is_causal``, ``need_weights``, other values
+        than keys, and a sequence that is all padding. Where ``need_weights`` is left to its default,
+        which torch has as True, :class:`NoWeights` warns once that there are none.
         """
-        if attn_mask is not None or is_causal:
-            raise ValueError(f"{'is_causal' if attn_mask is None else 'attn_mask'} is set, must "
+        if is_causal or not _masks_nothing(attn_mask):
+            raise ValueError(f"{'attn_mask' if attn_mask is not None else 'is_causal'} is set, must "
                              f"not be: {CAUSAL}")
         if need_weights:
             raise ValueError("need_weights is True, must be False: CTA never makes the "
                              "probabilities of single tokens")
+        if need_weights is None and not CTAAttention._warned:
+            CTAAttention._warned = True
+            warnings.warn("CTAAttention gives None for the attention weights, which torch gives by "
+                          "default: say need_weights=False", NoWeights, stacklevel=2)
         key = query if key is None else key
-        if value is not None and value is not key:
-            raise ValueError("value is another tensor than key, must be the same: CTA takes keys "
-                             "and values from the same tokens")
-        own = key is query
+        if value is not None and not _same(value, key):
+            raise ValueError("value is another tensor than key, must be the same, or equal where no "
+                             "gradient is wanted: CTA takes keys and values from the same tokens")
+        own = _same(key, query)
         batched = query.dim() == 3
         valid = _valid(key_padding_mask)
         if not batched:
@@ -139,7 +177,7 @@ def _valid(mask: Tensor | None) -> Tensor | None:
     """Torch's padding mask, bool or additive, as True for a real token."""
     if mask is None or mask.dtype == torch.bool:
         return None if mask is None else ~mask
-    if not mask.is_floating_point() or not bool(((mask == 0) | (mask == -torch.inf)).all()):
+    if not mask.is_floating_point() or not bool(((mask == 0) | (mask <= PADDED)).all()):
         raise ValueError(f"key_padding_mask is {mask.dtype}, must be bool, True for padding, or "
-                         "float with 0 and -inf only")
+                         f"float with 0 for tokens and at most {PADDED:g} for padding")
     return mask == 0

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sw.nn import clustering
 from sw.nn.directions import DIRECTIONS, pull, random_directions
 from sw.nn.intact import require_plain
+from sw.nn.quantised_mark import mark
 
 __all__ = ["MODES", "CTAHeads"]
 
@@ -78,6 +79,7 @@ class CTAHeads(nn.Module):
         # A token after LayerNorm projects to about sqrt(dim), a residual to less.
         self.register_buffer("w", torch.tensor([1.0, 1.0, 0.5], dtype=kind) * math.sqrt(dim))
         self.fake = None
+        mark(self)
         self.counts: Tensor | None = None
         self.lengths: Tensor | None = None
 

@@ -13,6 +13,7 @@ from model.lookup.config import LookupConfig
 from model.lookup.reference import Layer
 from sw.nn.bh4 import bhk
 from sw.nn.lookup_gather import codes, gather, weights
+from sw.nn.quantised_mark import mark
 
 __all__ = ["LookupFFN"]
 
@@ -57,6 +58,7 @@ class LookupFFN(nn.Module):
                  neighbours: bool = False, gelu_scaled: bool = True, seed: int | None = None):
         super().__init__()
         self.projection, self.fake, self.aux_loss = projection, None, None
+        mark(self)
         own = isinstance(projection, nn.Module)
         self._cfg = cfg = LookupConfig(
             d=d, h=h, tau=tau, block=block, projection="dense" if own else projection,

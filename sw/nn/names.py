@@ -18,13 +18,15 @@ def plain_names(model: nn.Module) -> dict[str, str]:
     Wrappers are those of torch.compile, DataParallel, DistributedDataParallel, FSDP, activation
     checkpoints, and peft.
     """
-    found = {"": ""}
+    found, modules = {"": ""}, {"": model}
     for name, module in model.named_modules():
+        modules[name] = module
         above, _, last = name.rpartition(".")
         if not name:
             continue
-        parent = model.get_submodule(above)
+        parent = modules[above] if above in modules else model
         kinds = {kind.__name__ for kind in type(parent).__mro__}
         wraps = last in SEGMENTS or any(INNER.get(kind) == last for kind in kinds)
-        found[name] = found[above] if wraps else ".".join(filter(None, (found[above], last)))
+        found[name] = found.get(above, above) if wraps else ".".join(
+                filter(None, (found.get(above, above), last)))
     return found

@@ -19,6 +19,7 @@ from torch import nn
 from model.border import Borders
 from model.errors import ConfigError
 from sw.nn.attachment import attention_layers, ffn_layers
+from sw.nn.intact import require_plain
 from sw.nn.lookup_ffn import LookupFFN
 from sw.quant import cta, lookup
 from sw.quant.cta import FakeCTA
@@ -169,7 +170,12 @@ def quantise_model(model: nn.Module, batches: Iterable, run: Callable | None = N
     attention, ffn = dict(attention or {}), dict(ffn or {})
     before, recorders, why, engines, borders = {}, {}, {}, {}, {}
     layers = _layers(model)
+    if not layers:
+        raise ValueError(f"this {type(model).__name__} has no CTAHeads and no LookupFFN to quantise: "
+                         "sw.attach puts them")
     for name, part, layer in layers:
+        if part == "attention":
+            require_plain(layer, f"layer {name} cannot be quantised")
         try:
             recorders[name] = _engine_and_recorder(part, layer, rule, attention, ffn)
         except ConfigError as error:

@@ -131,9 +131,9 @@ def test_inside_a_decoder_layer_cross_attention_works_and_a_causal_mask_is_refus
 
 @pytest.mark.parametrize("given, message", [
     (dict(need_weights=True), "need_weights is True, must be False"),
-    (dict(attn_mask=torch.zeros(M, M)), "attn_mask is set, must not be: CTA has no mask between"),
+    (dict(attn_mask=torch.eye(M)), "attn_mask is set, must not be: CTA has no mask between"),
     (dict(is_causal=True), "is_causal is set, must not be: CTA has no mask between"),
-    (dict(value=torch.zeros(B, M, E)), "value is another tensor than key, must be the same"),
+    (dict(value=torch.ones(B, M, E)), "value is another tensor than key, must be the same"),
     (dict(key_padding_mask=torch.ones(B, M, dtype=torch.bool)), "sequence 0 has no valid token"),
 ])
 def test_calls_that_cta_cannot_answer_are_refused(given, message):
