@@ -15,11 +15,12 @@ from sw.nn import adapters, saved, torch_modules
 from sw.nn.cta_heads import MODES, CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
 from sw.nn.ffn import FFNS, make_ffn
-from sw.nn.host import CAUSAL, PARTS, FeedForward, Host
+from sw.nn.host import PARTS, FeedForward, Host
 from sw.nn.intact import foreign_hooks, require_plain
 from sw.nn.lookup_ffn import LookupFFN
 from sw.nn.names import plain_names
 from sw.nn.report import Report, Row
+from sw.nn.unknown import in_words, unknown_parts
 
 __all__ = ["attach", "detach", "attention_layers", "ffn_layers"]
 
@@ -59,7 +60,8 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
         raise ValueError(f"attention is {attention!r}, must be one of {', '.join(MODES)} or None")
     if ffn is not None and ffn not in FFNS:
         raise ValueError(f"ffn is {ffn!r}, must be one of {', '.join(FFNS)} or None")
-    hosts, plain = _hosts(model), plain_names(model)
+    asked = None if attention and ffn else "attention" if attention else "ffn"
+    hosts, plain = _hosts(model, asked), plain_names(model)
     chosen = _chosen(layers, len(hosts))
     wanted = {"attention": attention, "ffn": ffn}
     rows, work = [], []
@@ -70,8 +72,11 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
                          (attention_options if part == "attention" else ffn_options) or {})
             work.append((len(rows), host, part, new))
         rows.append((index, part, host, host.describe(part), why))
+    others = list(unknown_parts(model, [host.at(part) if isinstance(host, torch_modules.MultiheadHost)
+                                        else host.layer for _, part, host in _parts(hosts)]))
     for part in PARTS:
         reasons = [why for i, p, host, _, why in rows if p == part and i in chosen and why]
+        reasons += [one.why for one in others if one.part == part]
         if wanted[part] and part not in [p for _, _, p, _ in work]:
             raise ValueError(f"no {part} of this {type(model).__name__} can be replaced: "
                              + (reasons[0] if reasons else "it has none"))
@@ -86,7 +91,9 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
     return Report(type(model).__name__, "attach", tuple(
         Row(index, part, _where(host, part, plain), was, host.describe(part), number in done,
             _serves(host) if number in done else why)
-        for number, (index, part, host, was, why) in enumerate(rows)), _notes(attention))
+        for number, (index, part, host, was, why) in enumerate(rows)) + tuple(
+        Row(None, one.part, plain[one.name], one.kind, one.kind, False, one.why)
+        for one in others), _notes(attention))
 
 
 if attach.__doc__:                 # `python -OO` has taken it
@@ -143,8 +150,9 @@ def ffn_layers(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
-def _hosts(model: nn.Module) -> list[Host]:
-    """Adapters of all layers of ``model``; what is inside a layer is the adapter's affair."""
+def _hosts(model: nn.Module, asked: str | None = None) -> list[Host]:
+    """Adapters of all layers of ``model``; what is inside a layer is the adapter's affair. ``asked``
+    is the part that a refusal tells of, None for both."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"model is a {type(model).__name__}, must be a torch.nn.Module")
     depths, found = adapters.albert_depths(model), []
@@ -158,9 +166,9 @@ def _hosts(model: nn.Module) -> list[Host]:
             found.append(host)
             inside |= {id(m) for m in module.modules()}
     if not found:
-        causal = [type(m).__name__ for m in model.modules() if getattr(m, "is_causal", False)]
+        left = [one for one in unknown_parts(model, []) if asked in (None, one.part)]
         raise ValueError(f"{type(model).__name__} has no layer that can be replaced; known are "
-                         + KNOWN + (f". Its {causal[0]} is causal: {CAUSAL}" if causal else ""))
+                         + KNOWN + (f". Left as it is: {in_words(left)}" if left else ""))
     return found
 
 

@@ -9,7 +9,8 @@ __all__ = ["Row", "Report"]
 class Row:
     """One part of one layer.
 
-    layer : index, in the order in which the model holds its layers.
+    layer : index, in the order in which the model holds its layers; None for a part of no layer
+        that is known here.
     part : "attention" or "ffn".
     name : where, as in ``model.named_modules()``.
     was, now : what stood there before and stands there after; equal if the part was kept.
@@ -17,7 +18,7 @@ class Row:
     why : the reason why the part was kept, or what is worth knowing about the replacement.
     """
 
-    layer: int
+    layer: int | None
     part: str
     name: str
     was: str
@@ -50,7 +51,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [("layer", "part", "name", "was", "now", "why")]
-        lines += [(str(row.layer), row.part, row.name, row.was,
+        lines += [("-" if row.layer is None else str(row.layer), row.part, row.name, row.was,
                    row.now if row.replaced else "kept", row.why) for row in self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
