@@ -88,8 +88,9 @@ class EngineConfig:
             if not isinstance(value, Format) or value.signed is not default.signed:
                 kind = "signed" if default.signed else "unsigned"
                 raise ConfigError(f"{name} is {value!r}, must be {kind}")
-            for part, low, high in (("width", 1 + value.signed, WIDEST), ("frac", 0, value.width)):
-                require_integer(f"{name}.{part}", getattr(value, part), low, high)
+            require_integer(f"{name}.width", value.width, 1 + value.signed, WIDEST)
+            # A point beyond the highest bit is one of small numbers; beyond twice that, of none.
+            require_integer(f"{name}.frac", value.frac, 0, 2 * value.width)
 
     def _check_words(self):
         """Refuse formats whose exact sums are no words of the golden model."""

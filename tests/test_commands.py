@@ -180,3 +180,11 @@ def test_any_name_on_any_terminal(tmp_path):
     run = subprocess.run([sys.executable, "-m", "sw.run", "cta", "naïve.npz", "-o", "x.npz"], cwd=ROOT,
                          capture_output=True, env=env)
     assert run.returncode == 2 and b"na\\udcc3\\udcafve.npz does not" in run.stderr, run.stderr
+
+
+@pytest.mark.parametrize("module", ["model.cta.reference", "model.lookup.reference"])
+def test_the_error_tables_are_printed(module):
+    """All their formats and constants, many beyond what can be built, are configurations."""
+    run = command(module)
+    assert run.returncode == 0 and run.stderr == "", run.stderr[-500:]
+    assert len(run.stdout.splitlines()) > 15

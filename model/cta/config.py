@@ -136,9 +136,10 @@ class CTAConfig(EngineConfig):
         """Refuse formats that neither the golden model nor the generator means."""
         super()._check_formats()
         fmt = self.fmt
-        if fmt.centroid.frac > fmt.token.frac:
+        low = max(0, fmt.token.frac - fmt.token.width)
+        if not low <= fmt.centroid.frac <= fmt.token.frac:
             raise ConfigError(f"fmt.centroid.frac is {fmt.centroid.frac}, must be in "
-                              f"0..fmt.token.frac = {fmt.token.frac}")
+                              f"{low}..fmt.token.frac = {fmt.token.frac}")
         # 2**(s1 + s2) has an integer part, which at least the sign of a score tells.
         require_integer("fmt.score.frac", fmt.score.frac, 1, min(16, fmt.score.width - 1))
 

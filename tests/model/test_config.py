@@ -71,10 +71,10 @@ def test_formats_that_fit_no_word_of_the_hardware():
     ({"token": {"width": None}}, r"fmt.token.width is None, must be an integer in 0\.\.60"),
     ({"token": {"width": 7.5}}, "fmt.token.width is 7.5, must be an integer"),
     ({"token": {"frac": "7"}}, "fmt.token.frac is '7', must be an integer"),
-    ({"token": {"frac": 40}}, r"fmt.token.frac is 40, must be in 0\.\.13"),
+    ({"token": {"frac": 40}}, r"fmt.token.frac is 40, must be in 0\.\.26"),
     ({"token": {"signed": 1}}, "fmt.token.signed is 1, must be true"),
     ({"score": {"signed": True, "width": 6, "frac": 8}},
-     r"fmt.score.frac is 8, must be in 0\.\.6"),
+     r"fmt.score.frac is 8, must be in 1\.\.5"),
     ({"score": {"frac": 16}}, r"fmt.score.frac is 16, must be in 1\.\.15")])
 def test_malformed_formats(fmt, text):
     with pytest.raises(ConfigError, match=text):

@@ -31,7 +31,7 @@ def random_formats(config, rng):
             continue
         width = int(rng.choice([low, high, rng.integers(low, high + 1), chosen.width + 1,
                                 chosen.width - 2]).clip(low, high))
-        frac = int(rng.integers(0, width + 1)) if rng.random() < 0.4 else min(width, chosen.frac)
+        frac = int(rng.integers(0, 2 * width + 1)) if rng.random() < 0.4 else chosen.frac
         found[item.name] = {"width": width, "frac": frac}
     return found
 
