@@ -8,6 +8,7 @@ The hooks are those of fake quantisation (``fake``), so the rest of the model do
 does the work; torch is needed for nothing but the tensors that come and go.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -158,6 +159,10 @@ class Call:
     zero_rows: int = 0
 
 
+class NoGradient(UserWarning):
+    """A layer on an engine is called as if it were to be trained."""
+
+
 @dataclass(eq=False, repr=False)
 class _Engine:
     layer: object
@@ -165,6 +170,7 @@ class _Engine:
     progress: bool = False
     calls: list[Call] = field(default_factory=list)
     warned: bool = False
+    told: bool = False
 
     def __post_init__(self):
         _require_backend(self.backend)
@@ -176,6 +182,18 @@ class _Engine:
 
     def __repr__(self):
         return f"{type(self).__name__}({self.backend}, {len(self.calls)} calls)"
+
+    def _tell(self, module):
+        """Warn, the first time, where somebody is about to train through an engine."""
+        import torch
+        wanted = getattr(module, "training", False) and torch.is_grad_enabled() and any(
+            p.requires_grad for p in module.parameters())
+        if wanted and not self.told:
+            self.told = True
+            warnings.warn(f"{type(module).__name__} on an engine is in training mode: the engine gives "
+                          "no gradients, and its weights are those of the export; take it off with "
+                          "module.fake = None, or train on fakes of sw.quantise_model", NoGradient,
+                          stacklevel=3)
 
     def _record(self, borders, call, rows=0):
         """Keep the call, and warn the first time that a large share of the tokens saturates, or of
@@ -214,6 +232,7 @@ class EngineHeads(_Engine):
     def __call__(self, heads, xq, xkv=None, valid_q=None, valid_kv=None):
         import torch
         layer, cfg = self.layer, self.layer.cfg
+        self._tell(heads)
         if (heads.dim, heads.heads) != (cfg.dw, len(layer.heads)):
             raise ValueError(f"the module has dim, heads = {heads.dim}, {heads.heads}, the "
                              f"export's layer {cfg.dw}, {len(layer.heads)}")
@@ -264,6 +283,7 @@ class EngineFFN(_Engine):
 
     def __call__(self, module, x):
         d = self.layer.cfg.d
+        self._tell(module)
         if x.shape[-1] != d:
             raise ValueError(f"x has {x.shape[-1]} elements a token, must be d = {d}")
         if self.layer.cfg.residual:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from sw.nn import directions as directions_of, widths
 from sw.nn.attachment import attention_layers
@@ -64,16 +65,20 @@ def calibrate_layers(model: nn.Module, run: Callable[[], object],
                                              **targets[name])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+        bar.update()
 
     hooks = [layers[name].register_forward_pre_hook(
                  lambda heads, args, kwargs, name=name: fit(name, heads, *args, **kwargs),
                  with_kwargs=True) for name in targets]
     training = [module for module in model.modules() if module.training]
     model.eval()
+    bar = tqdm(desc="calibrating", total=len(targets), unit=" layers", delay=2, disable=None,
+               leave=False)
     try:
         with torch.no_grad():
             run()
     finally:
+        bar.close()
         for hook in hooks:
             hook.remove()
         for module in training:

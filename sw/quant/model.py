@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from model.border import Borders
 from model.errors import ConfigError
@@ -133,7 +134,7 @@ def _record(model, batches, run):
     model.eval()
     try:
         count = 0
-        for batch in batches:
+        for batch in tqdm(batches, "calibrating", delay=2, disable=None, leave=False):
             run(model, batch)
             count += 1
     finally:

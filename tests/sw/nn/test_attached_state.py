@@ -238,3 +238,33 @@ def test_calls_of_multihead_attention():
         CTAAttention._warned = False
         with pytest.warns(NoWeights, match="gives None for the attention weights"):
             assert attention(x, x, x)[1] is None
+
+
+def test_training_on_an_engine_warns(tmp_path):
+    from sw.image.engine import NoGradient
+    model = model_of("bert")
+    sw.attach(model, "cta")
+    sw.quantise_model(model, [IDS])
+    sw.export(model, tmp_path / "export")
+    sw.on_engine(model, tmp_path / "export")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoGradient)
+        out(model)
+    with pytest.warns(NoGradient, match="the engine gives no gradients"):
+        model.train()(IDS)
+
+
+def test_compilers():
+    """torch.compile gives the same, in parts; where it may not have parts, torch refuses."""
+    model = model_of("bert")
+    sw.attach(model, "cta")
+    want = out(model)
+    torch._dynamo.reset()
+    with torch.no_grad():
+        got = torch.compile(model, backend="eager")(IDS).last_hidden_state
+        torch.testing.assert_close(got, want)
+        torch._dynamo.reset()
+        with pytest.raises(Exception, match="(?i)data.dependent"):
+            torch.compile(model, backend="eager", fullgraph=True)(IDS)
+        with pytest.raises(Exception, match="(?i)data.dependent"):
+            torch.export.export(model, (IDS,))
