@@ -221,12 +221,15 @@ def main(argv=None) -> int:
     parser.add_argument("what", nargs="?", choices=["lint"], default="lint")
     parser.parse_args(argv)
     from gen.cta.top import CTA
-    from gen.emit import emit
+    from gen.emit import emit_all
+    from gen.progress import progress
     from model.cta.config import CTAConfig
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
         path = Path(folder, "cta.v")
-        path.write_text(emit(CTA(CTAConfig())))
-        warnings = lint(path, CTA.module_name) or lint(path, CTA.module_name, strict=True)
+        with progress("verif.verilator") as report:
+            path.write_text(emit_all(CTA(CTAConfig()), progress=report).text)
+            report("Verilator")
+            warnings = lint(path, CTA.module_name) or lint(path, CTA.module_name, strict=True)
     print(warnings or f"lint: clean (Verilator {find().version})")
     return 1 if warnings else 0
 

@@ -12,6 +12,11 @@ from model.lookup.timing import score_latency, score_sums
 __all__ = ["Score"]
 
 
+def _bit(value, at: int):
+    """The bit that a rounding adds: 0 where nothing is cut, or more than there is."""
+    return value[at] if 0 <= at < len(value) else 0
+
+
 class Score(wiring.Component):
     """code and s of one row of N(z); s = <z, S> * 2**-log with sums in place of products.
 
@@ -69,9 +74,10 @@ class Score(wiring.Component):
         # Cycle sums + 1: exponent e = -r in units of 1/64; i = e >> 6, f = e & 63.
         rounded = Signal(cfg.log_sum.width + 1)
         half = cfg.log_mantissa - cfg.exp_index
-        m.d.comb += rounded.eq((log >> half) + log[half - 1])
+        m.d.comb += rounded.eq((log >> half) + _bit(log, half - 1))
         fraction = Signal(cfg.exp_index, reset_less=True)
-        right = Signal(len(rounded) + 1 - cfg.exp_index, reset_less=True)
+        # Where all logarithms are small, rounding up still gives a place.
+        right = Signal(max(1, len(rounded) + 1 - cfg.exp_index), reset_less=True)
         m.d.sync += [fraction.eq(-rounded),
                      right.eq((rounded + ((1 << cfg.exp_index) - 1)) >> cfg.exp_index)]
 
@@ -116,8 +122,8 @@ class Score(wiring.Component):
                     m.d.sync += [chosen.eq(each), flip.eq(1 << (tau - 1 - j))]
         product = Signal((chosen * cfg.flip_factor).shape(), reset_less=True)
         m.d.sync += product.eq(chosen * cfg.flip_factor)
-        cost = Signal(len(product) - cfg.flip_shift + 1, reset_less=True)
-        m.d.sync += cost.eq((product >> cfg.flip_shift) + product[cfg.flip_shift - 1])
+        cost = Signal(max(1, len(product) - cfg.flip_shift + 1), reset_less=True)
+        m.d.sync += cost.eq((product >> cfg.flip_shift) + _bit(product, cfg.flip_shift - 1))
 
         # Cycle `ready`: all meet.
         cost = delay(m, cost, ready - 4, name="cost")

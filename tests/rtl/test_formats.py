@@ -90,15 +90,27 @@ def test_cta(seed, tried):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lookup(seed, tried):
     cfg, rng = random_config(LookupConfig, seed)
-    for saturating in (False, True):
-        weights, job = lookup_stimulus.random_job(cfg, rng, 5, saturating)
-        result, = lookup_driver.run_jobs(cfg, weights, [job])
-        check_lookup(cfg, weights, job, result, f"seed {seed}, {cfg}")
+    check_lookup_config(cfg, rng, f"seed {seed}, {cfg}")
     tried("formats", configurations=1)
 
 
-@pytest.mark.parametrize("data", [{"fmt": {"prob": {"width": 4, "frac": 4}}}, {"exp_mantissa": 4}])
-def test_found_by_the_sweep(data):
-    """Exponentials that round past a narrow format; entries of a coarse table that round to 2."""
-    cfg = CTAConfig.from_dict({"b": 2, "d": 8, "l": 2, "n": 12, **data})
-    check_cta(cfg, np.random.default_rng(1), str(data))
+def check_lookup_config(cfg, rng, note):
+    for saturating in (False, True):
+        weights, job = lookup_stimulus.random_job(cfg, rng, 5, saturating)
+        result, = lookup_driver.run_jobs(cfg, weights, [job])
+        check_lookup(cfg, weights, job, result, note)
+
+
+FOUND = [(CTAConfig, {"fmt": {"prob": {"width": 4, "frac": 4}}}), (CTAConfig, {"exp_mantissa": 4}),
+         (LookupConfig, {"log_index": 2, "log_reach": 4, "log_mantissa": 4, "exp_index": 4}),
+         (LookupConfig, {"exp_index": 10, "neighbours": True, "flip_frac": 3})]
+
+
+@pytest.mark.parametrize("config, data", FOUND)
+def test_found_by_the_sweep(config, data):
+    """Exponentials that round past a narrow format; entries of a coarse table that round to 2; tables
+    of logarithms with little in them; roundings that cut nothing."""
+    shape = random_shape(config, np.random.default_rng(1))
+    cfg, rng = config.from_dict({**shape, **data}), np.random.default_rng(1)
+    run = check_cta if config is CTAConfig else check_lookup_config
+    run(cfg, rng, str(data))
