@@ -71,7 +71,7 @@ def find() -> Tool:
 
 def cache_dir() -> Path:
     """Where builds are kept: HASHLAYER_CACHE, build/ of a checkout, or the user's cache."""
-    if "HASHLAYER_CACHE" in os.environ:
+    if os.environ.get("HASHLAYER_CACHE"):       # empty is not set: never the current folder
         return Path(os.environ["HASHLAYER_CACHE"])
     root = HERE.parent
     if (root / "pyproject.toml").exists():

@@ -130,6 +130,14 @@ def test_a_path_with_spaces_and_a_compiler_with_arguments(tmp_path, monkeypatch,
     tried("paths", builds=1)
 
 
+def test_an_empty_cache_folder_is_none(monkeypatch):
+    """A variable that is set to nothing must not fill the current folder."""
+    monkeypatch.delenv("HASHLAYER_CACHE", raising=False)
+    default = verilator.cache_dir()
+    monkeypatch.setenv("HASHLAYER_CACHE", "")
+    assert verilator.cache_dir() == default
+
+
 @pytest.mark.parametrize("value, words", [("", ["g++"]), ("  ", ["g++"]), ("g++ -m64", ["g++", "-m64"]),
                                           ("ccache g++", ["ccache", "g++"]),
                                           ("'a b/g++' -O0", ["a b/g++", "-O0"])])
