@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen.emit import EmitError, emit_all, manifest
+from gen.emit import EmitError, emit_all
+from gen.manifest import manifest
 from gen.names import require_names
 from gen.progress import progress
 from model.config import json_object

@@ -12,7 +12,8 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.emit import EmitError, emit, manifest, place
+from gen.emit import EmitError, emit, place
+from gen.manifest import manifest
 from gen.memory import SRAM
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig

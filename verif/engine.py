@@ -23,7 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.emit import emit, manifest
+from gen.emit import emit
+from gen.manifest import manifest
 from model.cta.config import CTAConfig
 from model.files import write_json
 from verif import verilator

@@ -4,7 +4,7 @@ What a block is played with is written once, as a coroutine over one of these; t
 and the cocotb bench run it. A cycle is: ``set``, ``await settle()``, ``get``, ``await tick()``.
 """
 
-from gen.emit import ports
+from gen.manifest import ports
 
 __all__ = ["NativePorts", "BenchPorts"]
 

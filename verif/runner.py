@@ -15,7 +15,8 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from gen.emit import emit, ports
+from gen.emit import emit
+from gen.manifest import ports
 from verif import cta, lookup, verilator
 from verif.bench import Bench, environment
 
