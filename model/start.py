@@ -9,10 +9,12 @@ A command ends in one line on Ctrl-C, silently where the reader of its output ha
 any name on any terminal.
 """
 
+import _thread
 import atexit
 import os
 import signal
 import sys
+import threading
 from importlib import machinery, util
 from pathlib import Path
 
@@ -103,7 +105,10 @@ def _hook() -> None:
     def unraisable(found):
         # Ctrl-C within a destructor, where Python can only tell of it and go on.
         if isinstance(found.exc_value, KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            # Not from in here, where it would be lost again.
+            again = threading.Timer(0.02, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
         else:
             before(found)
 

@@ -60,5 +60,5 @@ class EncoderLayer(nn.Module):
         if padding is not None and padding.dtype != torch.bool:
             raise ValueError(f"padding is {padding.dtype}, must be bool, True = no token")
         y = self.norm1(x)
-        x = x + self.dropout(self.attention(y, y, y, key_padding_mask=padding)[0])
+        x = x + self.dropout(self.attention(y, y, y, key_padding_mask=padding, need_weights=False)[0])
         return x + self.dropout(self.ffn(self.norm2(x)))
