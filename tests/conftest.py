@@ -39,6 +39,6 @@ def pytest_terminal_summary(terminalreporter, config):
     for kind in sorted(counts):
         each = ", ".join(f"{number:,} {what.replace('_', ' ')}"
                          for what, number in counts[kind].items())
-        terminalreporter.write_line(f"{kind:<24} {each}")
+        terminalreporter.write_line(f"{kind:<32}  {each}")
     if os.environ.get(TABLE):
         Path(os.environ[TABLE]).write_text(json.dumps(counts, indent=2, sort_keys=True) + "\n")
