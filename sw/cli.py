@@ -59,7 +59,13 @@ def main(argv=None) -> int:
         if tuple(argv[:len(words)]) == words:
             # What its module sees when `python -m` runs it.
             sys.argv = [" ".join(("hashlayer", *words)), *argv[len(words):]]
-            return import_module(module).main(sys.argv[1:]) or 0
+            try:
+                found = import_module(module)
+            except ModuleNotFoundError as error:
+                print(f"{sys.argv[0]}: needs {error.name}, which is not installed; `make setup` "
+                      "installs all, or see the extras of hashlayer", file=sys.stderr)
+                return 2
+            return found.main(sys.argv[1:]) or 0
     known = " ".join(argv[:2] if any(w[0] == argv[0] for w in COMMANDS) else argv[:1])
     print(f"hashlayer: {known!r} is no command, must be one of "
           + ", ".join(" ".join(words) for words in COMMANDS), file=sys.stderr)

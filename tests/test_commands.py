@@ -173,6 +173,16 @@ def test_hashlayer(capsys):
         assert callable(import_module(module).main), module
 
 
+def test_a_missing_package_is_named(capsys, monkeypatch):
+    """With an extra left out."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("amaranth", "gen")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "amaranth", None)
+    assert main(["emit", "cta"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("hashlayer emit cta: needs amaranth") and err.count("\n") == 1
+
+
 def test_any_name_on_any_terminal(tmp_path):
     """A name that the encoding lacks is shown in another way."""
     env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii",
