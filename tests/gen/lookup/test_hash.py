@@ -84,7 +84,7 @@ MUTANTS = {
                           "tau 16"),
     "flip counts once": (Score, edited(Score, "chosen << 1", "chosen", "_neighbour"),
                          "neighbours"),
-    "flip is not rounded": (Score, edited(Score, "product[cfg.flip_shift - 1]", "0", "_neighbour"),
+    "flip is not rounded": (Score, edited(Score, "_bit(product, cfg.flip_shift - 1)", "0", "_neighbour"),
                             "neighbours"),
     "last beat is full": (Grouping, edited(Grouping, "codes % lanes or lanes",
                                            "lanes"), "lanes straddle"),
