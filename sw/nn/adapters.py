@@ -169,6 +169,10 @@ class OwnHost(Host):
     def dim(self) -> int:
         return self.layer.norm1.normalized_shape[0]
 
+    def hooked(self, part: str) -> str | None:
+        # Attention stays the module that it is, with its hooks.
+        return super().hooked(part) if part == "ffn" else None
+
     def attached(self, part: str) -> bool:
         return bool(self.layer.kept) if part == "attention" else super().attached(part)
 

@@ -16,7 +16,7 @@ from sw.nn.cta_heads import MODES, CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
 from sw.nn.ffn import FFNS, make_ffn
 from sw.nn.host import PARTS, FeedForward, Host
-from sw.nn.intact import foreign_hooks, require_plain
+from sw.nn.intact import require_plain
 from sw.nn.lookup_ffn import LookupFFN
 from sw.nn.names import plain_names
 from sw.nn.report import Report, Row
@@ -199,8 +199,7 @@ def _why_kept(part: str, wanted: str | None, chosen: bool, host: Host) -> str | 
     if host.attached(part):
         raise ValueError(f"{host.where(part)} is replaced already ({host.describe(part)}); "
                          "detach first")
-    return host.why_not(part) or foreign_hooks(host.at(part)) if isinstance(
-        host.at(part), nn.Module) else host.why_not(part)
+    return host.why_not(part) or host.hooked(part)
 
 
 def _build(host: Host, part: str, wanted: str, index: int, options: Mapping) -> nn.Module:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sw.nn.cta_heads import CTAHeads
-from sw.nn.intact import why_not_plain
+from sw.nn.intact import foreign_hooks, why_not_plain
 
 __all__ = ["PARTS", "CAUSAL", "FeedForward", "Host", "cta_heads", "plain_linear"]
 
@@ -122,6 +122,15 @@ class Host:
 
     def attached(self, part: str) -> bool:
         return bool(getattr(self.at(part), "kept", None))
+
+    def hooked(self, part: str) -> str | None:
+        """A hook on what would be replaced, and so be called no more; None where there is none."""
+        for path in self.paths(part):
+            module = _get(self.layer, path)
+            why = foreign_hooks(module) if isinstance(module, nn.Module) else None
+            if why:
+                return f"{path}: {why}"
+        return None
 
     def put(self, part: str, new: nn.Module) -> None:
         """Put the replacement; what stood there waits in ``new.kept``."""

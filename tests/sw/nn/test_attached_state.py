@@ -175,6 +175,11 @@ def test_a_hook_on_what_is_replaced_is_not_lost():
         layer.attention.self.register_forward_hook(lambda *args: None)
     with pytest.raises(ValueError, match="it has a forward hook, which its replacement would not"):
         sw.attach(model, "cta")
+    other = model_of("bert")
+    for layer in other.encoder.layer:
+        layer.output.dense.register_forward_pre_hook(lambda *args: None)
+    with pytest.raises(ValueError, match="output.dense: it has a forward pre hook"):
+        sw.attach(other, None, "lookup", ffn_options={"h": 4, "tau": 3})
 
 
 def test_nothing_to_quantise():
