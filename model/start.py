@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import threading
-from importlib import machinery, util
+from importlib import util
 from pathlib import Path
 
 __all__ = ["ShadowedName", "begin", "as_command"]
@@ -58,10 +58,10 @@ def _found(name: str):
     if spec.origin and spec.has_location:
         path = Path(spec.origin).resolve()
         return path.parent if path.name == "__init__.py" else path
-    # A folder without __init__.py, which comes before an installed package that an import hook
-    # finds. Where the hook has a package of ours of this name, it is ours that Python takes.
+    # A folder without __init__.py: Python takes it before a package that an import hook would find,
+    # as those of an editable installation are.
     places = [Path(place).resolve() for place in spec.submodule_search_locations or ()]
-    return places[0] if places and isinstance(spec, machinery.ModuleSpec) else None
+    return places[0] if places else None
 
 
 def as_command() -> None:
