@@ -22,7 +22,7 @@ class FileError(OSError):
 
     def __init__(self, path, error: OSError):
         super().__init__(f"{path} cannot be written: {error.strerror or error}")
-        self.path = Path(path)
+        self.path, self.strerror = Path(path), error.strerror or str(error)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from sw.columns import heading, line
 from sw.figures import relative_error
 from sw.head_file import read_head
 from sw.head_run import Outcome, build_rtl, execute, prepare, report
-from sw.npz_file import InputError, write_json
+from sw.npz_file import InputError, make_folder, write_json
 from sw.pictures import draw_attention, draw_compression, draw_schedule
 from sw.table1 import OPERATING_POINTS, table1_cycles
 
@@ -95,8 +95,7 @@ def _demo(argv):
     if args.passages < 1:
         raise InputError(f"passages is {args.passages}, must be at least 1")
 
-    head, cfg, folder = read_head(args.head), CTAConfig(), Path(args.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    head, cfg, folder = read_head(args.head), CTAConfig(), make_folder(args.output)
     with np.load(args.head) as data:
         meta = json.loads(str(data["meta"])) if "meta" in data else {}
     print(f"head: {meta.get('model', args.head)}")

@@ -9,12 +9,11 @@ table.md, attention.png and lookup.png. Without ``--text`` the text is the check
 import dataclasses
 import sys
 from functools import partial
-from pathlib import Path
 
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
 from sw.command import Parser
-from sw.npz_file import InputError, write_json, write_text
+from sw.npz_file import InputError, make_folder, write_json, write_text
 
 __all__ = ["main"]
 
@@ -114,11 +113,7 @@ def _run(args, argv):
         cfg = cfg.replace(data={"text": tuple(args.text)})
     tokens = checkpoint.tokens_of(args.checkpoint, cfg)
     corpus = load_corpus(cfg.data, cfg.model.context, tokens)
-    folder = Path(args.output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {error.strerror}") from None
+    folder = make_folder(args.output)
     bar = tqdm(disable=args.quiet or None, unit="step", dynamic_ncols=True)
     bench = Bench(model, cfg, corpus, plan, partial(_say, bar, args.quiet), bar.update)
     bar.total = bench.units()

@@ -18,7 +18,7 @@ from model.config import json_object
 from model.errors import ConfigError
 
 __all__ = ["InputError", "array", "read_npz", "engine", "require_writable", "write_npz",
-           "write_bytes", "write_text", "write_json", "plain"]
+           "write_bytes", "write_text", "append_line", "write_json", "make_folder", "plain"]
 
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -128,6 +128,24 @@ def write_bytes(path, content: bytes) -> None:
 def write_text(path, text: str) -> None:
     """A text in UTF-8, whole or not at all."""
     write_bytes(path, text.encode())
+
+
+def append_line(path, line: str) -> None:
+    """One more line at the end of a log, which grows and is never written anew."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def make_folder(path) -> Path:
+    """The folder ``path``, made with its parents where it is not there."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made: {error.strerror}") from None
+    return Path(path)
 
 
 def plain(data):

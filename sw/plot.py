@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from sw.npz_file import write_bytes
+from sw.npz_file import make_folder, write_bytes
 
 __all__ = ["pyplot", "save", "BLUE", "ORANGE", "GREEN", "RED", "PURPLE", "SKY", "YELLOW", "GREY",
            "DARK"]
@@ -30,7 +30,7 @@ def pyplot():
 
 def save(figure, path) -> None:
     """Write a figure as PNG, folder and all, and close it."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(path).parent)
     from PIL import Image
     whole = io.BytesIO()
     figure.savefig(whole, format="png")

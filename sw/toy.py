@@ -24,7 +24,7 @@ from tqdm import tqdm
 from sw import plot
 from sw.command import Parser
 from sw.nn.projections import PROJECTIONS, make_projection
-from sw.npz_file import InputError, require_writable, write_json
+from sw.npz_file import InputError, make_folder, require_writable, write_json
 
 __all__ = ["RATES", "sizes", "approximate", "main"]
 
@@ -175,7 +175,7 @@ def _toy(argv):
         if getattr(args, name) < 1:
             parser.error(f"--{name} is {getattr(args, name)}, must be at least 1")
     if args.output == parser.get_default("output"):
-        Path(args.output).parent.mkdir(exist_ok=True)
+        make_folder(Path(args.output).parent)
     require_writable(args.output, args.report)
     torch.set_num_threads(args.threads)
     rows = run(args.n, args.steps, args.seed, progress=sys.stderr.isatty())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model.errors import ConfigError
 from sw.command import Parser
-from sw.npz_file import InputError
+from sw.npz_file import InputError, make_folder
 
 __all__ = ["main"]
 
@@ -67,10 +67,7 @@ def _run(args):
     if args.print:
         print(json.dumps(cfg.to_dict(), indent=2))
         return 0
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {error.strerror}") from None
+    make_folder(folder)
     world = parallel.start()
     try:
         corpus = load_corpus(cfg.data, cfg.model.context, tokens)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sw.npz_file import InputError, append_line, make_folder
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("model", "gen", "verif", "sw", "synth")
 WRITERS = {"write_text", "write_bytes", "savefig", "savez", "savez_compressed", "save_file", "tofile",
@@ -17,8 +19,7 @@ ALLOWED = {
     "verif/icarus.py": "the source of a run, in a temporary folder",
     "verif/lookup/driver.py": "the tables of a run, in a temporary folder",
     "sw/plot.py": "a picture in memory, on its way to the writer",
-    "sw/lm/loop.py": "a line at the end of the log of a training run",
-    "sw/npz_file.py": "into the open file of the writer",
+    "sw/npz_file.py": "into the open file of the writer; a line at the end of a log",
 }
 """Files that may write in another way, and what they write."""
 
@@ -54,6 +55,30 @@ def test_no_file_writes_by_itself(tried):
             found[name] = lines
     assert not found, f"write through model.files: {found}"
     tried("files", sources_checked=len(files))
+
+
+FOLDERS = {"sw/npz_file.py": "make_folder itself",
+           "sw/image/writer.py": "names its refusal as one of an export"}
+
+
+def test_no_command_makes_folders_by_itself():
+    """``mkdir`` of the software goes through ``make_folder``, whose refusal is one line."""
+    made = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sw").rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+            and getattr(node.func, "attr", "") in ("mkdir", "makedirs")}
+    assert made == set(FOLDERS)
+
+
+def test_no_folder_and_no_log_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/x cannot be made: Not a directory"):
+        make_folder(tmp_path / "file" / "x")
+    with pytest.raises(InputError, match="none/log cannot be written: No such file"):
+        append_line(tmp_path / "none" / "log", "{}")
+    append_line(tmp_path / "log", "{}")
+    append_line(tmp_path / "log", "[]")
+    assert (tmp_path / "log").read_text() == "{}\n[]\n"
 
 
 def test_what_is_allowed_is_needed():

@@ -23,17 +23,39 @@ YOUNG = 60.0
 
 
 @contextlib.contextmanager
+def _alone(cache: Path) -> Iterator[bool]:
+    """Whether nobody else makes, settles or sweeps a scratch folder of ``cache`` meanwhile.
+
+    The lock is on the folder itself and leaves nothing behind. Where a file system has no locks
+    (some network mounts) the work goes on without, and nothing is swept.
+    """
+    handle, held = os.open(cache, os.O_RDONLY), False
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            held = True
+        yield held
+    finally:
+        # Said in words: a child forked meanwhile has the handle too, and closing would not do.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+@contextlib.contextmanager
 def scratch(cache: Path) -> Iterator[Path]:
     """A new folder in ``cache``, which no other build has and which vanishes at the end unless
     :func:`settle` has moved it. Its owner holds a lock, which ends with the process."""
     cache.mkdir(parents=True, exist_ok=True)
     sweep(cache)
-    work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=cache))
+    # Between making the file and locking it the folder looks like a dead build's: no sweep then.
+    with _alone(cache):
+        work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=cache))
+        lock = open(work / LOCK, "wb")
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        with open(work / LOCK, "wb") as lock:
-            # A file system without locks (some network mounts) keeps its leftovers.
-            with contextlib.suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with lock:
             yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -41,29 +63,36 @@ def scratch(cache: Path) -> Iterator[Path]:
 
 def settle(work: Path, folder: Path, product: str) -> None:
     """Make ``work`` the folder ``folder``, unless another build was first with its ``product``."""
-    (work / LOCK).unlink(missing_ok=True)
     mask = os.umask(0)
     os.umask(mask)
-    work.chmod(0o777 & ~mask)
-    while True:
-        try:
-            # Fails where the folder is there and not empty; it never replaces what is in use.
-            work.rename(folder)
-            return
-        except OSError:
-            if (folder / product).exists():
+    with _alone(folder.parent):
+        (work / LOCK).unlink(missing_ok=True)
+        work.chmod(0o777 & ~mask)
+        while True:
+            try:
+                # Fails where the folder is there and not empty; it never replaces what is in use.
+                work.rename(folder)
                 return
-            if not folder.exists():
-                raise
-            # Half a folder, of a version that built in place or of a disk that was full.
-            with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder.parent,
-                                             ignore_cleanup_errors=True) as away:
-                with contextlib.suppress(OSError):
-                    folder.rename(Path(away, "broken"))
+            except OSError:
+                if (folder / product).exists():
+                    return
+                if not folder.exists():
+                    raise
+                # Half a folder, of a version that built in place or of a disk that was full.
+                with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder.parent,
+                                                 ignore_cleanup_errors=True) as away:
+                    with contextlib.suppress(OSError):
+                        folder.rename(Path(away, "broken"))
 
 
 def sweep(cache: Path) -> None:
     """Remove the scratch folders of builds that are no more."""
+    with _alone(cache) as held:
+        if held:
+            _sweep(cache)
+
+
+def _sweep(cache: Path) -> None:
     for left in cache.glob(f"{PREFIX}*"):
         try:
             with open(left / LOCK, "rb") as lock:

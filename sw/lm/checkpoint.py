@@ -22,7 +22,7 @@ from sw.lm.config import RunConfig
 from sw.lm.config_file import config_from_dict
 from sw.lm.model import MaskedLM
 from sw.lm.tokens import TOKENIZER, Tokens, load_tokens
-from sw.npz_file import InputError, write_bytes, write_json
+from sw.npz_file import InputError, make_folder, write_bytes, write_json
 
 __all__ = ["save_model", "load", "save_optimiser", "load_optimiser", "read_meta", "WEIGHTS",
            "METRICS", "exists", "tokens_of"]
@@ -49,8 +49,7 @@ def save_model(folder, model: MaskedLM, cfg: RunConfig, tokens: Tokens, *, step:
     ``half`` keeps float weights in float16, but for hash directions, offsets and widths, where a
     last bit moves tokens to other clusters.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     state = model.state_dict()
     if half:
         state = {name: value.half() if value.is_floating_point()

@@ -23,7 +23,7 @@ from sw.lm.data import Corpus, fixed_sample, sample
 from sw.lm.held_out import measure
 from sw.lm.model import MaskedLM
 from sw.lm.parallel import World, wrap
-from sw.npz_file import InputError, write_text
+from sw.npz_file import InputError, append_line, write_text
 
 __all__ = ["train", "make_optimiser", "learning_rate", "INTERRUPTED", "TERMINATED"]
 
@@ -225,8 +225,7 @@ class _Metrics:
 
     def write(self, step, **values):
         if self.active:
-            with open(self.path, "a") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+            append_line(self.path, json.dumps({"step": step, **values}))
 
 
 @contextmanager

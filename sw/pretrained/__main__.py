@@ -27,7 +27,7 @@ from model.errors import ConfigError
 from sw.command import Parser
 from sw.distil import DistilConfig, distil
 from sw.nn.attachment import attention_layers
-from sw.npz_file import InputError, write_json
+from sw.npz_file import InputError, make_folder, write_json
 from sw.policy import CANDIDATES, Policy
 from sw.policy_search import Searcher
 from sw.pretrained.folder import embed, load, read_text, save, states
@@ -209,8 +209,7 @@ def _rows(path):
 
 def _write(args, bench, policy, found, history, earlier):
     """Results as JSON, pictures where matplotlib is at hand."""
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(args.out)
     results = {"command": vars(args), "text": str(bench.text), "unrelated": _unrelated(bench.exact),
                "rows": [asdict(row) for row in bench.rows],
                "distillation": [asdict(step) for step in history]}

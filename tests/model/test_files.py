@@ -71,6 +71,14 @@ def test_a_full_disk_names_the_file(tmp_path, tried):
     tried("files", failures=1)
 
 
+def test_the_reason_stands_alone_too(tmp_path):
+    """Who names another file to the user (an export its folder) has the system's reason."""
+    with pytest.raises(FileError) as caught:
+        write_text(tmp_path / "none" / "file", "x")
+    assert caught.value.strerror == "No such file or directory"
+    assert str(caught.value).endswith(f"cannot be written: {caught.value.strerror}")
+
+
 @pytest.mark.parametrize("where, reason", [("none/file", "No such file"), (".", "it is a folder")])
 def test_no_place(tmp_path, where, reason):
     with pytest.raises(FileError, match=f"cannot be written: {reason}"):

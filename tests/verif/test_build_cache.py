@@ -61,6 +61,98 @@ def test_the_window_before_the_rename(tmp_path, monkeypatch):
     assert (folder / "x").read_text() == "early"
 
 
+@pytest.mark.reliability
+@pytest.mark.parametrize("step", ["mkdtemp", "flock"])
+def test_the_window_before_the_lock(tmp_path, monkeypatch, step, tried):
+    """Another build begins, and sweeps, just before a scratch folder has its owner's lock."""
+    real = {"mkdtemp": build_cache.tempfile.mkdtemp, "flock": fcntl.flock}[step]
+    owner, others, swept = threading.current_thread(), [], threading.Event()
+
+    def other():
+        sweep(tmp_path)
+        swept.set()
+
+    def pause(*args, **kwargs):
+        own = step == "mkdtemp" or str(getattr(args[0], "name", "")).endswith(build_cache.LOCK)
+        if threading.current_thread() is owner and own and not others:
+            if step == "mkdtemp":
+                made = real(*args, **kwargs)
+                os.utime(made, (0, 0))               # as if its build were long dead
+            others.append(threading.Thread(target=other))
+            others[0].start()
+            swept.wait(.5)                           # the time that it would take
+            return made if step == "mkdtemp" else real(*args, **kwargs)
+        return real(*args, **kwargs)
+
+    module = build_cache.tempfile if step == "mkdtemp" else build_cache.fcntl
+    monkeypatch.setattr(module, step, pause)
+    with scratch(tmp_path) as work:
+        others[0].join(20)
+        assert swept.is_set() and work.is_dir()
+        put(work, "x", "whole")
+        settle(work, tmp_path / "x-1", "x")
+    assert (tmp_path / "x-1" / "x").read_text() == "whole"
+    tried("cache", forced_windows=1)
+
+
+@pytest.mark.reliability
+def test_many_rounds_of_builds_at_once(tmp_path, tried):
+    """The windows nobody thought of: fresh caches, eight builds each, as fast as it goes."""
+    rounds, errors = 40, []
+    for number in range(rounds):
+        cache = tmp_path / str(number)
+        inside = threading.Barrier(8, timeout=20)
+
+        def build(cache=cache, inside=inside):
+            try:
+                with scratch(cache) as work:
+                    put(work, "x", "whole")
+                    inside.wait()
+                    settle(work, cache / "x-1", "x")
+                assert (cache / "x-1" / "x").read_text() == "whole"
+            except BaseException as error:             # noqa: BLE001 - the test tells
+                inside.abort()
+                errors.append(repr(error))
+
+        threads = [threading.Thread(target=build) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [p.name for p in cache.iterdir()] == ["x-1"]
+    assert not errors, errors[0]
+    tried("cache", builds_at_once=8 * rounds)
+
+
+def test_the_window_of_half_a_folder(tmp_path, monkeypatch):
+    """Two builds find half a folder; the later one must not carry the other's whole one away."""
+    (tmp_path / "x-1").mkdir()
+    (tmp_path / "x-1" / "part").write_text("of a build in place")
+    real, others, done = build_cache.tempfile.TemporaryDirectory, [], threading.Event()
+    told = []
+
+    def other():
+        with scratch(tmp_path) as work:
+            put(work, "x", "early")
+            settle(work, tmp_path / "x-1", "x")
+        told.append((tmp_path / "x-1" / "x").read_text())
+        done.set()
+
+    def pause(*args, **kwargs):
+        if not others:
+            others.append(threading.Thread(target=other))
+            others[0].start()
+            done.wait(.5)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(build_cache.tempfile, "TemporaryDirectory", pause)
+    with scratch(tmp_path) as work:
+        put(work, "x", "late")
+        settle(work, tmp_path / "x-1", "x")
+    others[0].join(20)
+    assert told == [(tmp_path / "x-1" / "x").read_text()]
+
+
 def test_half_a_folder_is_replaced(tmp_path):
     (tmp_path / "x-1").mkdir()
     (tmp_path / "x-1" / "part").write_text("of a build in place")
