@@ -22,8 +22,10 @@ prerequisites:
 	    { echo "hashlayer needs Python >= 3.11; $(PYTHON) is $$($(PYTHON) -V 2>&1) (set PYTHON=...)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	    { echo "hashlayer needs Python's venv module; $(PYTHON) lacks it (Debian: apt install python3-venv)"; exit 1; }
-	@set -- $${CXX:-g++}; command -v "$$1" >/dev/null || \
-	    { echo "hashlayer needs a C++ compiler; '$$1' is not on PATH (Debian: apt install g++)"; exit 1; }
+	@$(PYTHON) -c 'import os, shlex, shutil, sys; \
+	    words = shlex.split(os.environ.get("CXX", "")) or ["g++"]; \
+	    sys.exit(not shutil.which(words[0]))' 2>/dev/null || \
+	    { echo "hashlayer needs a C++ compiler; '$${CXX:-g++}' is not on PATH (Debian: apt install g++)"; exit 1; }
 
 $(READY): pyproject.toml constraints.txt | prerequisites
 	@echo "setting up $(VENV) (once)"

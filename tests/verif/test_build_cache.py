@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -236,6 +237,25 @@ def test_an_empty_cache_folder_is_none(monkeypatch):
 def test_compilers(value, words, monkeypatch):
     monkeypatch.setenv("CXX", value)
     assert verilator.compiler() == words
+
+
+@pytest.mark.parametrize("value", ["", " ", "{w}", "{w} g++", "'{w}'", "'{w}' g++", "none -O2", "'",
+                                   "/", "/bin/ls -l"])
+def test_make_accepts_the_compilers_that_a_build_does(value, monkeypatch, tmp_path):
+    """``make prerequisites`` takes CXX apart as the build does."""
+    (tmp_path / "a b").mkdir()
+    wrapper = tmp_path / "a b" / "c++"
+    wrapper.write_text('#!/bin/sh\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("CXX", value.format(w=wrapper))
+    run = subprocess.run(["make", "-s", "prerequisites", f"PYTHON={sys.executable}"],
+                         cwd=verilator.HERE.parent, text=True, capture_output=True)
+    try:
+        found = bool(shutil.which(verilator.compiler()[0]))
+    except ToolError:
+        found = False
+    assert (run.returncode == 0) == found, run.stdout
+    assert found or "needs a C++ compiler" in run.stdout and "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("value, text", [("'", "CXX is \"'\", must be a command"),
