@@ -275,6 +275,11 @@ def _yosys(text: str, *passes: str) -> str:
 
 def _verilog(text: str) -> dict[str, str]:
     """RTLIL to Verilog, a text a module."""
+    wanted = set(re.findall(r"^module \\(\S+)$", text, re.M))
     text = _yosys(rename(_yosys(text, *PASSES)), "write_verilog -noattr")
-    return {name: tidy(body) for body, name in
-            re.findall(r"^(module (\w+)\b.*?^endmodule$)", text, re.M | re.S)}
+    found = {name: tidy(body) for body, name in
+             re.findall(r"^(module (\w+)\b.*?^endmodule$)", text, re.M | re.S)}
+    # What a child has printed is taken only when it is all there.
+    if found.keys() != wanted:
+        raise EmitError(f"Yosys has not written {', '.join(sorted(wanted ^ found.keys()))}")
+    return found

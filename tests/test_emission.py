@@ -12,6 +12,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen import emit as emit_module
 from gen.emit import EmitError, emit, place
 from gen.manifest import manifest
 from gen.memory import SRAM
@@ -346,3 +347,16 @@ def test_a_prefix_that_is_no_identifier_is_refused(prefix):
     assert run.returncode == 2 and run.stdout == ""
     assert run.stderr == (f"gen.cta: prefix is {prefix!r}, must be a letter or _, then up to 63 "
                           "letters, digits or _\n")
+
+
+def test_what_yosys_leaves_out_is_noticed(monkeypatch):
+    """Verilog that is cut off, wherever, is no Verilog."""
+    honest = emit_module._yosys
+
+    def cut(text, *passes):
+        out = honest(text, *passes)
+        return out[:len(out) * 2 // 3] if passes[-1].startswith("write_verilog") else out
+
+    monkeypatch.setattr(emit_module, "_yosys", cut)
+    with pytest.raises(EmitError, match="Yosys has not written"):
+        emit(Row([Cell] * 4))
