@@ -115,7 +115,8 @@ class BertHost(Host):
         config = old.config
         if config.is_decoder or old.is_causal:
             return f"config.is_decoder is True: {CAUSAL}"
-        return _relative(config) or plain_linear(query=old.query, key=old.key, value=old.value)
+        return (_relative(config) or _own_forward(old)
+                or plain_linear(query=old.query, key=old.key, value=old.value))
 
     def dim(self) -> int:
         return self.layer.output.LayerNorm.normalized_shape[0]
@@ -132,12 +133,13 @@ class AlbertHost(Host):
 
     ATTENTION = ("attention",)
     FFN = ("ffn", "activation", "ffn_output")
+    SHARED = ("dense", "LayerNorm", "output_dropout")
 
     def why_not(self, part: str) -> str | None:
         if part == "ffn":
             return None
         old = self.at(part)
-        return (_relative(old.config)
+        return (_relative(old.config) or _own_forward(old)
                 or plain_linear(query=old.query, key=old.key, value=old.value))
 
     def dim(self) -> int:
@@ -172,6 +174,9 @@ class OwnHost(Host):
     def hooked(self, part: str) -> str | None:
         # Attention stays the module that it is, with its hooks.
         return super().hooked(part) if part == "ffn" else None
+
+    def undone(self, part: str) -> str | None:
+        return super().undone(part) if part == "ffn" else None
 
     def attached(self, part: str) -> bool:
         return bool(self.layer.kept) if part == "attention" else super().attached(part)
@@ -251,4 +256,11 @@ def _relative(config) -> str | None:
     kind = getattr(config, "position_embedding_type", None) or "absolute"
     if kind != "absolute":
         return f"config.position_embedding_type is {kind!r}, must be 'absolute'"
+    return None
+
+
+def _own_forward(attention: nn.Module) -> str | None:
+    """A subclass of a host's attention may compute something else, which nobody here knows."""
+    if type(attention).forward.__module__.partition(".")[0] != "transformers":
+        return f"{type(attention).__name__} has a forward of its own"
     return None

@@ -107,7 +107,9 @@ def detach(model: nn.Module) -> Report:
     bucket widths are dropped. Feed-forward networks come back as they were when they were
     replaced, on the device and in the dtype of their replacement.
 
-    Returns the report. Raises ValueError if nothing is replaced.
+    Returns the report. Raises ValueError, before anything is changed, if nothing is replaced, and
+    where something would be dropped: hooks, adapters and modules put on the replacement after
+    attach, or feed-forward networks that the folder of :func:`sw.load_pretrained` did not have.
     """
     hosts = _hosts(model)
     if not any(host.attached(part) for _, part, host in _parts(hosts)):
@@ -116,6 +118,8 @@ def detach(model: nn.Module) -> Report:
         heads = getattr(host.at(part), "heads", None)
         if host.attached(part) and isinstance(heads, CTAHeads):
             require_plain(heads, f"{host.where(part)} cannot be put back")
+        if host.attached(part) and (why := host.undone(part)):
+            raise ValueError(f"{host.where(part)} cannot be put back: {why}")
     rows = []
     adapters.forget_output_hooks(model)
     saved.forget(model)

@@ -30,6 +30,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.ffn = ffn
         self.kept: dict[str, object] = {}
+        self.lost = ""      # why ``kept`` is not what stood there, after sw.load_pretrained
 
     @property
     def flop(self) -> int:
@@ -86,6 +87,7 @@ class Host:
     ATTENTION: ClassVar[tuple[str, ...]] = ()
     FFN: ClassVar[tuple[str, ...]] = ()
     SEEDED: ClassVar[bool] = True       # new_attention draws hash directions from a seed
+    SHARED: ClassVar[tuple[str, ...]] = ()  # children of attention that the replacement calls too
 
     def __init__(self, name: str, layer: nn.Module, depths: tuple[int, ...] = ()):
         self.name, self.layer, self.depths = name, layer, depths
@@ -124,12 +126,34 @@ class Host:
         return bool(getattr(self.at(part), "kept", None))
 
     def hooked(self, part: str) -> str | None:
-        """A hook on what would be replaced, and so be called no more; None where there is none."""
+        """A hook on any module that would be replaced, and so be called no more; None where there
+        is none."""
         for path in self.paths(part):
-            module = _get(self.layer, path)
-            why = foreign_hooks(module) if isinstance(module, nn.Module) else None
+            if why := self._hook_in(part, path):
+                return why
+        return None
+
+    def undone(self, part: str) -> str | None:
+        """What :meth:`restore` would drop in silence, in words: hooks on the replacement, a module
+        put in the place of one that both share, a network that no folder had. None where there is
+        nothing. The linears of attention are :func:`sw.nn.intact.require_plain`'s affair."""
+        new = self.at(part)
+        if lost := getattr(new, "lost", ""):
+            return lost
+        old = new.kept.get(self.paths(part)[0])
+        for name in self.SHARED if part == "attention" else ():
+            if getattr(new, name) is not getattr(old, name):
+                return (f"{name} is a {type(getattr(new, name)).__name__} put there after attach; "
+                        "merge it into what stood there")
+        return self.hooked(part)
+
+    def _hook_in(self, part: str, path: str) -> str | None:
+        root = _get(self.layer, path)
+        for name, module in root.named_modules() if isinstance(root, nn.Module) else ():
+            shared = part == "attention" and name.split(".")[0] in self.SHARED
+            why = None if shared else foreign_hooks(module)
             if why:
-                return f"{path}: {why}"
+                return f"{'.'.join(filter(None, (path, name)))}: {why}"
         return None
 
     def put(self, part: str, new: nn.Module) -> None:

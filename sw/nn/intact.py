@@ -44,13 +44,16 @@ def require_plain(heads: nn.Module, what: str) -> None:
 
 
 def foreign_hooks(module: nn.Module) -> str | None:
-    """A hook on ``module`` that its replacement would not call, in words; None where there is none.
+    """A hook on ``module``, or a forward put on the object, that what takes its place would not
+    call, in words; None where there is none.
 
-    Those by which transformers records outputs do not count.
+    Hooks by which transformers records outputs do not count.
     """
+    if "forward" in vars(module):
+        return "it has a forward of its own, which what takes its place would not call"
     for kind in HOOKS:
         for hook in getattr(module, kind).values():
             if getattr(hook, "__module__", "") != CAPTURING:
-                return (f"it has a {kind.strip('_').replace('_', ' ').removesuffix('s')}, which its "
-                        "replacement would not call; remove it, attach, and set it again")
+                return (f"it has a {kind.strip('_').replace('_', ' ').removesuffix('s')}, which what "
+                        "takes its place would not call; remove it, and set it again afterwards")
     return None

@@ -7,9 +7,10 @@ __all__ = ["plain_names"]
 SEGMENTS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 """What torch.compile, FSDP and checkpoint wrappers put into a name."""
 
-INNER = {"DataParallel": "module", "DistributedDataParallel": "module", "PeftModel": "base_model",
-         "LoraModel": "model"}
-"""Wrappers whose one child is the model: class and attribute. PeftModel has subclasses."""
+INNER = {"DataParallel": "module", "DistributedDataParallel": "module", "AveragedModel": "module",
+         "PeftModel": "base_model", "LoraModel": "model", "BaseTuner": "model"}
+"""Wrappers whose one child is the model: class and attribute. PeftModel has subclasses, and every
+kind of adapter in peft is a BaseTuner."""
 
 
 def plain_names(model: nn.Module) -> dict[str, str]:

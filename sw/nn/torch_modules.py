@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from sw.nn.cta_attention import CTAAttention
 from sw.nn.host import CAUSAL, Host, cta_heads
@@ -25,6 +26,8 @@ class MultiheadHost(Host):
 
     The replacement is a CTAAttention: no weights are returned, keys and values are one tensor.
     """
+
+    SHARED = ("out_proj",)
 
     def __init__(self, name: str, parent: nn.Module, names: list[str]):
         super().__init__(name, parent)
@@ -54,12 +57,14 @@ class TorchLayerHost(Host):
 
     ATTENTION = ("self_attn",)
     FFN = ("linear1", "activation", "dropout", "linear2")
+    SHARED = ("out_proj",)
     TORCH = nn.TransformerEncoderLayer
 
     def why_not(self, part: str) -> str | None:
         method = "_sa_block" if part == "attention" else "_ff_block"
         for name in ("forward", method):
-            if getattr(type(self.layer), name) is not getattr(self.TORCH, name):
+            own = getattr(type(self.layer), name) is not getattr(self.TORCH, name)
+            if own or name in vars(self.layer):
                 return f"{type(self.layer).__name__} has a {name} of its own"
         return _multihead(self.at(part)) if part == "attention" else None
 
@@ -130,6 +135,9 @@ def _multihead(old: nn.Module) -> str | None:
     """Why CTA cannot replace this MultiheadAttention, None if it can."""
     if type(old).forward is not nn.MultiheadAttention.forward:
         return f"{type(old).__name__} has a forward of its own"
+    if parametrize.is_parametrized(old):
+        return (f"it has a parametrisation on {', '.join(old.parametrizations)}, which detach could "
+                "not give back; remove it")
     if not old._qkv_same_embed_dim:
         return (f"kdim and vdim are {old.kdim} and {old.vdim}, must be embed_dim = "
                 f"{old.embed_dim}: CTA takes queries, keys and values of one dimension")

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from model.border import Borders
 from model.errors import ConfigError
+from sw.nn import saved
 from sw.nn.attachment import attention_layers, ffn_layers
 from sw.nn.intact import require_plain
 from sw.nn.lookup_ffn import LookupFFN
@@ -205,6 +206,7 @@ def quantise_model(model: nn.Module, batches: Iterable, run: Callable | None = N
         for name, _, layer in layers:
             if name in before:
                 _put(layer, fresh.get(name))
+    saved.note_quantised(model, bool(engines))
     for name, crossed in borders.items():
         crossed.warn(f"layer {name}")
     words = method if method == "mse" else f"percentile {percentile:g}"
@@ -226,4 +228,5 @@ def float_model(model: nn.Module) -> dict[str, object]:
     for name, _, layer in _layers(model):
         if name in found:
             _put(layer, None)
+    saved.note_quantised(model, False)
     return found
