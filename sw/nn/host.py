@@ -136,7 +136,8 @@ class Host:
     def undone(self, part: str) -> str | None:
         """What :meth:`restore` would drop in silence, in words: hooks on the replacement, a module
         put in the place of one that both share, a network that no folder had. None where there is
-        nothing. The linears of attention are :func:`sw.nn.intact.require_plain`'s affair."""
+        nothing. The linears of attention are :func:`sw.nn.intact.require_plain`'s affair, and what
+        is within a new feed-forward network goes with it, as its weights do."""
         new = self.at(part)
         if lost := getattr(new, "lost", ""):
             return lost
@@ -150,8 +151,10 @@ class Host:
     def _hook_in(self, part: str, path: str) -> str | None:
         root = _get(self.layer, path)
         for name, module in root.named_modules() if isinstance(root, nn.Module) else ():
-            shared = part == "attention" and name.split(".")[0] in self.SHARED
-            why = None if shared else foreign_hooks(module)
+            child = name.split(".")[0]
+            out = child in self.SHARED if part == "attention" else (
+                    child == "ffn" and isinstance(root, FeedForward))
+            why = None if out else foreign_hooks(module)
             if why:
                 return f"{'.'.join(filter(None, (path, name)))}: {why}"
         return None

@@ -54,6 +54,7 @@ def foreign_hooks(module: nn.Module) -> str | None:
     for kind in HOOKS:
         for hook in getattr(module, kind).values():
             if getattr(hook, "__module__", "") != CAPTURING:
-                return (f"it has a {kind.strip('_').replace('_', ' ').removesuffix('s')}, which what "
-                        "takes its place would not call; remove it, and set it again afterwards")
+                words = kind.strip("_").replace("_", " ").removesuffix("s")
+                return (f"it has a {words}, which what takes its place would not call; remove it, "
+                        "and set it again afterwards")
     return None

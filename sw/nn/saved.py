@@ -1,7 +1,7 @@
 """Attached Hugging Face models on disk.
 
 ``save_pretrained`` of an attached model writes the host's weights under the host's names, so that
-``from_pretrained`` gives the host with its trained q, k and v; the hash functions stand beside them.
+``from_pretrained`` gives the host with its trained q, k and v; hash functions stand beside them.
 What was attached is noted in config.json, under ``hashlayer``, and :func:`load_pretrained` makes
 the attached model again.
 """
@@ -16,7 +16,8 @@ from torch import nn
 from sw.nn.cta_heads import DIRECTIONS, MODES
 from sw.nn.quantised_mark import FloatAgain
 
-__all__ = ["ENTRY", "note", "note_quantised", "forget", "rename_saved", "rename_loaded", "load_pretrained"]
+__all__ = ["ENTRY", "note", "note_quantised", "forget", "rename_saved", "rename_loaded",
+           "load_pretrained"]
 
 ENTRY = "hashlayer"
 SCHEMA = 1

@@ -136,8 +136,8 @@ def _multihead(old: nn.Module) -> str | None:
     if type(old).forward is not nn.MultiheadAttention.forward:
         return f"{type(old).__name__} has a forward of its own"
     if parametrize.is_parametrized(old):
-        return (f"it has a parametrisation on {', '.join(old.parametrizations)}, which detach could "
-                "not give back; remove it")
+        names = ", ".join(old.parametrizations)
+        return f"it has a parametrisation on {names}, which detach could not give back; remove it"
     if not old._qkv_same_embed_dim:
         return (f"kdim and vdim are {old.kdim} and {old.vdim}, must be embed_dim = "
                 f"{old.embed_dim}: CTA takes queries, keys and values of one dimension")
