@@ -50,8 +50,8 @@ def place(platform, component):
 
     Under the simulator that is the component. In Verilog it is an instance of the module
     ``component.module_name``; equal names promise equal hardware. A component without the
-    attribute is named after its class, and told apart from others of the class by its body. The
-    name None asks for no module at all: the component is an instance itself.
+    attribute is named after its engine and its class, and told apart from others of the class by its
+    body. The name None asks for no module at all: the component is an instance itself.
     """
     if (isinstance(platform, Emitter) and isinstance(component, wiring.Component)
             and getattr(component, "module_name", "") is not None):
@@ -64,6 +64,7 @@ class Emitter:
 
     def __init__(self, prefix: str = "", report=lambda what: None):
         self.prefix, self.report = prefix, report
+        self._engine = ""      # package of the first component, before the names of its blocks
         self._modules = {}     # module name -> RTLIL, in the order of first use
         self._known = {}       # module name -> component type and ports
         self.notes = {}        # module name -> first line of the docstring
@@ -100,6 +101,7 @@ class Emitter:
 
     def convert(self, component, name: str, kind=None):
         """Elaborate ``component`` as Verilog module ``name``."""
+        self._engine = self._engine or type(component).__module__.split(".")[-2:][0]
         self._modules[name] = ""       # its place is before the modules it uses
         self.report(f"module {name}")
         with stable_names():
@@ -119,7 +121,9 @@ class Emitter:
         self.ports[name] = here, comments(here, ways)
 
     def _by_body(self, component, kind):
+        # A block that many engines have is that of the engine it stands in: their files go together.
         package = type(component).__module__.split(".")[-2:][0]
+        package = self._engine if package == "blocks" else package
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_",
                        type(component).__name__).lower()
         base = f"{self.prefix}{package}_{words}"

@@ -13,9 +13,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen import emit as emit_module
+from gen.blocks.memory import SRAM
 from gen.emit import EmitError, emit, place
 from gen.manifest import manifest
-from gen.memory import SRAM
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig
 from verif import verilator

@@ -75,6 +75,13 @@ def test_the_scan_sees_a_wrong_arrow():
     assert not allowed("verif", "torch", False)
 
 
+def test_generic_blocks_know_no_engine():
+    for path in sorted((ROOT / "gen" / "blocks").rglob("*.py")):
+        for module, _ in imports(path):
+            engine = module.split(".")[1:2]
+            assert engine not in (["cta"], ["lookup"]), f"{path.relative_to(ROOT)} imports {module}"
+
+
 def test_model_needs_numpy_alone():
     modules = [".".join(p.relative_to(ROOT).with_suffix("").parts)
                for p in (ROOT / "model").rglob("*.py") if p.name != "__init__.py"]

@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay, stages
 from gen.cta.score_buffer import index_width
 from gen.fixed import shape
-from gen.memory import SRAM
-from gen.pipeline import delay, stages
 from model.cta.config import CTAConfig
 
 __all__ = ["APBank"]

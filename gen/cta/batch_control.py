@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.pipeline import delay
+from gen.blocks.pipeline import delay
 from model.cta.config import CTAConfig
 from model.cta.timing import ap_clear_delay
 

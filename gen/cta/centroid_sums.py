@@ -4,10 +4,10 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay, stages
 from gen.cta.lane import address_width
 from gen.fixed import shape
-from gen.memory import SRAM
-from gen.pipeline import delay, stages
 from model.cta.config import CTAConfig
 
 __all__ = ["CentroidJob", "CentroidSums", "sum_rows"]

@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay
 from gen.cta.cluster_tree import TreeLayer
 from gen.emit import place
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.cta.config import CTAConfig
 from model.cta.timing import cim_start
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.memory import SRAM
+from gen.blocks.memory import SRAM
 from model.cta.config import CTAConfig
 from model.fixed import clog2
 

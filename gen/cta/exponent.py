@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.fixed import shape
-from gen.pipeline import delay
 from model.cta.config import CTAConfig
 
 __all__ = ["Exponent"]

@@ -4,11 +4,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.cta.lane import LaneCommand, address_width
 from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
-from gen.cta.ppe import PPEControl, PPEOp
+from gen.cta.ppe import PPEOp
+from gen.cta.ppe_row import PPEControl
 from gen.cta.sequencer import Slot
-from gen.pipeline import delay
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op
 from model.cta.timing import ap_latency, issue_delay, shortcut_pause, top_latency

@@ -4,10 +4,10 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
 from gen.cta.pe import PEControl
 from gen.emit import place
 from gen.fixed import saturate, shape
-from gen.memory import SRAM
 from model.cta.config import CTAConfig
 from model.cta.layout import ELEMENT_WIDTH
 from model.fixed import clog2

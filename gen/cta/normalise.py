@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.fixed import leading_one, shape
-from gen.pipeline import delay
 from model.cta.config import CTAConfig
 
 __all__ = ["Normalise"]

@@ -4,10 +4,10 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
 from gen.cta.lane import address_width
 from gen.emit import place
 from gen.fixed import shape
-from gen.memory import SRAM
 from model.cta.config import CTAConfig
 from model.cta.layout import Parameter
 

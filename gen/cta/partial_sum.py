@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
 from gen.cta.lane import address_width
 from gen.emit import place
 from gen.fixed import shape
-from gen.memory import SRAM
 from model.cta.config import CTAConfig
 
 __all__ = ["Inject", "InjectControl", "PartialSumWrite", "PartialSums"]

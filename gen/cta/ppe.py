@@ -1,51 +1,43 @@
-"""PPE row: the post processing elements over the array, their control and their shared table."""
+"""Post processing element: what happens to the sums above one column of the array."""
 
-from functools import reduce
-from operator import or_
-
-from amaranth.hdl import Array, Cat, Const, Module, Signal, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.ppe_column import PPE, PPEOp
-from gen.emit import place
-from gen.fixed import popcount, shape
-from gen.pipeline import delay
-from model.fixed import clog2
+from gen.blocks.pipeline import delay
+from gen.fixed import floor_and_half, floor_shift, leading_one, round_half_up, saturate, shape
 
-__all__ = ["PPEControl", "PPEOp", "PPERow"]
+__all__ = ["PPE", "PPEOp"]
 
 
-class PPEControl(data.StructLayout):
-    """Control of the row, column 0 first.
+class PPEOp(enum.Enum, shape=unsigned(3)):
+    """What a sum at the top of a column is. PSUM passes the PPE by."""
 
-    ``lsh``, ``hpass``: LSH and pass of HASH. ``first``, ``last``: of a SCORE or OUT phase.
-    ``level2``: SCORE subtracts the maximum. ``zero``: SCORE takes 0 for the sum. ``cols``:
-    columns 0..cols-1 are live.
-    """
+    NONE = 0
+    PSUM = 1
+    HASH = 2
+    Q = 3
+    K = 4
+    V = 5
+    SCORE = 6
+    OUT = 7
 
-    def __init__(self, cfg):
-        super().__init__({"op": PPEOp, "lsh": 2, "hpass": 3, "first": 1, "last": 1, "level2": 1,
-                          "zero": 1, "cols": unsigned(clog2(cfg.b + 1))})
 
+class PPE(wiring.Component):
+    """Post processing of one column: linear, score, hash value, normalised output.
 
-class PPERow(wiring.Component):
-    """The PPEs over columns 0..b-1, their control, the reciprocal table and the event counts.
+    One multiplier serves HASH (t * 1/w) and the drain of results (t * 1/sum): the schedule never
+    has both. Its operand comes through one shifter, its product through another, each used both
+    ways. Q, K, V and SCORE have a shifter of their own, because they run while results drain.
 
-    Control goes right a column a cycle, so the columns end their OUT phases one cycle apart, and
-    one table serves them all: a table a column would cost b times 256 words for one look-up a
-    phase.
-
-    Timing (S: cycle of ``ctl``, in which ``sum[0]`` shows the sum; column j works in S+j):
-    ``linear[j]`` in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+3+j. After OUT ``last`` in S,
-    ``shift[j]`` is up in S+3+j .. S+d+2+j, and ``out[j]`` with ``out_valid[j]`` gives row d-1-q
-    in S+6+q+j. The next OUT may begin when ``shift`` is over; Q, K, V, SCORE may run meanwhile,
-    HASH may not. An event is counted at the latest in the cycle after the output that it
-    concerns; ``zero_rows`` in S+3+j. Job-static inputs are stable from two cycles before the
-    first ``ctl`` that uses them.
-    Numerics: see :class:`PPE`. A hash column counts saturations iff it is live and its hash
-    function exists.
-    Source: Sec. IV-B(1).
+    Timing (S: cycle of ``op`` and ``sum``): ``linear`` in S+1, ``score`` in S+2, ``hash`` in S+3.
+    OUT takes ``ap_top`` of S-2; after ``last`` in S, ``request`` and ``index`` are up in S+3 and
+    ``recip`` answers in the same cycle; ``drain`` is up from S+3 on, a cycle a result in ``res``,
+    whose ``out`` comes three cycles later. Outputs hold until the next of their kind. Control is
+    reset, data are not.
+    Numerics: formats of ``cfg.fmt``; golden ``model.cta`` lsh, linear, score, output. A
+    saturation shows at its flag one cycle after the stage that saturates, of live columns only.
+    Source: Sec. IV-B(1); notes 2.2 (10) for the maximum, (8) for the reciprocal. Stages are ours.
 
     Parameters
     ----------
@@ -53,106 +45,151 @@ class PPERow(wiring.Component):
 
     Members
     -------
-    ctl : control of column 0
-    sum[b], ap_top[b], res[b] : the top of the array
-    lsh_bias[3*l], inv_w[3], pre[3], post[3] : LSH parameters; function f of LSH c at c*l + f
-    shift_q, shift_k, shift_v, shift_s, shift_o, exact : the job's shifts and mode
-    hash[hash_columns], linear[b], score[b] : results, held until the next
-    out[b], out_valid[b] : drained results of live columns
-    shift[b] : moves the result chain of the column up
-    sat_hash, sat_linear, sat_score, sat_output, zero_rows : events of this cycle
+    op, lsh, first, last, level2, zero, live : control of this column in this cycle
+    sum, ap_top, res : top of the column
+    bias, inv_w[3], pre[3], post[3], shift_q, shift_k, shift_v, shift_s, shift_out : job-static
+    index, request, recip : the shared reciprocal table
+    drain : this cycle's ``res`` is a result to normalise
+    hash, linear, score, out, out_valid : results; ``out_valid`` in live columns only
+    sat_hash, sat_linear, sat_score, sat_output, zero_row : event flags
     """
 
-    module_name = "cta_ppe_row"
+    module_name = "cta_ppe"
 
     def __init__(self, cfg):
-        b, fmt, acc = cfg.b, cfg.fmt, shape(cfg.acc)
+        fmt, acc = cfg.fmt, shape(cfg.acc)
         super().__init__({
-            "ctl": In(PPEControl(cfg)),
-            "sum": In(acc).array(b), "ap_top": In(shape(fmt.ap)).array(b),
-            "res": In(acc).array(b),
-            "lsh_bias": In(shape(fmt.bias)).array(3 * cfg.l),
-            "inv_w": In(shape(fmt.multiplier)).array(3),
+            "op": In(PPEOp), "lsh": In(2), "first": In(1), "last": In(1), "level2": In(1),
+            "zero": In(1), "live": In(1),
+            "sum": In(acc), "ap_top": In(shape(fmt.ap)), "res": In(acc),
+            "bias": In(shape(fmt.bias)), "inv_w": In(shape(fmt.multiplier)).array(3),
             "pre": In(5).array(3), "post": In(5).array(3),
             "shift_q": In(5), "shift_k": In(5), "shift_v": In(5), "shift_s": In(5),
-            "shift_o": In(signed(4)), "exact": In(1),
-            "hash": Out(shape(fmt.hash)).array(cfg.hash_columns),
-            "linear": Out(shape(fmt.qkv)).array(b), "score": Out(shape(fmt.score)).array(b),
-            "out": Out(shape(fmt.output)).array(b), "out_valid": Out(1).array(b),
-            "shift": Out(1).array(b),
-            "sat_hash": Out(range(2 * b + 1)), "sat_linear": Out(range(b + 1)),
-            "sat_score": Out(range(2 * b + 1)), "sat_output": Out(range(2 * b + 1)),
-            "zero_rows": Out(range(b + 1)),
+            "shift_out": In(5),
+            "index": Out(cfg.recip_index), "request": Out(1), "recip": In(shape(fmt.multiplier)),
+            "drain": In(1),
+            "hash": Out(shape(fmt.hash)), "linear": Out(shape(fmt.qkv)),
+            "score": Out(shape(fmt.score)), "out": Out(shape(fmt.output)), "out_valid": Out(1),
+            "sat_hash": Out(2), "sat_linear": Out(1), "sat_score": Out(2), "sat_output": Out(2),
+            "zero_row": Out(1),
         })
         self.cfg = cfg
 
     def elaborate(self, platform):
         m = Module()
-        cfg = self.cfg
-        row = [PPE(cfg) for _ in range(cfg.b)]
-        for j, ppe in enumerate(row):
-            m.submodules[f"ppe_{j}"] = place(platform, ppe)
-
-        # Every token is in the sum once a level, hence a factor 2 that exact mode lacks.
-        shift_out = Signal(5)
-        m.d.sync += shift_out.eq(cfg.result_guard + cfg.fmt.multiplier.width - 1
-                                 + self.shift_o + self.exact)
-
-        ctl, drain = self.ctl, self._drain(m)
-        for j, ppe in enumerate(row):
-            bias, exists = self._bias(m, ctl, j)
-            m.d.comb += [
-                *(getattr(ppe, name).eq(getattr(ctl, name)) for name in
-                  ("op", "lsh", "first", "last", "level2", "zero")),
-                ppe.live.eq((ctl.cols > j) & (exists | (ctl.op != PPEOp.HASH))),
-                ppe.bias.eq(bias), ppe.drain.eq(drain), self.shift[j].eq(drain),
-                ppe.sum.eq(self.sum[j]), ppe.ap_top.eq(self.ap_top[j]), ppe.res.eq(self.res[j]),
-                *(to.eq(by) for name in ("inv_w", "pre", "post")
-                  for to, by in zip(getattr(ppe, name), getattr(self, name))),
-                ppe.shift_q.eq(self.shift_q), ppe.shift_k.eq(self.shift_k),
-                ppe.shift_v.eq(self.shift_v), ppe.shift_s.eq(self.shift_s),
-                ppe.shift_out.eq(shift_out),
-                self.linear[j].eq(ppe.linear), self.score[j].eq(ppe.score),
-                self.out[j].eq(ppe.out), self.out_valid[j].eq(ppe.out_valid),
-            ]
-            if j < cfg.hash_columns:
-                m.d.comb += self.hash[j].eq(ppe.hash)
-            if j + 1 < cfg.b:
-                left = ctl, drain
-                ctl = Signal(ctl.shape(), name=f"ctl_{j + 1}")
-                drain = Signal(name=f"drain_{j + 1}")
-                m.d.sync += [ctl.eq(left[0]), drain.eq(left[1])]
-
-        # At most one request is up, so the indices are gathered by OR.
-        index = reduce(or_, (ppe.index & ppe.request.replicate(cfg.recip_index) for ppe in row))
-        recip = Signal(shape(cfg.fmt.multiplier))
-        table = [Const(int(entry), recip.shape()) for entry in cfg.recip_table]
-        m.d.comb += [recip.eq(Array(table)[index]), *(ppe.recip.eq(recip) for ppe in row)]
-
-        for count, flags in ((self.sat_hash, "sat_hash"), (self.sat_linear, "sat_linear"),
-                             (self.sat_score, "sat_score"), (self.sat_output, "sat_output"),
-                             (self.zero_rows, "zero_row")):
-            m.d.sync += count.eq(popcount(Cat(getattr(ppe, flags) for ppe in row)))
+        self._round_sums(m)
+        exponent, empty, wanted = self._sum_probabilities(m)
+        self._multiply(m, exponent, empty, wanted)
         return m
 
-    def _drain(self, m):
-        """Up for the d cycles in which column 0 drains."""
-        drain, left = Signal(), Signal(range(self.cfg.d))
-        late = delay(m, (self.ctl.op == PPEOp.OUT) & self.ctl.last, 2, reset=True)
-        with m.If(late):
-            m.d.sync += [drain.eq(1), left.eq(self.cfg.d - 1)]
-        with m.Elif(left == 0):
-            m.d.sync += drain.eq(0)
-        with m.Else():
-            m.d.sync += left.eq(left - 1)
-        return drain
+    def _round_sums(self, m):
+        """Q, K, V and SCORE."""
+        fmt = self.cfg.fmt
 
-    def _bias(self, m, ctl, j):
-        """The bias of the hash function of column ``j``, and whether there is such a function."""
+        # Cycle S: one shifter, two saturations.
+        is_linear, is_score, shift = Signal(), Signal(), Signal(5)
+        m.d.comb += [is_score.eq(self.op == PPEOp.SCORE), shift.eq(self.shift_s)]
+        for op, amount in ((PPEOp.Q, self.shift_q), (PPEOp.K, self.shift_k),
+                           (PPEOp.V, self.shift_v)):
+            with m.If(self.op == op):
+                m.d.comb += [is_linear.eq(1), shift.eq(amount)]
+        rounded = Signal(signed(len(self.sum) + 1))
+        m.d.comb += rounded.eq(round_half_up(self.sum, shift))
+
+        linear, moved = saturate(rounded, fmt.qkv)
+        m.d.sync += self.sat_linear.eq(is_linear & self.live & moved)
+        with m.If(is_linear):
+            m.d.sync += self.linear.eq(linear)
+
+        score = Signal(shape(fmt.score), reset_less=True)
+        kept, moved = saturate(rounded, fmt.score)
+        m.d.sync += self.sat_score[0].eq(is_score & self.live & moved & ~self.zero)
+        with m.If(is_score):
+            m.d.sync += score.eq(Mux(self.zero, 0, kept))
+
+        # Cycle S+1: the maximum of level 1, or its subtraction.
+        scored, live, first, level2 = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [scored.eq(is_score), live.eq(self.live), first.eq(self.first),
+                     level2.eq(self.level2)]
+        maximum = Signal(shape(fmt.score), reset_less=True)
+        less, moved = saturate(score - maximum, fmt.score)
+        m.d.sync += self.sat_score[1].eq(scored & live & level2 & moved)
+        with m.If(scored):
+            m.d.sync += self.score.eq(Mux(level2, less, score))
+            with m.If(~level2 & (first | (score > maximum))):
+                m.d.sync += maximum.eq(score)
+
+    def _sum_probabilities(self, m):
+        """OUT: the denominator as 2**exponent * (1 + index / 2**recip_index)."""
         cfg = self.cfg
-        bias, exists = Signal(shape(cfg.fmt.bias)), Signal()
-        for hpass, function in enumerate(range(j, cfg.l, cfg.b)):
-            with m.If(ctl.hpass == hpass):
-                biases = Array(self.lsh_bias[c * cfg.l + function] for c in range(3))
-                m.d.comb += [bias.eq(biases[ctl.lsh]), exists.eq(1)]
-        return bias, exists
+
+        # Cycles S-2 and S-1: a probability leaves the top before its products join the results.
+        ap = delay(m, self.ap_top, 2)
+
+        # Cycle S.
+        total = Signal(shape(cfg.ap_sum), reset_less=True)
+        wanted, ended, known = Signal(), Signal(), Signal()
+        with m.If(self.op == PPEOp.OUT):
+            m.d.sync += total.eq(Mux(self.first, 0, total) + ap)
+            with m.If(self.last):
+                m.d.sync += wanted.eq(self.live)
+        m.d.sync += ended.eq((self.op == PPEOp.OUT) & self.last)
+
+        # Cycle S+1: the leading one.
+        exponent = Signal(range(cfg.ap_sum.width), reset_less=True)
+        empty = Signal(reset_less=True)
+        with m.If(ended):
+            m.d.sync += [exponent.eq(leading_one(total)), empty.eq(total == 0)]
+        m.d.sync += [self.zero_row.eq(ended & wanted & (total == 0)), known.eq(ended)]
+
+        # Cycle S+2: the bits below it, zeros where there are none. S+3: the table answers.
+        with m.If(known):
+            below = Cat(Const(0, cfg.recip_index), total) >> exponent
+            m.d.sync += self.index.eq(below[:cfg.recip_index])
+        m.d.sync += self.request.eq(known)
+        return exponent, empty, wanted
+
+    def _multiply(self, m, exponent, empty, wanted):
+        """HASH, from cycle S, and the drain of results, from cycle S+3."""
+        cfg, fmt = self.cfg, self.cfg.fmt
+
+        # First cycle: both factors. The reciprocal stays for the whole drain.
+        hashes, drains = Signal(), Signal()
+        m.d.comb += [hashes.eq(self.op == PPEOp.HASH), drains.eq(self.drain)]
+        operand = Signal(signed(cfg.acc.width + cfg.result_guard))
+        shift, drop = Signal(5), Signal(5)
+        with m.If(hashes):
+            m.d.comb += [operand.eq(self.sum + self.bias), shift.eq(Array(self.pre)[self.lsh]),
+                         drop.eq(Array(self.post)[self.lsh])]
+        with m.Else():
+            m.d.comb += [operand.eq(Mux(empty, 0, self.res << cfg.result_guard)),
+                         shift.eq(exponent), drop.eq(self.shift_out)]
+        t = Signal(shape(fmt.ppe), reset_less=True)
+        factor = Signal(shape(fmt.multiplier), reset_less=True)
+        held, moved = saturate(floor_shift(operand, shift), fmt.ppe)
+        with m.If(hashes | drains):
+            m.d.sync += t.eq(held)
+        with m.If(hashes):
+            m.d.sync += factor.eq(Array(self.inv_w)[self.lsh])
+        with m.Elif(self.request):
+            m.d.sync += factor.eq(self.recip)
+        m.d.sync += [self.sat_hash[0].eq(hashes & self.live & moved),
+                     self.sat_output[0].eq(drains & wanted & moved)]
+
+        # Second cycle: the one multiplier.
+        product = Signal(signed(fmt.ppe.width + fmt.multiplier.width), reset_less=True)
+        m.d.sync += product.eq(t * factor)
+
+        # Third cycle: the floor is a hash value, the floor and the half an output.
+        is_hash, is_out, live = (delay(m, flag, 2, reset=True) for flag in
+                                 (hashes, drains & wanted, hashes & self.live))
+        drop = delay(m, drop, 2)
+        floor, half = floor_and_half(product, drop)
+        hashed, hash_moved = saturate(floor, fmt.hash)
+        out, out_moved = saturate(floor + half, fmt.output)
+        with m.If(is_hash):
+            m.d.sync += self.hash.eq(hashed)
+        with m.If(is_out):
+            m.d.sync += self.out.eq(out)
+        m.d.sync += [self.sat_hash[1].eq(live & hash_moved), self.out_valid.eq(is_out),
+                     self.sat_output[1].eq(is_out & out_moved)]

@@ -8,13 +8,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay, stages
 from gen.cta.accumulate import APBank
 from gen.cta.exponent import Exponent
 from gen.cta.normalise import Normalise
 from gen.cta.score_buffer import ScoreBuffer, index_width
 from gen.emit import place
 from gen.fixed import popcount, shape
-from gen.pipeline import delay, stages
 from model.cta.config import CTAConfig
 from model.cta.timing import PAG_STEP
 from model.fixed import clog2

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay
 from gen.fixed import shape
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.cta.config import CTAConfig
 from model.fixed import clog2
 

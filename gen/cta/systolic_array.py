@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.cta.pe import PE, PEControl
 from gen.emit import place
 from gen.fixed import shape
-from gen.pipeline import delay
 
 __all__ = ["SystolicArray", "SystolicRow"]
 

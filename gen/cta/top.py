@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.cta.batch_control import BatchControl
 from gen.cta.centroid import CentroidAggregation
 from gen.cta.cluster_index import ClusterIndex
@@ -17,7 +18,8 @@ from gen.cta.loader import Loader
 from gen.cta.output import Beat, OutputStream
 from gen.cta.parameter import Parameters
 from gen.cta.partial_sum import PartialSums
-from gen.cta.ppe import PPEOp, PPERow
+from gen.cta.ppe import PPEOp
+from gen.cta.ppe_row import PPERow
 from gen.cta.probability import Probability
 from gen.cta.schedule import Schedule
 from gen.cta.sequencer import Sequencer
@@ -25,7 +27,6 @@ from gen.cta.systolic_array import SystolicArray
 from gen.cta.write_back import WriteBackControl
 from gen.emit import place
 from gen.fixed import popcount
-from gen.pipeline import delay
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.layout import ELEMENT_WIDTH

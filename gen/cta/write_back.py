@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.cta.lane import WriteBack
-from gen.cta.ppe import PPEControl, PPEOp
-from gen.pipeline import delay
+from gen.cta.ppe import PPEOp
+from gen.cta.ppe_row import PPEControl
 from model.cta.config import CTAConfig
 from model.cta.timing import LINEAR_STAGES, RESULT_STAGES
 

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.emit import place
 from gen.fixed import shape
-from gen.pipeline import delay
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.timing import block_latency, outputs, z_lanes

@@ -4,9 +4,9 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
+from gen.blocks.shift_memory import ShiftMemory
 from gen.emit import place
-from gen.lookup.shift_memory import ShiftMemory
-from gen.pipeline import delay
 from model.fixed import clog2
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.layout import Parameter

@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.emit import place
 from gen.lookup.gather_accumulate import GatherAccumulate
 from gen.lookup.gather_output import GatherOutput, residual_layout, y_layout
@@ -13,7 +14,6 @@ from gen.lookup.row_scores import RowScores
 from gen.lookup.row_store import RowStore
 from gen.lookup.table_address import TableAddress
 from gen.lookup.tile import Tile
-from gen.pipeline import delay
 from model.lookup.config import LookupConfig
 from model.lookup.layout import HOST_LANES
 from model.lookup.timing import SUM_STAGES

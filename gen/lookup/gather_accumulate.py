@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay, stages
 from gen.fixed import shape
-from gen.memory import SRAM
-from gen.pipeline import delay, stages
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.timing import accumulator_words

@@ -4,13 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.outlet import Outlet
+from gen.blocks.pipeline import delay, stages
 from gen.emit import place
 from gen.fixed import floor_and_half, popcount, saturate, shape
 from gen.lookup.gather_accumulate import word_width
-from gen.lookup.outlet import Outlet
 from gen.lookup.row_walk import batch_size
-from gen.memory import SRAM
-from gen.pipeline import delay, stages
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.layout import HOST_LANES

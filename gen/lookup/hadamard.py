@@ -4,10 +4,10 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay
 from gen.emit import place
 from gen.fixed import shape
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.timing import SRAM_BEATS, delay_levels, z_lanes

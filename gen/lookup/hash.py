@@ -4,13 +4,13 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.outlet import Outlet
+from gen.blocks.pipeline import delay
 from gen.emit import place
 from gen.fixed import shape
 from gen.lookup.grouping import Grouping, z_layout
-from gen.lookup.outlet import Outlet
 from gen.lookup.score import Score
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.lookup.config import LookupConfig
 from model.lookup.timing import score_latency, score_sums
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.memory import SRAM
+from gen.blocks.memory import SRAM
 from model.lookup.config import LookupConfig
 
 __all__ = ["InternalTables"]

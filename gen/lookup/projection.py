@@ -4,9 +4,11 @@ from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.beat_memory import BeatMemory
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay
 from gen.emit import place
 from gen.fixed import shape
-from gen.lookup.beat_memory import BeatMemory
 from gen.lookup.block_diagonal import BlockDiagonal
 from gen.lookup.frame_tags import FrameTags
 from gen.lookup.grouping import z_layout
@@ -16,8 +18,6 @@ from gen.lookup.soft_code import SoftCode
 from gen.lookup.to_stage import ToStage
 from gen.lookup.token_buffer import TokenBuffer
 from gen.lookup.z_queue import ZQueue
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.lookup.config import LookupConfig
 from model.lookup.layout import ELEMENT_WIDTH, HOST_LANES
 from model.lookup.timing import ROUNDING, beats, contexts, z_lanes
@@ -81,8 +81,8 @@ class Projection(wiring.Component):
             return component
 
         buffer = add("token_buffer", TokenBuffer(cfg))
-        weights = add("weights", BeatMemory(fmt=cfg.fmt.weight, lanes=cfg.multipliers,
-                                            words=weight_words(cfg)))
+        weights = add("weights", BeatMemory(
+            fmt=cfg.fmt.weight, beat=HOST_LANES, lanes=cfg.multipliers, words=weight_words(cfg)))
         multipliers = add("block_diagonal", BlockDiagonal(cfg))
         code, queue = add("soft_code", SoftCode(cfg)), add("z_queue", ZQueue(cfg))
         issue = add("issue", (GroupIssue if cfg.projection == "dense" else StageIssue)(cfg))

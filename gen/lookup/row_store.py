@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
 from gen.fixed import shape
 from gen.lookup.hash import row_layout
-from gen.memory import SRAM
 from model.lookup.config import LookupConfig
 from model.lookup.timing import row_slots
 

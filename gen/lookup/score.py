@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.fixed import floor_and_half, saturate, shape
-from gen.pipeline import delay
 from model.lookup.config import LookupConfig
 from model.lookup.timing import score_latency, score_sums
 

@@ -4,17 +4,24 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay
+from gen.blocks.shift_memory import ShiftMemory
 from gen.emit import place
 from gen.fixed import floor_and_half, popcount, round_half_up, saturate, shape
 from gen.lookup.grouping import z_layout
-from gen.lookup.shift_memory import ShiftMemory
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.layout import Parameter
-from model.lookup.timing import (beats, code_latency, frame_beats, frames, token_slots, z_beats,
-                                 z_lanes)
+from model.lookup.timing import (
+    beats,
+    code_latency,
+    frame_beats,
+    frames,
+    token_slots,
+    z_beats,
+    z_lanes,
+)
 
 __all__ = ["SoftCode"]
 

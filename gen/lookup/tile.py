@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
 from gen.lookup.row_walk import batch_size
 from gen.lookup.table_address import table_beats
-from gen.memory import SRAM
 from model.lookup.config import LookupConfig
 
 __all__ = ["Tile"]

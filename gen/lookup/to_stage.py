@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.fixed import floor_and_half, popcount, saturate, shape
-from gen.pipeline import delay
 from model.lookup.config import LookupConfig
 from model.lookup.timing import ROUNDING, z_lanes
 

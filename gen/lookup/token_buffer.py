@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.beat_memory import BeatMemory
+from gen.blocks.pipeline import delay
 from gen.emit import place
 from gen.fixed import shape
-from gen.lookup.beat_memory import BeatMemory
-from gen.pipeline import delay
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.layout import HOST_LANES
@@ -65,7 +65,8 @@ class TokenBuffer(wiring.Component):
 
         # And are read.
         for port in ("r", "q")[:1 if cfg.projection == "dense" else 2]:
-            memory = BeatMemory(fmt=cfg.fmt.x, lanes=z_lanes(cfg), words=slots * beats(cfg))
+            memory = BeatMemory(fmt=cfg.fmt.x, beat=HOST_LANES, lanes=z_lanes(cfg),
+                                words=slots * beats(cfg))
             m.submodules[f"{port}_memory"] = place(platform, memory)
             en, slot, word = (getattr(self, f"{port}_{name}") for name in ("en", "slot", "word"))
             m.d.comb += [

@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
 from gen.emit import place
 from gen.lookup.grouping import z_layout
-from gen.memory import SRAM
 from model.lookup.config import LookupConfig
 from model.lookup.timing import frame_beats, z_frames
 

@@ -6,7 +6,6 @@ from verif.cta import BENCHES
 from verif.runner import main
 
 
-
 def test_benches_exist_and_name_their_block():
     wanted = {"pe", "ppe", "systolic_array", "cluster_index", "centroid", "probability",
               "sequencer", "cta", "sram"}
@@ -14,7 +13,7 @@ def test_benches_exist_and_name_their_block():
 
 
 def test_a_fault_fails_and_the_seed_is_printed(monkeypatch, capfd):
-    from gen import memory
+    from gen.blocks import memory
 
     class Deaf(memory.SRAM):
         def _instance(self, emitter):

@@ -12,7 +12,7 @@ SMALL = ({"b": 2, "d": 8, "l": 1, "n": 8}, {"b": 4, "d": 8, "l": 3, "n": 16, "dw
 
 
 def _sram(cfg):
-    from gen.memory import SRAM
+    from gen.blocks.memory import SRAM
     return Wrapped(SRAM(width=cfg.d * cfg.fmt.token.width, depth=cfg.n - 1, rw=cfg.b == 2), "sram")
 
 
@@ -27,7 +27,7 @@ def _array(cfg):
 
 
 def _ppe(cfg):
-    from gen.cta.ppe import PPERow
+    from gen.cta.ppe_row import PPERow
     return PPERow(cfg)
 
 

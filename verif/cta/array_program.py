@@ -8,7 +8,8 @@ tests and the cocotb bench play the same programs.
 import numpy as np
 
 from gen.cta.pe import PEControl
-from gen.cta.ppe import PPEControl, PPEOp
+from gen.cta.ppe import PPEOp
+from gen.cta.ppe_row import PPEControl
 from model.cta import linear, lsh, output, score
 from model.cta.job import LSHParams
 from verif.port_table import PortTable

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from gen.cta.ppe import PPERow
+from gen.cta.ppe_row import PPERow
 from gen.cta.systolic_array import SystolicArray
 from gen.emit import place
 

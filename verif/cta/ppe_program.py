@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gen.cta.ppe import PPEControl, PPEOp
+from gen.cta.ppe import PPEOp
+from gen.cta.ppe_row import PPEControl
 from model.cta import linear, lsh, output, score
 from model.cta.job import LSHParams
 from verif.port_table import PortTable

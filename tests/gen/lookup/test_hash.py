@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from gen.blocks.outlet import Outlet
 from gen.lookup.grouping import Grouping
 from gen.lookup.hash import Hash
-from gen.lookup.outlet import Outlet
 from gen.lookup.score import Score
 from model.fixed import Format
 from model.lookup.config import LookupConfig, LookupFormats

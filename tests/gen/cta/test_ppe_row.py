@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gen import fixed
-from gen.cta import ppe_column
-from gen.cta.ppe import PPERow
+from gen.cta import ppe
+from gen.cta.ppe_row import PPERow
 from model.cta.config import CTAConfig
 from verif.cta.ppe_program import random_program
 from verif.port_table import play_native
@@ -37,6 +37,6 @@ def test_program_meets_every_event():
 ])
 def test_mutation(monkeypatch, name, wrong):
     """Rounding down where it is to the nearest; a denominator of the wrong magnitude."""
-    monkeypatch.setattr(ppe_column, name, wrong)
+    monkeypatch.setattr(ppe, name, wrong)
     with pytest.raises(AssertionError, match="seed 3"):
         check(CONFIGS[0], 3, jobs=6)

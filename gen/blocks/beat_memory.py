@@ -4,17 +4,16 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import SRAM
+from gen.blocks.pipeline import delay
 from gen.fixed import shape
-from gen.memory import SRAM
-from gen.pipeline import delay
 from model.fixed import clog2
-from model.lookup.layout import HOST_LANES
 
 __all__ = ["BeatMemory"]
 
 
 class BeatMemory(wiring.Component):
-    """A sequence of elements, written eight at a time and read ``lanes`` at a time.
+    """A sequence of elements, written ``beat`` at a time and read ``lanes`` at a time.
 
     Banks are a beat wide, so that no write is partial: a wide word lies across banks, of a narrow
     one several share a row.
@@ -24,23 +23,24 @@ class BeatMemory(wiring.Component):
     Parameters
     ----------
     fmt : format of an element
+    beat : elements of a beat, a power of two
     lanes : elements of a word, a power of two
     words : words in all
     """
 
-    def __init__(self, *, fmt, lanes: int, words: int):
-        self.lanes, self.words, self.element = lanes, words, shape(fmt)
-        self.banks = max(1, lanes // HOST_LANES)
-        self.depth = -(-words * lanes // (HOST_LANES * self.banks))
+    def __init__(self, *, fmt, beat: int, lanes: int, words: int):
+        self.beat, self.lanes, self.words, self.element = beat, lanes, words, shape(fmt)
+        self.banks = max(1, lanes // beat)
+        self.depth = -(-words * lanes // (beat * self.banks))
         super().__init__({
             "w_en": In(1), "w_addr": In(range(max(2, self.depth * self.banks))),
-            "w_data": In(self.element).array(HOST_LANES),
+            "w_data": In(self.element).array(beat),
             "r_en": In(1), "r_addr": In(range(max(2, words))),
             "r_data": Out(self.element).array(lanes)})
 
     def elaborate(self, platform):
         m = Module()
-        split, part = clog2(self.banks), clog2(HOST_LANES * self.banks // self.lanes)
+        split, part = clog2(self.banks), clog2(self.beat * self.banks // self.lanes)
         beat = Cat(self.w_data)
         rows = []
         for at in range(self.banks):

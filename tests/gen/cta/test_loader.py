@@ -7,8 +7,8 @@ import pytest
 from amaranth.hdl import Signal
 
 from gen.cta.loader import Loader
-from model.cta.config import CTAConfig
 from model.cta.admission import Admission
+from model.cta.config import CTAConfig
 from model.cta.layout import Load, Parameter, Target, beats, parameter_rows
 from tests.gen.mutants import edited
 from tests.gen.native import simulate

@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from gen.memory import SRAM
+from gen.blocks.memory import SRAM
 
 
 @pytest.mark.parametrize("rw", [False, True])

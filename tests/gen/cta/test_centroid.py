@@ -5,10 +5,10 @@ import pytest
 from amaranth.hdl import Assert, ResetInserter, Signal
 from amaranth.sim import Simulator
 
+from gen.blocks.memory import SRAM
 from gen.cta.centroid import CentroidAggregation
 from gen.cta.centroid_means import MeanLane
 from gen.cta.centroid_sums import CentroidSums
-from gen.memory import SRAM
 from model.cta.config import CTAConfig
 from tests.gen.mutants import edited
 from verif.cta import centroid_jobs

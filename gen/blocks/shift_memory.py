@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.memory import SRAM
+from gen.blocks.memory import SRAM
 
 __all__ = ["ShiftMemory"]
 

@@ -8,7 +8,8 @@ from amaranth.lib import data
 from gen.cta.issue import Issue
 from gen.cta.lane import LaneCommand
 from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
-from gen.cta.ppe import PPEControl, PPEOp
+from gen.cta.ppe import PPEOp
+from gen.cta.ppe_row import PPEControl
 from gen.cta.sequencer import Slot
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op

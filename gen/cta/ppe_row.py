@@ -1,0 +1,158 @@
+"""PPE row: the post processing elements over the array, their control and their shared table."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Cat, Const, Module, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gen.blocks.pipeline import delay
+from gen.cta.ppe import PPE, PPEOp
+from gen.emit import place
+from gen.fixed import popcount, shape
+from model.fixed import clog2
+
+__all__ = ["PPEControl", "PPEOp", "PPERow"]
+
+
+class PPEControl(data.StructLayout):
+    """Control of the row, column 0 first.
+
+    ``lsh``, ``hpass``: LSH and pass of HASH. ``first``, ``last``: of a SCORE or OUT phase.
+    ``level2``: SCORE subtracts the maximum. ``zero``: SCORE takes 0 for the sum. ``cols``:
+    columns 0..cols-1 are live.
+    """
+
+    def __init__(self, cfg):
+        super().__init__({"op": PPEOp, "lsh": 2, "hpass": 3, "first": 1, "last": 1, "level2": 1,
+                          "zero": 1, "cols": unsigned(clog2(cfg.b + 1))})
+
+
+class PPERow(wiring.Component):
+    """The PPEs over columns 0..b-1, their control, the reciprocal table and the event counts.
+
+    Control goes right a column a cycle, so the columns end their OUT phases one cycle apart, and
+    one table serves them all: a table a column would cost b times 256 words for one look-up a
+    phase.
+
+    Timing (S: cycle of ``ctl``, in which ``sum[0]`` shows the sum; column j works in S+j):
+    ``linear[j]`` in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+3+j. After OUT ``last`` in S,
+    ``shift[j]`` is up in S+3+j .. S+d+2+j, and ``out[j]`` with ``out_valid[j]`` gives row d-1-q
+    in S+6+q+j. The next OUT may begin when ``shift`` is over; Q, K, V, SCORE may run meanwhile,
+    HASH may not. An event is counted at the latest in the cycle after the output that it
+    concerns; ``zero_rows`` in S+3+j. Job-static inputs are stable from two cycles before the
+    first ``ctl`` that uses them.
+    Numerics: see :class:`PPE`. A hash column counts saturations iff it is live and its hash
+    function exists.
+    Source: Sec. IV-B(1).
+
+    Parameters
+    ----------
+    cfg : CTAConfig
+
+    Members
+    -------
+    ctl : control of column 0
+    sum[b], ap_top[b], res[b] : the top of the array
+    lsh_bias[3*l], inv_w[3], pre[3], post[3] : LSH parameters; function f of LSH c at c*l + f
+    shift_q, shift_k, shift_v, shift_s, shift_o, exact : the job's shifts and mode
+    hash[hash_columns], linear[b], score[b] : results, held until the next
+    out[b], out_valid[b] : drained results of live columns
+    shift[b] : moves the result chain of the column up
+    sat_hash, sat_linear, sat_score, sat_output, zero_rows : events of this cycle
+    """
+
+    module_name = "cta_ppe_row"
+
+    def __init__(self, cfg):
+        b, fmt, acc = cfg.b, cfg.fmt, shape(cfg.acc)
+        super().__init__({
+            "ctl": In(PPEControl(cfg)),
+            "sum": In(acc).array(b), "ap_top": In(shape(fmt.ap)).array(b),
+            "res": In(acc).array(b),
+            "lsh_bias": In(shape(fmt.bias)).array(3 * cfg.l),
+            "inv_w": In(shape(fmt.multiplier)).array(3),
+            "pre": In(5).array(3), "post": In(5).array(3),
+            "shift_q": In(5), "shift_k": In(5), "shift_v": In(5), "shift_s": In(5),
+            "shift_o": In(signed(4)), "exact": In(1),
+            "hash": Out(shape(fmt.hash)).array(cfg.hash_columns),
+            "linear": Out(shape(fmt.qkv)).array(b), "score": Out(shape(fmt.score)).array(b),
+            "out": Out(shape(fmt.output)).array(b), "out_valid": Out(1).array(b),
+            "shift": Out(1).array(b),
+            "sat_hash": Out(range(2 * b + 1)), "sat_linear": Out(range(b + 1)),
+            "sat_score": Out(range(2 * b + 1)), "sat_output": Out(range(2 * b + 1)),
+            "zero_rows": Out(range(b + 1)),
+        })
+        self.cfg = cfg
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        row = [PPE(cfg) for _ in range(cfg.b)]
+        for j, ppe in enumerate(row):
+            m.submodules[f"ppe_{j}"] = place(platform, ppe)
+
+        # Every token is in the sum once a level, hence a factor 2 that exact mode lacks.
+        shift_out = Signal(5)
+        m.d.sync += shift_out.eq(cfg.result_guard + cfg.fmt.multiplier.width - 1
+                                 + self.shift_o + self.exact)
+
+        ctl, drain = self.ctl, self._drain(m)
+        for j, ppe in enumerate(row):
+            bias, exists = self._bias(m, ctl, j)
+            m.d.comb += [
+                *(getattr(ppe, name).eq(getattr(ctl, name)) for name in
+                  ("op", "lsh", "first", "last", "level2", "zero")),
+                ppe.live.eq((ctl.cols > j) & (exists | (ctl.op != PPEOp.HASH))),
+                ppe.bias.eq(bias), ppe.drain.eq(drain), self.shift[j].eq(drain),
+                ppe.sum.eq(self.sum[j]), ppe.ap_top.eq(self.ap_top[j]), ppe.res.eq(self.res[j]),
+                *(to.eq(by) for name in ("inv_w", "pre", "post")
+                  for to, by in zip(getattr(ppe, name), getattr(self, name))),
+                ppe.shift_q.eq(self.shift_q), ppe.shift_k.eq(self.shift_k),
+                ppe.shift_v.eq(self.shift_v), ppe.shift_s.eq(self.shift_s),
+                ppe.shift_out.eq(shift_out),
+                self.linear[j].eq(ppe.linear), self.score[j].eq(ppe.score),
+                self.out[j].eq(ppe.out), self.out_valid[j].eq(ppe.out_valid),
+            ]
+            if j < cfg.hash_columns:
+                m.d.comb += self.hash[j].eq(ppe.hash)
+            if j + 1 < cfg.b:
+                left = ctl, drain
+                ctl = Signal(ctl.shape(), name=f"ctl_{j + 1}")
+                drain = Signal(name=f"drain_{j + 1}")
+                m.d.sync += [ctl.eq(left[0]), drain.eq(left[1])]
+
+        # At most one request is up, so the indices are gathered by OR.
+        index = reduce(or_, (ppe.index & ppe.request.replicate(cfg.recip_index) for ppe in row))
+        recip = Signal(shape(cfg.fmt.multiplier))
+        table = [Const(int(entry), recip.shape()) for entry in cfg.recip_table]
+        m.d.comb += [recip.eq(Array(table)[index]), *(ppe.recip.eq(recip) for ppe in row)]
+
+        for count, flags in ((self.sat_hash, "sat_hash"), (self.sat_linear, "sat_linear"),
+                             (self.sat_score, "sat_score"), (self.sat_output, "sat_output"),
+                             (self.zero_rows, "zero_row")):
+            m.d.sync += count.eq(popcount(Cat(getattr(ppe, flags) for ppe in row)))
+        return m
+
+    def _drain(self, m):
+        """Up for the d cycles in which column 0 drains."""
+        drain, left = Signal(), Signal(range(self.cfg.d))
+        late = delay(m, (self.ctl.op == PPEOp.OUT) & self.ctl.last, 2, reset=True)
+        with m.If(late):
+            m.d.sync += [drain.eq(1), left.eq(self.cfg.d - 1)]
+        with m.Elif(left == 0):
+            m.d.sync += drain.eq(0)
+        with m.Else():
+            m.d.sync += left.eq(left - 1)
+        return drain
+
+    def _bias(self, m, ctl, j):
+        """The bias of the hash function of column ``j``, and whether there is such a function."""
+        cfg = self.cfg
+        bias, exists = Signal(shape(cfg.fmt.bias)), Signal()
+        for hpass, function in enumerate(range(j, cfg.l, cfg.b)):
+            with m.If(ctl.hpass == hpass):
+                biases = Array(self.lsh_bias[c * cfg.l + function] for c in range(3))
+                m.d.comb += [bias.eq(biases[ctl.lsh]), exists.eq(1)]
+        return bias, exists

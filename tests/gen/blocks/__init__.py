@@ -1,0 +1,1 @@
+"""Tests of the hardware that belongs to no engine."""
