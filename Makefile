@@ -47,14 +47,14 @@ reliability: $(READY)  ## the sweeps over whole kinds of faults, and what they t
 	@$(PY) -m pytest -m reliability
 
 bench: $(READY)  ## cycles, utilisation and simulation speed, measured on the RTL
-	@$(PY) -m sw.bench
-	@$(PY) -m sw.bench lookup
+	@$(PY) -m sw.studies.bench
+	@$(PY) -m sw.studies.bench lookup
 
 sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows
 	@$(MAKE) --no-print-directory -C verif sim
 
 lint: $(READY)  ## verilator --lint-only -Wall on the default engine
-	@$(PY) -m verif.verilator lint
+	@$(PY) -m sw.sim.verilator lint
 
 emit: $(READY)  ## build/cta.v and its manifest
 	@mkdir -p build

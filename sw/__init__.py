@@ -16,11 +16,11 @@ _spec.loader.exec_module(_start)
 _start.begin(__name__)
 
 _WHERE = {"attach": "sw.nn.attachment", "detach": "sw.nn.attachment",
-          "load_pretrained": "sw.nn.saved",
-          "CTAAttention": "sw.nn.cta_attention", "LookupFFN": "sw.nn.lookup_ffn",
+          "load_pretrained": "sw.nn.loading",
+          "CTAAttention": "sw.nn.cta_attention", "LookupFFN": "sw.nn.ffn.lookup",
           "calibrate_layers": "sw.nn.calibration", "quantise_model": "sw.quant.model",
-          "float_model": "sw.quant.model", "export": "sw.image.writer",
-          "on_engine": "sw.image.engine"}
+          "float_model": "sw.quant.model", "export": "sw.export.writer",
+          "on_engine": "sw.export.hooks"}
 
 __all__ = list(_WHERE)
 

@@ -14,7 +14,7 @@ import pytest
 from sw.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS_TORCH = ("sw.train", "sw.evaluate", "sw.quant", "sw.pretrained", "sw.toy", "sw.demo")
+NEEDS_TORCH = ("sw.lm.train", "sw.studies.evaluate", "sw.quant", "sw.studies.pretrained", "sw.studies.toy", "sw.demo")
 MODULES = sorted({module.removesuffix(".__main__") for module, _ in COMMANDS.values()})
 
 
@@ -40,7 +40,7 @@ def entry_points():
 def test_every_module_with_a_command_is_one_of_hashlayer():
     """But for the two that make the demo's data, which a user has no need of."""
     own = {module.removesuffix(".__main__") for module in entry_points()}
-    assert own - {"sw.train_demo", "sw.train_lookup_demo"} == set(MODULES)
+    assert own - {"sw.demo.train_head", "sw.demo.train_lookup"} == set(MODULES)
 
 
 @pytest.mark.reliability
@@ -58,8 +58,8 @@ LONG = {
     "gen.cta": ["--b=32", "--d=128", "--n=2048"],
     "gen.lookup": ["--d=2048", "--multipliers=4096"],
     "model.cta.reference": [], "model.lookup.reference": [],
-    "verif.verilator": ["lint"], "sw.toy": [], "sw.quant.rules": [],
-    "sw.bench": [], "verif.runner": ["cta"],
+    "sw.sim.verilator": ["lint"], "sw.studies.toy": [], "sw.studies.rules": [],
+    "sw.studies.bench": [], "verif.runner": ["cta"],
 }
 """Commands that take a while, as they are given."""
 

@@ -18,7 +18,7 @@ from gen.emit import EmitError, emit, place
 from gen.manifest import manifest
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig
-from verif import verilator
+from sw.sim import verilator
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = {

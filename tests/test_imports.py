@@ -13,12 +13,8 @@ DATA = ("errors", "files", "fixed", "config", "job", "layout", "schedule", "timi
 
 
 def imports(path: Path):
-    """(module, is at top level) of everything a file imports."""
-    tree = ast.parse(path.read_text())
-    inside = {id(node) for function in ast.walk(tree)
-              if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-              for node in ast.walk(function)}
-    for node in ast.walk(tree):
+    """Every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -29,20 +25,55 @@ def imports(path: Path):
             names = [f"{node.module}.{a.name}" if package.is_dir() and a.name != "__version__"
                      else node.module for a in node.names]
         for name in names:
-            yield name, id(node) not in inside
+            yield name
 
 
-def allowed(package: str, module: str, top: bool) -> bool:
+ROOMS = {
+    "sw.io": (),
+    "sw.sim": ("gen", "sw.io"),
+    "sw.nn": ("sw.io",),
+    "sw.export": ("sw.io", "sw.sim", "sw.nn"),
+    "sw.run": ("sw.io", "sw.sim", "sw.export"),
+    "sw.lm": ("sw.io", "sw.nn"),
+    "sw.policy": ("sw.io", "sw.nn"),
+    "sw.quant": ("sw.io", "sw.nn", "sw.export", "sw.lm"),
+    "sw.studies": ("sw.io", "sw.sim", "sw.nn", "sw.export", "sw.run", "sw.lm", "sw.policy",
+                   "sw.quant"),
+    "sw.demo": ("sw.io", "sw.sim", "sw.nn", "sw.export", "sw.run", "sw.lm", "sw.quant",
+                "sw.studies"),
+}
+"""Rooms of the software and what each may take from, beside ``model`` and itself. A room stands
+below those that name it, so there is no way back: the table is read in order by a test."""
+
+TORCH = ("sw.nn", "sw.lm", "sw.policy", "sw.quant", "sw.export", "sw.studies", "sw.demo")
+"""Rooms in which layers and training live. The others run where torch is not installed."""
+
+
+def room(module: str) -> str:
+    """The package of ``sw`` that a module is in; ``sw`` itself for the modules at its top."""
+    first = ".".join(module.split(".")[:2])
+    return first if first in ROOMS else "sw"
+
+
+def allowed(place: str, module: str) -> bool:
+    """Whether a file of ``place``, a top folder or a room of sw, may import ``module``."""
     root, _, rest = module.partition(".")
-    if root == package:
-        return True
     if root == "tests":
         return False
     if root in sys.stdlib_module_names:
         return True
-    if root == "torch":
-        return package == "sw"
-    match package:
+    if place == "sw":                   # the command and the list of names: they import by name
+        return root in ("model", "sw")
+    if place.startswith("sw."):
+        if root == "torch":
+            return place in TORCH
+        if root in OWN:
+            return root == "model" or module.startswith(place) or any(
+                f"{module}.".startswith(f"{other}.") for other in ROOMS[place])
+        return root not in ("amaranth", "cocotb")
+    if root == place:
+        return True
+    match place:
         case "model":
             return root == "numpy"
         case "gen":
@@ -50,29 +81,84 @@ def allowed(package: str, module: str, top: bool) -> bool:
                 return rest.split(".")[-1] in DATA
             return root in ("amaranth", "numpy")
         case "verif":
-            return root != "sw"
-        case "sw":
-            return root not in ("gen", "amaranth", "cocotb") and (root != "verif" or not top)
+            return root != "torch" and (root != "sw" or module.startswith(("sw.sim", "sw.io")))
         case "synth":
             return root not in OWN
     return True
 
 
+def places(package: str):
+    """(place, file) of all files of a top folder."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        yield room(module) if package == "sw" else package, path
+
+
 @pytest.mark.parametrize("package", OWN[:-1])
 def test_arrows(package):
-    for path in sorted((ROOT / package).rglob("*.py")):
-        for module, top in imports(path):
-            assert allowed(package, module, top), (
-                f"{path.relative_to(ROOT)} imports {module}"
-                f"{' at the top level' if top else ''}: see docs/decisions/0001-layers.md")
+    for place, path in places(package):
+        for module in imports(path):
+            assert allowed(place, module), (
+                f"{path.relative_to(ROOT)} imports {module}: see docs/decisions/0001-layers.md")
+
+
+def test_rooms_stand_on_those_before_them():
+    seen = {"gen"}
+    for name, below in ROOMS.items():
+        assert seen.issuperset(below), f"{name} takes from {set(below) - seen}, which come later"
+        seen.add(name)
+
+
+def test_every_room_is_in_the_table():
+    found = {f"sw.{path.parent.name}" for path in (ROOT / "sw").glob("*/__init__.py")}
+    assert found == set(ROOMS)
+
+
+def test_the_top_of_sw_holds_the_command_alone():
+    assert {path.name for path in (ROOT / "sw").glob("*.py")} == {"__init__.py", "cli.py"}
+
+
+def modules() -> dict[str, set[str]]:
+    """Own modules that each module imports, inside functions as well."""
+    found = {}
+    for package in OWN[:-1]:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = set(imports(path))
+    return {name: {module for module in taken if module in found and module != name}
+            for name, taken in found.items()}
+
+
+def test_no_module_imports_itself_round_a_corner():
+    graph = modules()
+    order, state = [], {}
+
+    def visit(name, path):
+        assert state.get(name) != "open", " -> ".join([*path[path.index(name):], name])
+        if name not in state:
+            state[name] = "open"
+            for other in sorted(graph[name]):
+                visit(other, [*path, name])
+            state[name] = "done"
+            order.append(name)
+
+    for name in sorted(graph):
+        visit(name, [])
+    assert len(order) == len(graph)
 
 
 def test_the_scan_sees_a_wrong_arrow():
-    assert not allowed("model", "amaranth.hdl", True)
-    assert not allowed("gen", "model.cta.head", True)
-    assert not allowed("sw", "verif.engine", True)
-    assert allowed("sw", "verif.engine", False)
-    assert not allowed("verif", "torch", False)
+    assert not allowed("model", "amaranth.hdl")
+    assert not allowed("gen", "model.cta.head")
+    assert not allowed("gen", "sw.sim.engine")
+    assert not allowed("sw.run", "sw.lm.loop")
+    assert not allowed("sw.run", "torch")
+    assert not allowed("sw.nn", "gen.emit")
+    assert not allowed("sw.export", "verif.runner")
+    assert not allowed("sw.io", "sw.sim.engine")
+    assert allowed("sw.run", "sw.sim.engine")
+    assert not allowed("verif", "torch")
+    assert not allowed("verif", "sw.run.head")
 
 
 def test_generic_blocks_know_no_engine():
@@ -92,7 +178,7 @@ def test_model_needs_numpy_alone():
 
 
 def test_running_a_layer_needs_no_torch():
-    code = "import sys, sw, sw.run; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    code = "import sys, sw, sw.run.command; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True)
     assert run.stdout.strip() == "[]", run.stdout + run.stderr
 

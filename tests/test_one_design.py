@@ -9,7 +9,7 @@ import pytest
 
 from gen.cta import __main__ as cta
 from gen.lookup import __main__ as lookup
-from verif import verilator
+from sw.sim import verilator
 
 ENGINES = {"cta": (cta.COMMAND, {"b": 2, "d": 8, "l": 1, "n": 8}, {"n": 6}),
            "lookup": (lookup.COMMAND, {"d": 16, "h": 4, "tau": 3, "block": 4, "multipliers": 8,

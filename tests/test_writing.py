@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sw.npz_file import InputError, append_line, make_folder
+from sw.io.npz import InputError, append_line, make_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("model", "gen", "verif", "sw", "synth")
@@ -13,13 +13,13 @@ WRITERS = {"write_text", "write_bytes", "savefig", "savez", "savez_compressed", 
            "savetxt"}
 ALLOWED = {
     "model/files.py": "the writer itself",
-    "verif/build_cache.py": "the lock of a scratch folder",
-    "verif/verilator.py": "sources in a scratch folder, which becomes the build in one step",
-    "verif/engine.py": "the script of a run, in a temporary folder",
+    "sw/sim/build_cache.py": "the lock of a scratch folder",
+    "sw/sim/verilator.py": "sources in a scratch folder, which becomes the build in one step",
+    "sw/sim/engine.py": "the script of a run, in a temporary folder",
     "verif/icarus.py": "the source of a run, in a temporary folder",
-    "verif/lookup/driver.py": "the tables of a run, in a temporary folder",
-    "sw/plot.py": "a picture in memory, on its way to the writer",
-    "sw/npz_file.py": "into the open file of the writer; a line at the end of a log",
+    "sw/sim/lookup.py": "the tables of a run, in a temporary folder",
+    "sw/io/plot.py": "a picture in memory, on its way to the writer",
+    "sw/io/npz.py": "into the open file of the writer; a line at the end of a log",
 }
 """Files that may write in another way, and what they write."""
 
@@ -57,8 +57,8 @@ def test_no_file_writes_by_itself(tried):
     tried("files", sources_checked=len(files))
 
 
-FOLDERS = {"sw/npz_file.py": "make_folder itself",
-           "sw/image/writer.py": "names its refusal as one of an export"}
+FOLDERS = {"sw/io/npz.py": "make_folder itself",
+           "sw/export/writer.py": "names its refusal as one of an export"}
 
 
 def test_no_command_makes_folders_by_itself():

@@ -1,10 +1,10 @@
-"""A script of ``verif.engine`` played by cocotb: the same host, with protocol checks on the way."""
+"""A script of ``sw.sim.engine`` played by cocotb: the same host, with protocol checks on the way."""
 
 import random
 from collections import deque
 from pathlib import Path
 
-from verif.engine import Run, Script
+from sw.sim.engine import Run, Script
 from verif.streams import Sink, Source, Stall, settle, tick
 
 __all__ = ["play"]

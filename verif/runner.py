@@ -17,7 +17,8 @@ from pathlib import Path
 
 from gen.emit import emit
 from gen.manifest import ports
-from verif import cta, lookup, verilator
+from verif import cta, lookup
+from sw.sim import verilator
 from verif.bench import Bench, environment
 
 __all__ = ["BENCHES", "run", "play", "main"]
@@ -57,7 +58,7 @@ def play(runner, bench: Bench, cfg, run_seed: int, top: str, build_dir: Path,
     variables = {**environment(bench, cfg, run_seed),
                  "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
                  "COCOTB_RANDOM_SEED": str(run_seed),
-                 "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parent), *sys.path])}
+                 "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parents[1]), *sys.path])}
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
         log, results = Path(folder, "log"), Path(folder, "results.xml")
         try:

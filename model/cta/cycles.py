@@ -10,9 +10,23 @@ from dataclasses import dataclass, field
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Row, Wait
-from model.cta.timing import (HASH_STAGES, SCORE_STAGES, CagTimes, ap_clear_delay, ap_latency,
-                              cag_times, cim_latency, cs_latency, drain_guard, issue_delay, pag_cycles,
-                              shortcut_pause, slice_interval, tail, top_latency)
+from model.cta.timing import (
+    HASH_STAGES,
+    SCORE_STAGES,
+    CagTimes,
+    ap_clear_delay,
+    ap_latency,
+    cag_times,
+    cim_latency,
+    cs_latency,
+    drain_guard,
+    issue_delay,
+    pag_cycles,
+    shortcut_pause,
+    slice_interval,
+    tail,
+    top_latency,
+)
 
 __all__ = ["Use", "HeadCycles", "head_cycles"]
 

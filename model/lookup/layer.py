@@ -4,7 +4,8 @@ import numpy as np
 
 from model.errors import JobRefused, require_range, require_raw
 from model.fixed import Format
-from model.lookup import bh4, gather, hash as hashing
+from model.lookup import bh4, gather
+from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Order, Saturation
 

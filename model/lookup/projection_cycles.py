@@ -4,9 +4,24 @@ Steps from decision to decision of the issue unit, with the latencies of ``model
 """
 
 from model.lookup.config import STAGES, LookupConfig
-from model.lookup.timing import (ROUNDING, SRAM_BEATS, block_latency, code_latency, contexts,
-                                 delay_levels, frame_beats, frame_cycles, frames, outputs,
-                                 stage_latency, steps, token_slots, z_beats, z_frames, z_lanes)
+from model.lookup.timing import (
+    ROUNDING,
+    SRAM_BEATS,
+    block_latency,
+    code_latency,
+    contexts,
+    delay_levels,
+    frame_beats,
+    frame_cycles,
+    frames,
+    outputs,
+    stage_latency,
+    steps,
+    token_slots,
+    z_beats,
+    z_frames,
+    z_lanes,
+)
 
 __all__ = ["z_cycles"]
 

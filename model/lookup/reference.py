@@ -14,7 +14,8 @@ import numpy as np
 
 from model.border import Borders
 from model.fixed import Format
-from model.lookup import bh4, hash as hashing, layer
+from model.lookup import bh4, layer
+from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig, LookupFormats
 from model.lookup.job import Job, LayerWeights
 from model.lookup.points import Peaks, peak, place, point, raw_mix, raw_weights, shifts

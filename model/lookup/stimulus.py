@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from model.lookup import bh4, gather, hash as hashing
+from model.lookup import bh4, gather
+from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import Job, LayerWeights, Order
 

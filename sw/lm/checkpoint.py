@@ -18,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from model.errors import ConfigError
+from sw.io.npz import InputError, make_folder, write_bytes, write_json
 from sw.lm.config import RunConfig
 from sw.lm.config_file import config_from_dict
 from sw.lm.model import MaskedLM
 from sw.lm.tokens import TOKENIZER, Tokens, load_tokens
-from sw.npz_file import InputError, make_folder, write_bytes, write_json
 
 __all__ = ["save_model", "load", "save_optimiser", "load_optimiser", "read_meta", "WEIGHTS",
            "METRICS", "exists", "tokens_of"]

@@ -7,8 +7,8 @@ when the configuration is made. :mod:`sw.lm.config_file` reads them from TOML.
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import get_origin
 
+from model.cta.cost import OPERATING_POINTS
 from model.errors import ConfigError
-from sw.table1 import OPERATING_POINTS
 
 __all__ = ["ModelConfig", "DataConfig", "TrainConfig", "CTAStage", "RunConfig", "POINTS"]
 
@@ -63,7 +63,7 @@ class ModelConfig(_Section):
     layers : encoder layers, 1..64.
     context : longest sequence, in tokens.
     vocab : size of the vocabulary with the mask; 0 takes it from the tokens.
-    ffn : "vanilla" or another name of :data:`sw.nn.ffn.FFNS`, and its options.
+    ffn : "vanilla" or another name of :data:`sw.nn.ffn.registry.FFNS`, and its options.
     attention : "exact" or "cta", and the options of :class:`sw.nn.cta_heads.CTAHeads`.
     dropout : after embedding, attention, feed-forward network.
     positions : "learned", or "waves": fixed sinusoids.
@@ -106,7 +106,7 @@ class ModelConfig(_Section):
                       "0, or odd and below 64")
         self._one_of("head", ("roberta", "linear"))
         self._require("init", 0 < self.init <= 10, "in (0, 10]")
-        from sw.nn.ffn import FFNS
+        from sw.nn.ffn.registry import FFNS
         self._one_of("ffn", tuple(FFNS))
 
 

@@ -10,12 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from model.errors import ConfigError
+from sw.io.npz import InputError
 from sw.lm.config import CTAStage, DataConfig, ModelConfig, RunConfig, TrainConfig
-from sw.npz_file import InputError
 
 __all__ = ["PRESETS", "read_config", "config_from_dict"]
 
-PRESETS = Path(__file__).resolve().parent.parent / "presets"
+PRESETS = Path(__file__).resolve().parent / "presets"
 """The folder of the configurations that come with the project."""
 SECTIONS = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "cta": CTAStage}
 
@@ -41,7 +41,7 @@ def read_config(path=None, settings=(), text=(), base=None) -> RunConfig:
 
     ``settings`` are "section.key=value" with the value in TOML (a bare word is a string); ``text``
     replaces data.text; ``base`` stands in for a path that is None. Raises
-    :class:`sw.npz_file.InputError` or ConfigError.
+    :class:`sw.io.npz.InputError` or ConfigError.
     """
     data = _read_toml(path) if path else copy.deepcopy(base or {})
     for setting in settings:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sw.io.npz import InputError
 from sw.lm.config import DataConfig
 from sw.lm.tokens import Tokens, train_tokens
-from sw.npz_file import InputError
 
 __all__ = ["Corpus", "Masked", "read_documents", "split", "load_corpus", "encode", "sample",
            "fixed_sample"]

@@ -17,13 +17,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from model.errors import ConfigError
+from sw.io.npz import InputError, append_line, write_text
 from sw.lm import checkpoint, stages
 from sw.lm.config import RunConfig, TrainConfig
 from sw.lm.data import Corpus, fixed_sample, sample
 from sw.lm.held_out import measure
 from sw.lm.model import MaskedLM
 from sw.lm.parallel import World, wrap
-from sw.npz_file import InputError, append_line, write_text
 
 __all__ = ["train", "make_optimiser", "learning_rate", "INTERRUPTED", "TERMINATED"]
 
@@ -101,7 +101,7 @@ def train(cfg: RunConfig, corpus: Corpus, folder, world: World, resume: bool = F
 
     def save(step, score=None):
         if world.first:
-            meta = {"made_by": "python -m sw.train", "text": corpus.name, "bytes": corpus.size,
+            meta = {"made_by": "python -m sw.lm.train", "text": corpus.name, "bytes": corpus.size,
                     "tokens": len(corpus.train), "digest": corpus.digest, "losses": losses,
                     "processes": world.size, "torch": torch.__version__,
                     "python": platform.python_version()}

@@ -8,7 +8,7 @@ from model.errors import ConfigError
 from sw.lm.config import ModelConfig
 from sw.nn.cta_attention import CTAAttention
 from sw.nn.encoder_layer import EncoderLayer
-from sw.nn.ffn import make_ffn
+from sw.nn.ffn.registry import make_ffn
 
 __all__ = ["MaskedLM", "waves"]
 

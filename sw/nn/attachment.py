@@ -11,16 +11,17 @@ from collections.abc import Iterable, Mapping
 
 from torch import nn
 
-from sw.nn import adapters, saved, torch_modules
+from sw.nn import saved
 from sw.nn.cta_heads import MODES, CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
-from sw.nn.ffn import FFNS, make_ffn
-from sw.nn.host import PARTS, FeedForward, Host
+from sw.nn.ffn.lookup import LookupFFN
+from sw.nn.ffn.registry import FFNS, make_ffn
+from sw.nn.hosts import adapters, torch_modules
+from sw.nn.hosts.host import PARTS, FeedForward, Host
+from sw.nn.hosts.unknown import in_words, unknown_parts
 from sw.nn.intact import require_plain
-from sw.nn.lookup_ffn import LookupFFN
 from sw.nn.names import plain_names
 from sw.nn.report import Report, Row
-from sw.nn.unknown import in_words, unknown_parts
 
 __all__ = ["attach", "detach", "attention_layers", "ffn_layers"]
 
@@ -38,7 +39,7 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
     model : any module with layers of %s somewhere inside.
     attention : "cta"; "exact" for ordinary attention by the same module, so that ``heads.mode``
         becomes a switch; None to leave attention alone.
-    ffn : a name of :data:`sw.nn.ffn.FFNS`, or None to leave the feed-forward networks alone.
+    ffn : a name of :data:`sw.nn.ffn.registry.FFNS`, or None to leave the feed-forward networks alone.
     layers : indices of the layers to work on, negative ones from the end; None for all. Layers
         count in the order in which the model holds them.
     attention_options : of CTAHeads: l, directions, shared, seed, dropout. Layer i gets seed + i,

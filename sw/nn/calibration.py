@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from sw.nn import directions as directions_of, widths
+from sw.nn import directions as directions_of
+from sw.nn import widths
 from sw.nn.attachment import attention_layers
 
 __all__ = ["KINDS", "FarFromTarget", "calibrate_layers"]

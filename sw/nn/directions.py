@@ -36,7 +36,7 @@ def random_directions(dim: int, l: int, seed: int, shared: bool = True  # noqa: 
                       ) -> tuple[Tensor, Tensor]:
     """``a`` (3, l, dim) ~ N(0, 1), one for all LSHs if ``shared``; ``offset`` (3, l) ~ U(0, 1).
 
-    float64, and the very numbers of ``sw.calibrate.draw``. The offset is in buckets: b / w.
+    float64, and the very numbers of ``model.cta.calibrate.draw``. The offset is in buckets: b / w.
     """
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(3, l, dim))
@@ -51,7 +51,7 @@ def projection_directions(heads, xq: Tensor, xkv: Tensor | None = None,
     """``a`` (3, l, dim), float64: where the layer's queries, or keys and values, vary most.
 
     The principal directions of X Wq for LSH0, and of X [Wk; Wv] for LSH1 and LSH2, over all heads
-    of the layer and all valid tokens of the sample, taken back to tokens. ``sw.calibrate`` has
+    of the layer and all valid tokens of the sample, taken back to tokens. ``model.cta.calibrate`` has
     the same for a single head. Directions beyond those in which the sample varies are zeros.
     ``heads`` is a CTAHeads; tokens and masks as in its forward.
     """

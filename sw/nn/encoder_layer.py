@@ -17,7 +17,7 @@ class EncoderLayer(nn.Module):
     Parameters
     ----------
     d, heads : token dimension and attention heads; those of ``attention``.
-    ffn : a module (..., d) -> (..., d), such as :func:`sw.nn.ffn.make_ffn` returns.
+    ffn : a module (..., d) -> (..., d), such as :func:`sw.nn.ffn.registry.make_ffn` returns.
     attention : a :class:`sw.nn.cta_attention.CTAAttention`, batch first. Ordinary attention is its
         mode "exact", so that CTA is a switch and not another model.
     dropout : of what each of the two blocks adds to x.

@@ -2,7 +2,7 @@
 
 Wide buckets make few clusters. Each level has its own width, because one for all lets the second
 level collapse to next to no clusters: residuals are shorter than tokens. Where the engine's own
-integers are to decide, use ``sw.calibrate``; here it is the float layer, on several sequences at
+integers are to decide, use ``model.cta.calibrate``; here it is the float layer, on several sequences at
 once. Widths fit the weights they were made with: training moves the counts, calibrate again.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sw.calibrate import LEVEL1_SHARE
+from model.cta.calibrate import LEVEL1_SHARE
 from sw.nn import clustering
 from sw.nn.cta_heads import CTAHeads
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from model.border import Borders, warn_zero_rows
 from model.cta.config import CTAConfig
 from model.cta.job import LSHParams, Mode
+from model.cta.quantise import Points, idle_lsh, lsh_params, raw_weights, score_scale, shifts
 from model.cta.reference import Operands
 from model.errors import ConfigError
-from sw.image.layer import AttentionLayer, Shifts
+from sw.export.layer import AttentionLayer, Shifts
 from sw.quant import cta_stages
 from sw.quant.fixed import counted, power
-from sw.quantise import Points, idle_lsh, lsh_params, raw_weights, score_scale, shifts
 
 __all__ = ["FakeCTA", "engine", "mode_of", "operands"]
 

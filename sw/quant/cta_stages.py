@@ -19,8 +19,7 @@ from torch import Tensor
 from model.cta.config import CTAConfig
 from model.cta.job import LSHParams, Mode, Saturation
 from model.fixed import Format
-from sw.quant.fixed import (bit_length, floor_shift, power, require_exact, round_half_up,
-                            saturate)
+from sw.quant.fixed import bit_length, floor_shift, power, require_exact, round_half_up, saturate
 
 __all__ = ["RawHeads", "check_exact", "hash_codes", "cluster_table", "centroids", "residuals",
            "linear", "scores", "exp2", "aggregate", "normalise", "outputs", "trace"]

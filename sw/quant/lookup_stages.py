@@ -18,7 +18,7 @@ from model.fixed import Format
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import Saturation
 from sw.nn.bh4 import hadamard
-from sw.nn.lookup_gather import gather
+from sw.nn.ffn.lookup_gather import gather
 from sw.quant.fixed import floor_shift, require_exact, round_half_up, saturate
 
 __all__ = ["RawLayer", "check_exact", "stages", "project", "codes", "log_weight", "scores",

@@ -18,16 +18,16 @@ from torch import nn
 from tqdm import tqdm
 
 from model.border import Borders
+from model.cta.quantise import QuantiseError
 from model.errors import ConfigError
 from sw.nn import saved
 from sw.nn.attachment import attention_layers, ffn_layers
+from sw.nn.ffn.lookup import LookupFFN
 from sw.nn.intact import require_plain
-from sw.nn.lookup_ffn import LookupFFN
 from sw.quant import cta, lookup
 from sw.quant.cta import FakeCTA
 from sw.quant.lookup import FakeLookup
 from sw.quant.observe import HeadsRecorder, LookupRecorder, Rule
-from sw.quantise import QuantiseError
 
 __all__ = ["Row", "QuantReport", "quantise_model", "float_model", "fakes"]
 

@@ -1,7 +1,7 @@
 """Post-training calibration: sizes of a layer's tensors over any number of sequences, and points.
 
 A recorder goes where a fake goes, on ``.fake`` of a layer; it lets the float layer compute and
-takes the sizes of what passes. The points are then chosen by the very rules of ``sw.quantise`` and
+takes the sizes of what passes. The points are then chosen by the very rules of ``model.cta.quantise`` and
 ``model.lookup.points``: only what "has to fit" is decided here.
 
 - ``percentile``: of the absolute values; 100, the largest, is the default.
@@ -17,12 +17,22 @@ import torch.nn.functional as F
 
 from model.border import require_finite
 from model.cta.config import CTAConfig
+from model.cta.quantise import (
+    OUTPUT_HEADROOM,
+    Peak,
+    Peaks,
+    Points,
+    lsh_a_point,
+    peak,
+    place,
+    point,
+    score_scale,
+)
 from model.fixed import Format
-from model.lookup import points as lookup_points, reference
+from model.lookup import points as lookup_points
+from model.lookup import reference
 from model.lookup.config import STAGES, LookupConfig
 from sw.quant.cta import operands
-from sw.quantise import (OUTPUT_HEADROOM, Peak, Peaks, Points, lsh_a_point, peak, place, point,
-                         score_scale)
 
 __all__ = ["METHODS", "Rule", "Observer", "HeadsRecorder", "LookupRecorder"]
 
@@ -123,7 +133,7 @@ class _Recorder:
 class HeadsRecorder(_Recorder):
     """Sizes in a CTAHeads; ``longest`` is the most tokens, queries or keys, of one sequence.
 
-    As in ``sw.quantise``, Q, K and V are those of the tokens, of which their rows of centroids
+    As in ``model.cta.quantise``, Q, K and V are those of the tokens, of which their rows of centroids
     are means, and O is that of exact attention.
     """
 

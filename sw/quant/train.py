@@ -2,7 +2,7 @@
 
     python -m sw.quant.train FOLDER -o NEW [--steps 50] [--export FOLDER] [--table-bits 4]
 
-Calibrates a checkpoint of sw.train on sequences of its training text, puts the fakes on and trains
+Calibrates a checkpoint of sw.lm.train on sequences of its training text, puts the fakes on and trains
 on with them: the model sees the engines' integers, the gradients go straight through. Prints the
 held-out loss in floats, right after calibration and after training, and writes the new checkpoint;
 with ``--export`` also its layers as the engines load them. Points stay as calibrated, so weights
@@ -23,12 +23,12 @@ from torch.nn import functional as F
 from model.cta.config import CTAFormats
 from model.fixed import Format
 from model.lookup.config import LookupFormats
-from sw.command import Parser
+from sw.io.command import Parser
+from sw.io.npz import InputError, require_writable, write_json
+from sw.io.shipped import ENCODER
 from sw.lm import checkpoint, data
 from sw.lm.config import RunConfig
 from sw.lm.held_out import measure
-from sw.npz_file import InputError, require_writable, write_json
-from sw.quant.budget import DATA
 from sw.quant.model import float_model, quantise_model
 
 __all__ = ["Outcome", "narrowed", "fine_tune", "main"]
@@ -136,7 +136,7 @@ def fine_tune(model, run: RunConfig, corpus: data.Corpus, *, steps: int = 50, ba
 def _parser():
     parser = Parser(prog="sw.quant.train", description="Quantisation-aware fine-tuning of a "
                     "checkpoint.")
-    parser.add_argument("folder", nargs="?", help="a checkpoint of sw.train (default: what ships)")
+    parser.add_argument("folder", nargs="?", help="a checkpoint of sw.lm.train (default: what ships)")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where the new checkpoint goes")
     parser.add_argument("--export", metavar="FOLDER", help="where its layers go, for the engines")
     parser.add_argument("--text", metavar="FILE", help="default: the sources of Python's standard "
@@ -176,7 +176,7 @@ def _run(args):
     _check(args)
     options = {"method": args.method, "percentile": args.percentile,
                **narrowed(args.weight_bits, args.table_bits)}
-    folder = Path(args.folder) if args.folder else DATA / "encoder"
+    folder = Path(args.folder) if args.folder else ENCODER
     model, run = checkpoint.load(folder)
     tokens, before = checkpoint.tokens_of(folder, run), checkpoint.read_meta(folder)
     source = dataclasses.replace(run.data, text=(args.text,) if args.text else ())
@@ -200,7 +200,7 @@ def _run(args):
         checkpoint.save_model(args.output, model, run, tokens,
                               step=before["step"] + args.steps, meta=meta)
     if args.export:
-        from sw.image.writer import export
+        from sw.export.writer import export
         export(model, args.export, meta={"held_out_loss": found.trained})
     if args.report:
         write_json(args.report, figures)

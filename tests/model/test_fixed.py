@@ -6,8 +6,17 @@ from math import floor
 import numpy as np
 import pytest
 
-from model.fixed import (Format, bits_for_range, clog2, floor_shift, pack, round_half_up,
-                         saturate, unpack, wrap)
+from model.fixed import (
+    Format,
+    bits_for_range,
+    clog2,
+    floor_shift,
+    pack,
+    round_half_up,
+    saturate,
+    unpack,
+    wrap,
+)
 
 FORMATS = [Format(signed, width, frac) for signed in (False, True)
            for width in range(1 + signed, 8) for frac in (0, 2)]

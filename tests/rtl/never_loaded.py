@@ -6,8 +6,8 @@ import numpy as np
 from model.cta import layout, stimulus
 from verif.bench import config, seed
 from verif.cta.bench_cta import INPUTS, OUTPUTS
-from verif.cta.driver import Session
-from verif.engine import Script
+from sw.sim.cta import Session
+from sw.sim.engine import Script
 from verif.play import play
 from verif.streams import outputs_are_known, start, stream_inputs
 

@@ -17,8 +17,8 @@ from model.lookup import stimulus as lookup_stimulus
 from model.lookup.config import LookupConfig
 from tests.rtl.test_head import check
 from tests.rtl.test_lookup import check as check_lookup
-from verif.cta.driver import run_jobs
-from verif.lookup import driver as lookup_driver
+from sw.sim.cta import run_jobs
+from sw.sim import lookup as lookup_driver
 
 
 def random_formats(config, rng):

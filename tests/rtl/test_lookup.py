@@ -13,8 +13,8 @@ from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import ErrorCode, Order, Saturation
 from model.lookup.layout import Load, Parameter, Target
-from verif.engine import Script
-from verif.lookup.driver import Refused, Session, build, run_jobs
+from sw.sim.engine import Script
+from sw.sim.lookup import Refused, Session, build, run_jobs
 
 CONFIGS = {
     "plain": LookupConfig(d=16, h=4, tau=3, block=4, multipliers=8, lanes=8, batch=3),

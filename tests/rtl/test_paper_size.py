@@ -6,9 +6,9 @@ import pytest
 from model.cta import stimulus
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
-from sw.table1 import OPERATING_POINTS, table1_cycles
+from model.cta.cost import OPERATING_POINTS, table1_cycles
 from tests.rtl.test_head import check
-from verif.cta.driver import run_head, run_jobs
+from sw.sim.cta import run_head, run_jobs
 
 CFG = CTAConfig()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.cta.job import Saturation
-from sw import run
+from sw.run import command as run
 
 N, D = 30, 8
 

@@ -26,17 +26,17 @@ ALLOWED = {
     "model/lookup/layout.py": (1, "raw integers to bytes"),
     "model/lookup/points.py": (1, "int8 for what is held to 8 bits already"),
     "model/lookup/stimulus.py": (3, "random raw operands: there is no tensor that could be lost"),
-    "sw/image/stream.py": (1, "bytes of an image back to the integers that they are"),
+    "sw/export/codec.py": (1, "bytes of an image back to the integers that they are"),
     "sw/lm/data.py": (1, "numbers of tokens"), "sw/lm/tokens.py": (1, "numbers of tokens"),
     "sw/nn/clustering.py": (3, "the float layer's own hash, of the engine's range by design"),
-    "sw/nn/slide.py": (1, "bits of a hash"), "sw/nn/yoso.py": (1, "bits of a hash"),
-    "sw/pretrained/folder.py": (1, "a mask"),
+    "sw/nn/ffn/slide.py": (1, "bits of a hash"), "sw/nn/ffn/yoso.py": (1, "bits of a hash"),
+    "sw/studies/pretrained/folder.py": (1, "a mask"),
     "sw/quant/cta_stages.py": (5, "integers that travel as float64, and indices of tables"),
     "sw/quant/fixed.py": (4, "the twin of the border for torch, and shifts of integers"),
     "sw/quant/lookup_stages.py": (5, "integers that travel as float64, and indices of tables"),
     "sw/quant/observe.py": (2, "bins of magnitudes"),
-    "sw/train_demo.py": (2, "numbers of tokens"),
-    "sw/train_lookup_demo.py": (1, "numbers of tokens"),
+    "sw/demo/train_head.py": (2, "numbers of tokens"),
+    "sw/demo/train_lookup.py": (1, "numbers of tokens"),
 }
 """How many conversions of its own a file has, and why those are no border."""
 

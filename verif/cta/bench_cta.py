@@ -9,8 +9,8 @@ from model.cta import head, layout, stimulus
 from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, Mode
 from model.cta.layout import Parameter, Target
-from verif.cta.driver import Refused, Session
-from verif.engine import Script
+from sw.sim.cta import Refused, Session
+from sw.sim.engine import Script
 from verif.play import play
 from verif.bench import config, seed
 from verif.streams import STALLS, outputs_are_known, start, stream_inputs

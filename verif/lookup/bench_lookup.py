@@ -12,8 +12,8 @@ from model.lookup import layer, stimulus
 from model.lookup.job import ErrorCode, Order
 from model.lookup.layout import HOST_LANES, Load, Parameter, Target, weight_loads
 from verif.bench import config, seed
-from verif.engine import Script
-from verif.lookup.driver import Refused, Session
+from sw.sim.engine import Script
+from sw.sim.lookup import Refused, Session
 from verif.play import play
 from verif.streams import STALLS, outputs_are_known, start, stream_inputs
 

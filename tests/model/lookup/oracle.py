@@ -7,7 +7,7 @@ configuration (formats, tables) and nothing else. Slow.
 from fractions import Fraction
 from math import floor
 
-from tests.model.oracle import Counter, dot, half_up
+from tests.model.cta.oracle import Counter, dot, half_up
 
 KINDS = ("BLOCK", "HADAMARD", "Z", "SCORE", "OUTPUT")
 

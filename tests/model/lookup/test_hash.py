@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
-from model.lookup import hash as hashing, reference
+from model.lookup import hash as hashing
+from model.lookup import reference
 from model.lookup.config import LookupConfig
 from tests.model.lookup import oracle
 

@@ -10,9 +10,20 @@ from hypothesis import strategies as st
 from model.lookup import layout, stimulus
 from model.lookup.config import LookupConfig
 from model.lookup.job import Order, Saturation
-from model.lookup.layout import (ELEMENT_WIDTH, HOST_LANES, JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS,
-                                 TRACE_FIELDS, Parameter, Target, job_fields, table_beats,
-                                 token_beats, weight_loads)
+from model.lookup.layout import (
+    ELEMENT_WIDTH,
+    HOST_LANES,
+    JOB_FIELDS,
+    LOAD_FIELDS,
+    STATUS_FIELDS,
+    TRACE_FIELDS,
+    Parameter,
+    Target,
+    job_fields,
+    table_beats,
+    token_beats,
+    weight_loads,
+)
 from model.lookup.weight_layout import weight_beats, weight_order
 from model.words import pack_fields, unpack_fields
 

@@ -6,12 +6,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
+from sw.io.npz import InputError
 from sw.lm import checkpoint
 from sw.lm.config import ModelConfig, RunConfig
 from sw.lm.loop import make_optimiser
 from sw.lm.model import MaskedLM
 from sw.lm.tokens import ByteTokens
-from sw.npz_file import InputError
 
 CFG = RunConfig(model=ModelConfig(d=16, heads=2, layers=2, context=12, vocab=257, dropout=0.0))
 
@@ -121,12 +121,12 @@ def test_not_json(saved):
 
 
 def test_the_shipped_encoder_reads_python():
-    """What sw/data/encoder holds: small, CTA in every layer, and trained on text like this file."""
+    """What sw/demo/data/encoder holds: small, CTA in every layer, and trained on text like this file."""
     from pathlib import Path
 
     from sw.lm.data import fixed_sample
     from sw.lm.held_out import measure
-    folder = Path(checkpoint.__file__).parent.parent / "data" / "encoder"
+    folder = Path(checkpoint.__file__).parents[1] / "demo" / "data" / "encoder"
     model, cfg = checkpoint.load(folder)
     assert {layer.attention.heads.mode for layer in model.layers} == {"cta"}
     assert {type(layer.ffn).__name__ for layer in model.layers} == {"LookupFFN"}

@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.errors import ConfigError
+from sw.io.npz import InputError
 from sw.lm.config import POINTS, ModelConfig, RunConfig, TrainConfig
 from sw.lm.config_file import PRESETS, config_from_dict, read_config
-from sw.npz_file import InputError
 
 
 def test_defaults_are_the_papers_recipe():

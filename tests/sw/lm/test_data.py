@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the sw extra")
 
+from sw.io.npz import InputError
 from sw.lm.config import DataConfig
 from sw.lm.data import fixed_sample, load_corpus, read_documents, sample, split
 from sw.lm.tokens import ByteTokens
-from sw.npz_file import InputError
 
 TOKENS = ByteTokens()
 

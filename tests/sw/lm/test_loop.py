@@ -9,13 +9,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.errors import ConfigError
+from sw.io.npz import InputError
 from sw.lm import checkpoint, loop
 from sw.lm.config import TrainConfig
 from sw.lm.config_file import read_config
 from sw.lm.data import load_corpus
 from sw.lm.model import MaskedLM
 from sw.lm.parallel import World
-from sw.npz_file import InputError
 
 ALONE = World(0, 1, torch.device("cpu"))
 FAST = {"train.eval_every": 4, "train.save_every": 4, "train.steps": 8, "train.log_every": 3}

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the sw extra")
 
+from sw.io.npz import InputError
 from sw.lm.tokens import ByteTokens, load_tokens, train_tokens
-from sw.npz_file import InputError
 
 TEXT = ("def join(parts):\n    return ''.join(parts)\n\nclass Größe:\n\tpass\n" * 20).encode()
 

@@ -11,15 +11,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="the sw extra is not installed")
 transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
 
-from torch import nn                                                     # noqa: E402
-from torch.nn.utils import parametrizations                              # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn.utils import parametrizations  # noqa: E402
 
-import sw                                                                # noqa: E402
-from sw.nn.attachment import attention_layers                            # noqa: E402
-from sw.nn.calibration import FarFromTarget, calibrate_layers            # noqa: E402
-from sw.nn.cta_attention import CTAAttention, NoWeights                  # noqa: E402
-from sw.nn.names import plain_names                                      # noqa: E402
-from sw.nn.quantised_mark import FloatAgain                              # noqa: E402
+import sw  # noqa: E402
+from sw.nn.attachment import attention_layers  # noqa: E402
+from sw.nn.calibration import FarFromTarget, calibrate_layers  # noqa: E402
+from sw.nn.cta_attention import CTAAttention, NoWeights  # noqa: E402
+from sw.nn.names import plain_names  # noqa: E402
+from sw.nn.quantised_mark import FloatAgain  # noqa: E402
 
 TINY = dict(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
             intermediate_size=64, max_position_embeddings=64)
@@ -396,7 +396,7 @@ def test_calls_of_multihead_attention():
 
 
 def test_training_on_an_engine_warns(tmp_path):
-    from sw.image.engine import NoGradient
+    from sw.export.hooks import NoGradient
     model = model_of("bert")
     sw.attach(model, "cta")
     sw.quantise_model(model, [IDS])

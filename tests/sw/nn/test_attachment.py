@@ -12,9 +12,9 @@ import sw  # noqa: E402
 from sw.nn.attachment import attention_layers, ffn_layers  # noqa: E402
 from sw.nn.cta_attention import CTAAttention  # noqa: E402
 from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
-from sw.nn.ffn import FFNS  # noqa: E402
-from sw.nn.lookup_ffn import LookupFFN  # noqa: E402
-from sw.nn.vanilla import VanillaFFN  # noqa: E402
+from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
+from sw.nn.ffn.registry import FFNS  # noqa: E402
+from sw.nn.ffn.vanilla import VanillaFFN  # noqa: E402
 
 
 def torch_model(layers=3):

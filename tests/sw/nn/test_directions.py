@@ -1,4 +1,4 @@
-"""Hash directions: fitted ones against sw.calibrate, learned ones by what they learn."""
+"""Hash directions: fitted ones against model.cta.calibrate, learned ones by what they learn."""
 
 import math
 
@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
+from model.cta.calibrate import projection  # noqa: E402
 from model.cta.config import CTAConfig  # noqa: E402
 from model.cta.reference import synthetic  # noqa: E402
-from sw.calibrate import projection  # noqa: E402
 from sw.nn import clustering, directions, widths  # noqa: E402
 from sw.nn.cta_heads import CTAHeads  # noqa: E402
 

@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 from model.errors import ConfigError  # noqa: E402
 from sw.nn.cta_attention import CTAAttention  # noqa: E402
 from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
-from sw.nn.vanilla import VanillaFFN  # noqa: E402
+from sw.nn.ffn.vanilla import VanillaFFN  # noqa: E402
 
 
 def pair():

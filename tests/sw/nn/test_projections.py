@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.errors import ConfigError  # noqa: E402
-from model.lookup.accounting import account  # noqa: E402
 from model.lookup.config import LookupConfig  # noqa: E402
+from model.lookup.cost import account  # noqa: E402
 from sw.nn.projections import PROJECTIONS, dct, idct, make_projection  # noqa: E402
 
 

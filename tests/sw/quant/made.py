@@ -8,6 +8,7 @@ TEXT = "the quick brown fox jumps over the lazy dog. " * 99
 def checkpoint(folder, text):
     """Write ``text`` and, to ``folder``, a model of two layers for it."""
     import torch
+
     from sw.lm.checkpoint import save_model
     from sw.lm.config import DataConfig, ModelConfig, RunConfig
     from sw.lm.model import MaskedLM

@@ -5,14 +5,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from model.cta import head                                          # noqa: E402
-from model.cta.config import CTAConfig                              # noqa: E402
-from model.cta.job import Mode, Saturation                          # noqa: E402
-from model.errors import ConfigError                                # noqa: E402
-from sw.nn.cta_heads import CTAHeads                                # noqa: E402
-from sw.quant.cta import FakeCTA, engine, operands                  # noqa: E402
-from sw.quant.observe import HeadsRecorder, Rule                    # noqa: E402
-from sw.quantise import QuantiseError                               # noqa: E402
+from model.cta import head  # noqa: E402
+from model.cta.config import CTAConfig  # noqa: E402
+from model.cta.job import Mode, Saturation  # noqa: E402
+from model.cta.quantise import QuantiseError  # noqa: E402
+from model.errors import ConfigError  # noqa: E402
+from sw.nn.cta_heads import CTAHeads  # noqa: E402
+from sw.quant.cta import FakeCTA, engine, operands  # noqa: E402
+from sw.quant.observe import HeadsRecorder, Rule  # noqa: E402
 
 DIM, HEADS, N = 32, 4, 24
 

@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-import sw                                                           # noqa: E402
-from model.border import NotFinite, SaturationWarning               # noqa: E402
-from sw.image.reader import read                                    # noqa: E402
-from sw.nn.cta_attention import CTAAttention                        # noqa: E402
+import sw  # noqa: E402
+from model.border import NotFinite, SaturationWarning  # noqa: E402
+from sw.export.reader import read  # noqa: E402
+from sw.nn.cta_attention import CTAAttention  # noqa: E402
 
 DIM, N = 16, 24
 

@@ -11,24 +11,27 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from torch import nn                                                # noqa: E402
-from torch.nn import functional as F                                # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 
-from model.cta import head, reference as cta                        # noqa: E402
-from model.lookup import hash as hashing, layer, reference as lookup    # noqa: E402
-from sw.demo import HEAD                                            # noqa: E402
-from sw.demo_encoder import CHECKPOINT                              # noqa: E402
-from sw.demo_lookup import LAYER                                    # noqa: E402
-from sw.head_file import read_head                                  # noqa: E402
-from sw.layer_file import read_layer                                # noqa: E402
-from sw.lm import checkpoint, data                                  # noqa: E402
-from sw.nn.cta_attention import CTAAttention                        # noqa: E402
-from sw.nn.cta_heads import CTAHeads                                # noqa: E402
-from sw.nn.encoder_layer import EncoderLayer                        # noqa: E402
-from sw.nn.lookup_ffn import LookupFFN                              # noqa: E402
-from sw.nn.widths import calibrate                                  # noqa: E402
-from sw.quant.cta import operands                                   # noqa: E402
-from sw.quant.model import float_model, quantise_model              # noqa: E402
+from model.cta import head  # noqa: E402
+from model.cta import reference as cta
+from model.lookup import hash as hashing  # noqa: E402
+from model.lookup import layer
+from model.lookup import reference as lookup
+from sw.demo.encoder import CHECKPOINT  # noqa: E402
+from sw.demo.head import HEAD  # noqa: E402
+from sw.demo.lookup import LAYER  # noqa: E402
+from sw.lm import checkpoint, data  # noqa: E402
+from sw.nn.cta_attention import CTAAttention  # noqa: E402
+from sw.nn.cta_heads import CTAHeads  # noqa: E402
+from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
+from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
+from sw.nn.widths import calibrate  # noqa: E402
+from sw.quant.cta import operands  # noqa: E402
+from sw.quant.model import float_model, quantise_model  # noqa: E402
+from sw.run.head_file import read_head  # noqa: E402
+from sw.run.layer_file import read_layer  # noqa: E402
 
 # Engines of tests.rtl ("narrow" and "copies"), so that each is built once: three heads of 8.
 D, HEADS, N, KINDS, MASK = 24, 3, 40, 10, 10
@@ -144,7 +147,7 @@ def test_attention_torch_to_golden(trained):
 
 def test_attention_golden_to_rtl(trained):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
-    from verif.cta.driver import run_jobs
+    from sw.sim.cta import run_jobs
     heads, x, y = trained[1]["heads"]
     export = heads.fake.layer(heads)
     found = run_jobs(export.cfg, jobs_of(export, x))
@@ -173,7 +176,7 @@ def test_ffn_torch_to_golden(trained):
 
 def test_ffn_golden_to_rtl(trained):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
-    from verif.lookup.driver import run_layer
+    from sw.sim.lookup import run_layer
     ffn, x, y = trained[1]["ffn"]
     export = ffn.fake.layer(ffn)
     job = export.job(export.tokens(x[0].double().numpy()))
@@ -225,7 +228,7 @@ def test_shipped_head(shipped_heads):
 @pytest.mark.nightly
 def test_shipped_head_on_rtl(shipped_heads):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
-    from verif.cta.driver import run_jobs
+    from sw.sim.cta import run_jobs
     heads, x, y = shipped_heads
     export = heads.fake.layer(heads)
     # That of tests.rtl.test_paper_size.
@@ -288,8 +291,8 @@ def test_shipped_encoder(encoder):
 @pytest.mark.nightly
 def test_shipped_encoder_on_rtl(encoder):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
-    from verif.cta.driver import run_jobs
-    from verif.lookup.driver import run_layer
+    from sw.sim.cta import run_jobs
+    from sw.sim.lookup import run_layer
     for name, (module, x, y) in encoder.items():
         export = module.fake.layer(module)
         if isinstance(module, CTAHeads):

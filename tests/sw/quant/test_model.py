@@ -8,21 +8,21 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from torch import nn                                                # noqa: E402
+from torch import nn  # noqa: E402
 
-from model.cta.config import CTAConfig, CTAFormats                  # noqa: E402
-from model.cta.job import Mode                                      # noqa: E402
-from model.fixed import Format                                      # noqa: E402
-from model.lookup import reference                                  # noqa: E402
-from model.lookup.config import LookupFormats                       # noqa: E402
-from sw.nn.cta_attention import CTAAttention                        # noqa: E402
-from sw.nn.encoder_layer import EncoderLayer                        # noqa: E402
-from sw.nn.ffn import make_ffn                                      # noqa: E402
-from sw.nn.lookup_ffn import LookupFFN                              # noqa: E402
-from sw.quant.cta import FakeCTA, operands                          # noqa: E402
-from sw.quant.lookup import FakeLookup                              # noqa: E402
-from sw.quant.model import fakes, float_model, quantise_model       # noqa: E402
-from sw.quantise import quantise, shifts                            # noqa: E402
+from model.cta.config import CTAConfig, CTAFormats  # noqa: E402
+from model.cta.job import Mode  # noqa: E402
+from model.cta.quantise import quantise, shifts  # noqa: E402
+from model.fixed import Format  # noqa: E402
+from model.lookup import reference  # noqa: E402
+from model.lookup.config import LookupFormats  # noqa: E402
+from sw.nn.cta_attention import CTAAttention  # noqa: E402
+from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
+from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
+from sw.nn.ffn.registry import make_ffn  # noqa: E402
+from sw.quant.cta import FakeCTA, operands  # noqa: E402
+from sw.quant.lookup import FakeLookup  # noqa: E402
+from sw.quant.model import fakes, float_model, quantise_model  # noqa: E402
 
 D, HEADS, N = 32, 4, 20
 
@@ -75,7 +75,7 @@ def test_all_layers_of_an_encoder(mode, options):
 
 
 def test_points_of_one_passage_are_those_of_the_layer_rules():
-    """The rules of sw.quantise and model.lookup, which this calibration goes by."""
+    """The rules of model.cta.quantise and model.lookup, which this calibration goes by."""
     model, (x,) = Encoder().double(), [batches(1)[0][:1].double()]
     with torch.no_grad():                    # the factor in Wq then takes a bit of head 0
         model.layers[0].attention.heads.q.weight *= 1.045

@@ -5,11 +5,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from model.fixed import Format                                      # noqa: E402
-from sw.nn.cta_heads import CTAHeads                                # noqa: E402
-from sw.quant.cta import engine                                     # noqa: E402
+from model.cta.quantise import point  # noqa: E402
+from model.fixed import Format  # noqa: E402
+from sw.nn.cta_heads import CTAHeads  # noqa: E402
+from sw.quant.cta import engine  # noqa: E402
 from sw.quant.observe import HeadsRecorder, LookupRecorder, Observer, Rule  # noqa: E402
-from sw.quantise import point                                       # noqa: E402
 
 FMT = Format(True, 8, 4)
 RNG = np.random.default_rng(0)
@@ -94,7 +94,7 @@ def test_what_is_refused():
 
 def test_a_recorder_leaves_the_layer_as_it_was():
     """Outputs and gradients are the float layer's; the hook stays where it was."""
-    from sw.nn.lookup_ffn import LookupFFN
+    from sw.nn.ffn.lookup import LookupFFN
     x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
     for layer, kind in ((CTAHeads(16, 2, l=2), HeadsRecorder),
                         (LookupFFN(16, 4, 3, block=4), LookupRecorder)):

@@ -6,15 +6,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from model.cta.config import CTAFormats                             # noqa: E402
-from model.lookup.config import LookupFormats                       # noqa: E402
-from sw.image.reader import read                                    # noqa: E402
-from sw.lm import checkpoint, data                                  # noqa: E402
-from sw.lm.held_out import measure                                  # noqa: E402
-from sw.npz_file import InputError                                  # noqa: E402
-from sw.quant import train                                          # noqa: E402
-from sw.quant.model import fakes, float_model                       # noqa: E402
-from tests.sw.quant import made                                     # noqa: E402
+from model.cta.config import CTAFormats  # noqa: E402
+from model.lookup.config import LookupFormats  # noqa: E402
+from sw.export.reader import read  # noqa: E402
+from sw.io.npz import InputError  # noqa: E402
+from sw.lm import checkpoint, data  # noqa: E402
+from sw.lm.held_out import measure  # noqa: E402
+from sw.quant import train  # noqa: E402
+from sw.quant.model import fakes, float_model  # noqa: E402
+from tests.sw.quant import made  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,333 @@
+"""Exported layers inside a torch model: golden model or simulated Verilog in place of arithmetic.
+
+    engines = on_engine(model, "export/", "rtl")
+    model(ids)                                   # the layers of the export run as jobs
+    engines["layers.0.attention.heads"].calls    # cycles, saturations, cluster counts
+
+The hooks are those of fake quantisation (``fake``), so the rest of the model does not know. numpy
+does the work; torch is needed for nothing but the tensors that come and go.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model.border import Borders, require_finite, warn_zero_rows
+from model.cta import head as cta
+from model.cta.cycles import head_cycles
+from model.cta.job import HeadResult
+from model.errors import JobRefused
+from model.lookup import layer as lookup
+from model.lookup.cycles import layer_cycles
+from model.lookup.job import LayerResult, Order
+from sw.export.codec import set_of
+from sw.export.layer import AttentionLayer, FFNLayer
+from sw.export.reader import read
+from sw.sim.backends import tools
+
+__all__ = ["BACKENDS", "Call", "EngineHeads", "EngineFFN", "on_engine", "run_heads", "run_ffn"]
+
+BACKENDS = ("golden", "rtl")
+LATENCY = 100    # cycles of the simulated table memory, where tables are external
+
+
+def _require_backend(backend):
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is {backend!r}, must be one of {', '.join(BACKENDS)}")
+
+
+# -- jobs in raw integers --------------------------------------------------------------------------
+
+def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
+              progress: bool = False) -> list[list[HeadResult]]:
+    """All heads of every sequence ``(xkv, xq)`` of raw tokens, ``xq`` None for self-attention.
+
+    ``cycles`` and ``phases`` of the results are measured (rtl) or from the cycle model; loading
+    is not in them. Raises
+    :class:`model.errors.JobRefused` for sequences that the engine does not take.
+    """
+    _require_backend(backend)
+    heads = range(len(layer.heads))
+    jobs = [[layer.job(head, xkv, xq) for head in heads] for xkv, xq in sequences]
+    if backend == "rtl":
+        for row in jobs:
+            _require_accepted(layer.cfg, layer.heads[0], row[0])
+        return _simulate_heads(layer, jobs, progress)
+    results = []
+    for row in jobs:
+        results.append([cta.run(layer.cfg, weights, job) for weights, job in zip(layer.heads, row)])
+        for weights, job, result in zip(layer.heads, row, results[-1]):
+            model = head_cycles(layer.cfg, len(job.xkv), len(result.o), result.k0, result.k1,
+                                result.k2, layer.mode, weights.shared_a)
+            result.cycles, result.phases = model.total, model.phases
+    return results
+
+
+def _require_accepted(cfg, weights, job):
+    code = cta.check(cfg, weights, job)
+    if code:
+        m = len(job.xkv if job.xq is None else job.xq)
+        raise JobRefused(code, f"{m} queries and {len(job.xkv)} keys on an engine with "
+                         f"n = {cfg.n}, k0 = {cfg.k0}, k1 = {cfg.k1}")
+
+
+def _simulate_heads(layer, jobs, progress):
+    """One simulation of all jobs; weights are loaded once where the engine has a set a head."""
+    with tools():
+        from model.cta.layout import token_loads, weight_loads
+        from sw.sim.cta import Session
+        from sw.sim.engine import build
+        session, resident = Session(layer.cfg), {}
+        for row in jobs:
+            for head, job in enumerate(row):
+                index = set_of(layer.cfg, head)
+                if resident.get(index) != head:
+                    session.load(weight_loads(layer.heads[head], index))
+                    resident[index] = head
+                session.load(token_loads(job))
+                session.job(layer.heads[head], job, index, reload=False)
+        engine = build(layer.cfg, progress=progress)
+        found = _accepted(session.results(engine.run(session.script, progress=progress)))
+    size = len(layer.heads)
+    return [found[at:at + size] for at in range(0, len(found), size)]
+
+
+def _accepted(results):
+    for result in results:
+        if isinstance(result, Exception):
+            raise JobRefused(result.code, "by the simulated engine")
+    return results
+
+
+def run_ffn(layer: FFNLayer, x: np.ndarray, backend: str, order: Order = Order.TOKEN_MAJOR,
+            residual: np.ndarray | None = None, progress: bool = False) -> LayerResult:
+    """The layer on raw tokens (t, d), in as few jobs as they fit; sums of cycles and events.
+
+    ``codes`` is None on ``rtl``: the engine keeps them.
+    """
+    _require_backend(backend)
+    if not len(x):
+        raise ValueError("there are 0 tokens, must be at least 1")
+    rows = [slice(at, at + lookup.TOKENS_MAX) for at in range(0, len(x), lookup.TOKENS_MAX)]
+    jobs = [layer.job(x[part], order, None if residual is None else residual[part])
+            for part in rows]
+    if backend == "rtl":
+        with tools():
+            from sw.sim.lookup import run_jobs
+            found = _accepted(run_jobs(layer.cfg, layer.weights, jobs, latency=LATENCY,
+                                       progress=progress))
+    else:
+        found = [lookup.run(layer.cfg, layer.weights, job) for job in jobs]
+        for job, result in zip(jobs, found):
+            result.cycles = layer_cycles(layer.cfg, len(job.x), order, LATENCY).total
+    total = found[0]
+    for result in found[1:]:
+        total.y = np.concatenate([total.y, result.y])
+        if total.codes is not None:
+            total.codes = np.concatenate([total.codes, result.codes])
+        total.saturations = _sum([total.saturations, result.saturations])
+        total.cycles += result.cycles
+        total.table_bytes += result.table_bytes
+    return total
+
+
+def _sum(counters):
+    return {kind: sum(counter[kind] for counter in counters) for kind in counters[0]}
+
+
+# -- hooks -----------------------------------------------------------------------------------------
+
+@dataclass
+class Call:
+    """What one forward of a layer took: ``cycles`` of all ``jobs``, one after another, without
+    those that loading takes; ``saturations`` by name; ``token_elements`` that became integers and
+    ``tokens_saturated``, those of them beyond the format; ``counts`` (B, 3) of clusters and
+    ``overflow`` (3,) of attention, and its ``zero_rows``, compressed queries of all heads that
+    have no probability left and give zeros; ``table_bytes`` of LookupFFN."""
+
+    tokens: int
+    jobs: int
+    cycles: int
+    saturations: dict
+    counts: np.ndarray | None = None
+    overflow: tuple[int, ...] = ()
+    table_bytes: int = 0
+    token_elements: int = 0
+    tokens_saturated: int = 0
+    zero_rows: int = 0
+
+
+class NoGradient(UserWarning):
+    """A layer on an engine is called as if it were to be trained."""
+
+
+@dataclass(eq=False, repr=False)
+class _Engine:
+    layer: object
+    backend: str = "golden"
+    progress: bool = False
+    calls: list[Call] = field(default_factory=list)
+    warned: bool = False
+    told: bool = False
+
+    def __post_init__(self):
+        _require_backend(self.backend)
+
+    @property
+    def cycles(self) -> int:
+        """Of all calls."""
+        return sum(call.cycles for call in self.calls)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.backend}, {len(self.calls)} calls)"
+
+    def _tell(self, module):
+        """Warn, the first time, where somebody is about to train through an engine."""
+        import torch
+        wanted = getattr(module, "training", False) and torch.is_grad_enabled() and any(
+            p.requires_grad for p in module.parameters())
+        if wanted and not self.told:
+            self.told = True
+            warnings.warn(f"{type(module).__name__} on an engine is in training mode: the engine gives "
+                          "no gradients, and its weights are those of the export; take it off with "
+                          "module.fake = None, or train on fakes of sw.quantise_model", NoGradient,
+                          stacklevel=3)
+
+    def _record(self, borders, call, rows=0):
+        """Keep the call, and warn the first time that a large share of the tokens saturates, or of
+        the ``rows`` of compressed queries have no probability."""
+        call.token_elements = sum(crossing.elements for crossing in borders.values())
+        call.tokens_saturated = sum(borders.saturated.values())
+        self.calls.append(call)
+        if self.warned:
+            return
+        told = borders.warn("tokens of an engine", stacklevel=4)
+        self.warned = warn_zero_rows("attention on an engine", call.zero_rows, rows, 4) or told
+
+
+def _named(saturations):
+    return {kind.name.lower(): int(count) for kind, count in saturations.items()}
+
+
+def _numpy(x):
+    return x.detach().to("cpu").double().numpy()
+
+
+def _back(raw, like):
+    """float64 outputs as a tensor of the dtype and on the device of ``like``."""
+    import torch
+    return torch.from_numpy(raw).to(like)
+
+
+class EngineHeads(_Engine):
+    """``fake(heads, xq, xkv, valid_q, valid_kv)``: the layer as jobs, a head each.
+
+    Padded tokens do not enter a job; outputs at padded queries are zeros. No gradients. Sets
+    ``heads.counts``. Raises ValueError where the module is not that of the layer, and for NaN and
+    infinite values in a token that is no padding.
+    """
+
+    def __call__(self, heads, xq, xkv=None, valid_q=None, valid_kv=None):
+        import torch
+        layer, cfg = self.layer, self.layer.cfg
+        self._tell(heads)
+        if (heads.dim, heads.heads) != (cfg.dw, len(layer.heads)):
+            raise ValueError(f"the module has dim, heads = {heads.dim}, {heads.heads}, the "
+                             f"export's layer {cfg.dw}, {len(layer.heads)}")
+        if heads.mode != layer.mode.name.lower():
+            raise ValueError(f"the module's mode is {heads.mode}, that of the export's layer is "
+                             f"{layer.mode.name.lower()}")
+        borders, sequences = Borders(), []
+        q = self._tokens(xq, valid_q, borders, "x" if xkv is None else "xq")
+        kv = [None] * len(q) if xkv is None else self._tokens(xkv, valid_kv, borders, "xkv")
+        for one, other in zip(q, kv):
+            sequences.append((one, None) if other is None else (other, one))
+        results = run_heads(layer, sequences, self.backend, self.progress)
+        o = np.zeros((*xq.shape[:2], cfg.dw))
+        for at, row in enumerate(results):
+            kept = slice(None) if valid_q is None else valid_q[at].cpu().numpy()
+            o[at, kept] = np.concatenate([layer.output(head, result.o)
+                                          for head, result in enumerate(row)], axis=1)
+        self._note(results, sum(map(len, q)), borders)
+        heads.counts = torch.from_numpy(self.calls[-1].counts).to(xq.device)
+        return _back(o, xq)
+
+    def _tokens(self, x, valid, borders, name):
+        """Raw valid tokens of every sequence."""
+        real = _numpy(x)
+        if valid is not None:
+            real = [one[kept] for one, kept in zip(real, valid.cpu().numpy())]
+        # All at once, so that a refusal counts what there is to count.
+        require_finite(name, np.concatenate(list(real)))
+        return [self.layer.tokens(one, borders, name) for one in real]
+
+    def _note(self, results, tokens, borders):
+        flat = [result for row in results for result in row]
+        # The heads of a sequence share the clustering: any one tells.
+        counts = np.array([[row[0].k0, row[0].k1, row[0].k2] for row in results])
+        self._record(borders, Call(
+            tokens, len(flat), sum(result.cycles for result in flat),
+            _named(_sum([result.saturations for result in flat])), counts,
+            tuple(sum(row[0].overflow[c] for row in results) for c in range(3)),
+            zero_rows=sum(result.zero_rows for result in flat)),
+            rows=sum(result.k0 for result in flat))
+
+
+@dataclass(eq=False, repr=False)
+class EngineFFN(_Engine):
+    """``fake(layer, x)``: the tokens (..., d), all of them, as one job. No gradients."""
+
+    order: Order = Order.TOKEN_MAJOR
+
+    def __call__(self, module, x):
+        d = self.layer.cfg.d
+        self._tell(module)
+        if x.shape[-1] != d:
+            raise ValueError(f"x has {x.shape[-1]} elements a token, must be d = {d}")
+        if self.layer.cfg.residual:
+            raise ValueError("the engine adds a residual, the module has none")
+        borders = Borders()
+        raw = self.layer.tokens(_numpy(x).reshape(-1, d), borders)
+        result = run_ffn(self.layer, raw, self.backend, self.order, progress=self.progress)
+        self._record(borders, Call(len(raw), -(-len(raw) // lookup.TOKENS_MAX), result.cycles,
+                                   _named(result.saturations), table_bytes=result.table_bytes))
+        return _back(self.layer.output(result.y).reshape(x.shape), x)
+
+
+def on_engine(model, export, backend: str = "golden", progress: bool = False) -> dict:
+    """Put engines on the layers of ``model`` that ``export`` has, by name; gives the engines.
+
+    Parameters
+    ----------
+    model : a torch model with modules of these names that have an attribute ``fake``.
+    export : the folder of an export, or layers by name.
+    backend : "golden" or "rtl".
+
+    ``module.fake = None`` takes an engine off again. Raises ValueError, before anything is
+    changed, where the model lacks a layer of the export or has another kind in its place.
+    """
+    from sw.nn.names import plain_names
+    _require_backend(backend)
+    layers = export if isinstance(export, dict) else read(export)
+    plain = plain_names(model)
+    modules = {plain[name]: module for name, module in model.named_modules()}
+    for name, layer in layers.items():
+        # What tells the two kinds of modules apart: only one of them has heads.
+        kind = AttentionLayer if hasattr(modules.get(name), "heads") else FFNLayer
+        if not hasattr(modules.get(name), "fake") or not isinstance(layer, kind):
+            raise ValueError(f"the model has no {type(layer).__name__} {name!r}, the export has")
+    engines = {}
+    for name, layer in layers.items():
+        kind = EngineHeads if isinstance(layer, AttentionLayer) else EngineFFN
+        engines[name] = kind(layer, backend, progress)
+        _put(modules[name], engines[name])
+    return engines
+
+
+def _put(module, fake):
+    # torch keeps a fake that is a module among the children, where nothing else may follow it.
+    if "fake" in getattr(module, "_modules", {}):
+        del module.fake
+    module.fake = fake

@@ -1,0 +1,1 @@
+"""What users hand in and get back: files, command lines, tables, figures, and how pictures look."""

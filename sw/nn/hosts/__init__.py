@@ -1,0 +1,1 @@
+"""The models that the layers are put into: one file a family."""

@@ -1,0 +1,25 @@
+"""The border to generator, compiler and simulator, which only the rtl backend needs."""
+
+from contextlib import contextmanager
+
+from model.errors import ConfigError
+from sw.io.npz import InputError
+
+__all__ = ["BACKENDS", "tools"]
+
+BACKENDS = ("float", "golden", "rtl")
+
+
+@contextmanager
+def tools():
+    """Failures of the tools, also that they are not there, in one line."""
+    try:
+        from sw.sim.engine import EngineError
+        from sw.sim.verilator import ToolError
+    except ImportError as error:
+        raise InputError(f"the rtl backend needs {error.name}, which `make setup` installs"
+                         ) from None
+    try:
+        yield
+    except (ConfigError, EngineError, ToolError) as error:
+        raise InputError(str(error)) from None

@@ -1,0 +1,147 @@
+"""Driver of the whole accelerator: jobs in, results out, through ``sw.sim.engine``.
+
+What a host's driver does: loads the operands, hands over the job word, takes outputs, cluster tables
+and status. No value is computed here; everything returned has come out of the RTL.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.cta import layout
+from model.cta.config import CTAConfig
+from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Saturation
+from model.cta.layout import ELEMENT_WIDTH, Load, TraceOp
+from sw.sim.engine import Engine, Run, Script, build
+from sw.sim.session import HostSession, Refused
+
+__all__ = ["Activity", "Session", "Refused", "run_head", "run_jobs"]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """``unit`` was busy with ``what`` from cycle ``start`` to before ``end`` of the job."""
+
+    unit: str
+    what: str
+    start: int
+    end: int
+
+
+class Session(HostSession):
+    """A script in the making: every call queues what a host would do next."""
+
+    STREAMS = ("load", "data", "job", "out", "status")
+    LIMIT = 20_000_000
+
+    def stall(self, probability: float, seed: int):
+        """Pause every stream at random, the host's sides of it."""
+        for at, stream in enumerate(self.STREAMS):
+            self.script.stall(stream, probability, 1 + at % 3, seed * 8 + at)
+        return self
+
+    def load(self, loads: Sequence[Load], wait: bool = True):
+        """Queue loads and, with ``wait``, let them go in before anything else is queued."""
+        for load in loads:
+            values = {"target": load.target, "set": load.set, "base": load.base,
+                      "rows": len(load.rows)}
+            self._push("load", layout.pack_fields(layout.LOAD_FIELDS, values))
+            self._push("data", *layout.beats(self.cfg, load))
+        return self._wait("load", "data") if wait else self
+
+    def job(self, weights: HeadWeights, job: Job, index: int = 0, reload: bool = True,
+            wait: bool = True, **fields):
+        """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word."""
+        if reload:
+            self.load(layout.weight_loads(weights, index) + layout.token_loads(job))
+        values = layout.job_fields(weights, job, index, tables=True) | fields
+        self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
+        self.jobs.append(values)
+        return self._wait_for_status() if wait else self
+
+    def results(self, run: Run) -> list:
+        """Per job a :class:`HeadResult`, or a :class:`Refused` in its place."""
+        cfg, at, results = self.cfg, 0, []
+        elements = self._elements(run.received["out"])
+        for values, word in zip(self.jobs, run.received["status"], strict=True):
+            status = layout.unpack_fields(layout.STATUS_FIELDS, word)
+            if status["error"]:
+                results.append(Refused(ErrorCode(status["error"])))
+                continue
+            n, m = values["n"], values["m"]
+            rows, tables = m * cfg.groups, max(n, m) if values["tables"] else 0
+            o = elements[at:at + rows].reshape(m, cfg.d)
+            ct = elements[at + rows:at + rows + tables] & ((1 << ELEMENT_WIDTH) - 1)
+            at += rows + tables
+            phases = {"compress": status["cycles_compress"], "linear": status["cycles_linear"]}
+            phases["attention"] = status["cycles"] - sum(phases.values())
+            results.append(HeadResult(
+                o=o, ct0=ct[:m, 0], ct1=ct[:n, 1], ct2=ct[:n, 2],
+                k0=status["k0"], k1=status["k1"], k2=status["k2"],
+                saturations={kind: status[f"sat_{kind.name.lower()}"] for kind in Saturation},
+                overflow=tuple(status[f"overflow{c}"] for c in range(3)),
+                zero_rows=status["zero_rows"], cycles=status["cycles"], phases=phases))
+        if at != len(elements):
+            raise AssertionError(f"the RTL sent {len(elements)} beats, {at} were due")
+        return results
+
+    def _elements(self, beats):
+        """Beats of ``out`` as rows of signed elements; the top bit of a beat is ``last``."""
+        lanes = self.cfg.lanes
+        raw = b"".join((beat & ((1 << lanes * ELEMENT_WIDTH) - 1))
+                       .to_bytes(lanes * ELEMENT_WIDTH // 8, "little") for beat in beats)
+        return np.frombuffer(raw, dtype="<i2").astype(np.int64).reshape(-1, lanes)
+
+
+def run_jobs(cfg: CTAConfig, items: Sequence[tuple[HeadWeights, Job]], *, stalls: float = 0.0,
+             seed: int = 1, progress: bool = False, engine: Engine | None = None) -> list:
+    """Run jobs back to back in one simulation; results as :meth:`Session.results`."""
+    engine = engine or build(cfg, progress=progress)
+    session = Session(cfg, Script(seed))
+    if stalls:
+        session.stall(stalls, seed)
+    for weights, job in items:
+        session.job(weights, job)
+    return session.results(engine.run(session.script, progress=progress))
+
+
+def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = False,
+             seed: int = 1, stalls: float = 0.0) -> HeadResult:
+    """One head on the RTL. Adds ``activity`` (what each unit did when) and ``rate`` (simulated
+    cycles a second) to the result. Raises :class:`Refused`."""
+    engine = build(cfg, progress=progress)
+    session = Session(cfg, Script(seed))
+    if stalls:
+        session.stall(stalls, seed)
+    run = engine.run(session.job(weights, job).script, progress=progress)
+    result, = session.results(run)
+    if isinstance(result, Refused):
+        raise result
+    start = run.cycles["job"][-1]
+    result.activity = activity(run, start, start + result.cycles)
+    result.rate = run.end / run.seconds
+    return result
+
+
+def activity(run: Run, start: int, stop: int) -> list[Activity]:
+    """What each unit was busy with in cycles ``start`` to ``stop``, from the RTL's probe.
+
+    Units and work are named as in :class:`model.cta.cycles.Use`; an LSH is told from the next.
+    """
+    words, found, at = run.per_cycle(start, stop), [], 0
+    values = {}
+    for name, width in layout.TRACE_FIELDS:
+        values[name] = (words >> at) & ((1 << width) - 1)
+        at += width
+    lsh = values.pop("lsh")
+    for name, value in values.items():
+        key = value + (value == TraceOp.HASH) * (lsh << 8) if name == "sa" else value
+        edges = np.flatnonzero(np.diff(key, prepend=0, append=0))
+        for first, last in zip(edges[:-1], edges[1:]):
+            if value[first]:
+                what = TraceOp(value[first]).name if name == "sa" else ""
+                what += f" {lsh[first]}" if what == "HASH" else ""
+                found.append(Activity(name if name == "drain" else name.upper(), what,
+                                      int(first), int(last)))
+    return found

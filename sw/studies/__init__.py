@@ -1,0 +1,1 @@
+"""What measures: evaluation, comparisons, error budgets, benches, the papers' experiments."""

@@ -1,0 +1,1 @@
+"""CTA in a pretrained encoder on disk, ``python -m sw.studies.pretrained``. Needs the ``hf`` extra."""

@@ -1,0 +1,149 @@
+"""Cycle model: a head counted by hand, Table I's formula, and what no schedule can beat."""
+
+import numpy as np
+import pytest
+
+from model.cta import cycles, timing
+from model.cta.config import CTAConfig
+from model.cta.cost import OPERATING_POINTS, table1_cycles
+from model.cta.cycles import head_cycles
+from model.cta.job import Mode
+
+CONFIGS = [CTAConfig(b=4, d=8, l=2, n=40), CTAConfig(b=2, d=8, dw=24, l=5, n=40),
+           CTAConfig(b=16, d=8, l=8, n=40), CTAConfig(b=8, d=64, n=40, pag=4)]
+
+
+def random_sizes(cfg, seed, count=25):
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        n, m = rng.integers(1, cfg.n + 1, 2)
+        k0, k1, k2 = rng.integers(1, m + 1), *rng.integers(1, n + 1, 2)
+        yield tuple(int(v) for v in (n, m, k0, k1, k2))
+
+
+def uses(result, unit):
+    return [(use.what, use.start, use.end) for use in result.uses if use.unit == unit]
+
+
+def test_one_token_counted_by_hand():
+    """b = 2, d = 8, one hash function, one token: every latency once, nothing overlaps much."""
+    result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4), n=1, m=1, k0=1, k1=1, k2=1)
+    # Job in 0, checked in 1, the first row is taken in 2. A load takes b = 2 slots.
+    # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 3 later,
+    # and its index 1 + 4 later (four layers of two bits): 23 cycles in all.
+    # CT1: slot 5, index in 28. Offered to CAG in 29; sums written in 29 + 1 + 6, averaged from
+    # 37 on, C1 written in 44, so that residuals can begin in 45.
+    # CT0: slot 8, index in 31; offered in 32, C0 written in 47. CT2: slot 48, index in 71, offered
+    # in 72, C2 written in 87: K is taken in 88.
+    # K: load 89..90, weights 91..98, V 99..106. Q: load 107..108, weights 109..116, three empty.
+    # S: 120 and 121; the last score leaves the row in 121 + 15 + 2, and column 1's word is written
+    # in 139. PAG from 140, one step and 9 cycles, done in 150; O: 152 and 153.
+    assert uses(result, "SA") == [
+        ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 8, 9), ("LOAD", 46, 48),
+        ("HASH 2", 48, 49), ("LOAD", 89, 91), ("K", 91, 99), ("V", 99, 107), ("LOAD", 107, 109),
+        ("Q", 109, 117), ("PAUSE", 117, 120), ("SCORE", 120, 122), ("OUT", 152, 154)]
+    assert uses(result, "CIM") == [("CT1", 28, 29), ("CT0", 31, 32), ("CT2", 71, 72)]
+    assert uses(result, "CACC") == [("C1", 29, 30), ("C0", 32, 33), ("C2", 72, 73)]
+    assert uses(result, "CAVG") == [("C1", 37, 38), ("C0", 40, 41), ("C2", 80, 81)]
+    assert uses(result, "PAG") == [("AP 0", 140, 150)]
+    # The last O is in its bank 15 + 6 + b + d + 1 = 32 cycles after the last slot.
+    assert result.total == 153 + 32
+    assert result.phases == {"compress": 88, "linear": 18, "attention": 79}
+    assert result.macs == {"compress": 3 * 8, "linear": 2 * 2 * 8 * 8, "attention": 8 * (8 + 2 + 2)}
+
+
+def test_exact_token_counted_by_hand():
+    """Exact mode begins with the centroids, of one token each, and scores one value more."""
+    result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4), 1, 1, 9, 9, 9, mode=Mode.EXACT)
+    # Both tables are offered in 2: C1 at once; C0 in 3, averaged after 3 + 1 + 6, written in 18.
+    assert uses(result, "CAVG") == [("C1", 10, 11), ("C0", 11, 12)]
+    assert uses(result, "SA") == [
+        ("LOAD", 20, 22), ("K", 22, 30), ("V", 30, 38), ("LOAD", 38, 40), ("Q", 40, 48),
+        ("PAUSE", 48, 51), ("SCORE", 51, 53), ("OUT", 83, 84)]
+    assert result.total == 83 + 32
+    assert result.macs["compress"] == 0 and result.macs["attention"] == 8 * (8 + 1 + 1)
+
+
+@pytest.mark.parametrize("cfg", CONFIGS, ids=repr)
+@pytest.mark.parametrize("mode", Mode)
+def test_phases_add_up(cfg, mode):
+    for n, m, k0, k1, k2 in random_sizes(cfg, 1):
+        result = head_cycles(cfg, n, m, k0, k1, k2, mode)
+        assert sum(result.phases.values()) == result.total, (n, m, k0, k1, k2)
+        assert min(result.phases.values()) > 0, (n, m, k0, k1, k2)
+
+
+@pytest.mark.parametrize("cfg", CONFIGS, ids=repr)
+@pytest.mark.parametrize("mode", Mode)
+def test_useful_products(cfg, mode):
+    """As many as the algorithm has, and never more in a phase than the array could do."""
+    for n, m, k0, k1, k2 in random_sizes(cfg, 2):
+        result = head_cycles(cfg, n, m, k0, k1, k2, mode)
+        if mode is Mode.EXACT:
+            k0, k, hashed = m, n, 0
+        else:
+            k, hashed = k1 + k2, 2 * n + m
+        assert result.macs == {"compress": hashed * cfg.l * cfg.dw,
+                               "linear": 2 * k * cfg.dw * cfg.d,
+                               "attention": k0 * cfg.dw * cfg.d + 2 * k0 * k * cfg.d}
+        for phase, count in result.macs.items():
+            assert count <= result.phases[phase] * cfg.b * cfg.d, (phase, n, m, k0, k1, k2)
+
+
+@pytest.mark.parametrize("cfg", CONFIGS, ids=repr)
+def test_a_unit_does_one_thing_at_a_time(cfg):
+    for sizes in random_sizes(cfg, 3):
+        result = head_cycles(cfg, *sizes)
+        for unit in ("SA", "CIM", "CACC", "CAVG", "PAG", "drain"):
+            spans = sorted((start, end) for _, start, end in uses(result, unit))
+            assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:])), unit
+            assert all(0 < start < end <= result.total for start, end in spans), unit
+
+
+def test_more_work_is_never_faster():
+    cfg = CONFIGS[0]
+    for n, m, k0, k1, k2 in random_sizes(cfg, 4):
+        base = head_cycles(cfg, n, m, k0, k1, k2).total
+        for more in ((n, m, k0 + cfg.b, k1, k2), (n, m, k0, k1 + cfg.b, k2),
+                     (n + 2, m, k0, k1, k2)):
+            assert head_cycles(cfg, *more).total > base, more
+
+
+def test_shared_a_saves_its_loads():
+    """Fig. 10 rule a; the loads it saves hide where LSH2 waits for C1."""
+    cfg = CTAConfig(b=8, d=64, n=512)
+    loads = [sum(use.what == "LOAD" for use in head_cycles(
+        cfg, 512, 512, 8, 8, 8, shared_a=shared).uses) for shared in (False, True)]
+    assert loads[0] - loads[1] == 2
+    sliced = CTAConfig(b=4, d=8, dw=16, l=2, n=40)
+    assert (head_cycles(sliced, 9, 9, 4, 4, 4, shared_a=True)
+            == head_cycles(sliced, 9, 9, 4, 4, 4, shared_a=False))
+
+
+TABLE_1 = {"CTA-0": 33460, "CTA-0.5": 27160, "CTA-1": 20123}    # its steps added up by hand
+
+
+@pytest.mark.parametrize("point", OPERATING_POINTS, ids=lambda point: point.name)
+def test_table_1(point):
+    """The formula gives what Table I adds up to; the engine's own latencies cost less than 2 %."""
+    cfg = CTAConfig(b=8, d=64, l=6, n=512)
+    formula = table1_cycles(cfg, 512, point.k0, point.k1, point.k2)
+    assert formula == TABLE_1[point.name]
+    total = head_cycles(cfg, 512, 512, point.k0, point.k1, point.k2, shared_a=True).total
+    assert abs(total - formula) <= 0.02 * formula, f"{total} cycles, Table I {formula}"
+
+
+def test_pag_bound_heads_wait():
+    """Where scores are few, batches follow at the pace of PAG: n/2 steps and its latency."""
+    cfg = CTAConfig(b=8, d=64, l=6, n=512)
+    result = head_cycles(cfg, 512, 512, 80, 10, 10)
+    starts = [start for _, start, _ in uses(result, "PAG")]
+    gaps = {after - before for before, after in zip(starts, starts[1:])}
+    assert len(gaps) == 1 and gaps.pop() >= 256 + timing.PAG_STEP
+
+
+def test_mutant_without_the_shortcut_pause(monkeypatch):
+    """A latency left out shows in the head counted by hand."""
+    monkeypatch.setattr(cycles, "shortcut_pause", lambda cfg: 0)
+    with pytest.raises(AssertionError):
+        test_one_token_counted_by_hand()
