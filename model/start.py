@@ -67,6 +67,8 @@ def _found(name: str):
 def as_command() -> None:
     """Prepare this process to be a command."""
     _hook()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is shown as \\xe9 and not a reason to die.
         if getattr(stream, "errors", None) == "strict":
@@ -78,6 +80,27 @@ def _program() -> str:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     name = spec.name if spec else Path(sys.argv[0]).name
     return name.removesuffix(".__main__")
+
+
+def _interrupt(number, frame):
+    """Ctrl-C: an exception, but for one within an import, which ends the program here.
+
+    Libraries in C++ run Python while they are imported. An exception that comes back into them there
+    makes them abort, with a message of their own (torch does).
+    """
+    within = frame
+    while within is not None:
+        if within.f_code.co_filename.startswith("<frozen importlib._bootstrap"):
+            _interrupted()
+        within = within.f_back
+    signal.default_int_handler(number, frame)
+
+
+def _interrupted() -> None:
+    """Say it in a line, and end as every program that Ctrl-C ends: a shell's loop ends as well."""
+    print(f"\n{_program()}: interrupted", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _hook() -> None:
@@ -93,10 +116,7 @@ def _hook() -> None:
         if issubclass(kind, ShadowedName):
             print(value, file=sys.stderr)
         elif issubclass(kind, KeyboardInterrupt):
-            print(f"\n{_program()}: interrupted", file=sys.stderr, flush=True)
-            # As every program that Ctrl-C ends, so that a shell's loop ends as well.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
+            _interrupted()
         elif issubclass(kind, BrokenPipeError):
             _gone()
         else:

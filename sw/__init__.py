@@ -19,8 +19,8 @@ _WHERE = {"attach": "sw.nn.attachment", "detach": "sw.nn.attachment",
           "load_pretrained": "sw.nn.loading",
           "CTAAttention": "sw.nn.cta_attention", "LookupFFN": "sw.nn.ffn.lookup",
           "calibrate_layers": "sw.nn.calibration", "quantise_model": "sw.quant.model",
-          "float_model": "sw.quant.model", "export": "sw.export.writer",
-          "on_engine": "sw.export.hooks"}
+          "float_model": "sw.quant.model", "export": "sw.exported.writer",
+          "on_engine": "sw.exported.hooks"}
 
 __all__ = list(_WHERE)
 

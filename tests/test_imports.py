@@ -32,20 +32,20 @@ ROOMS = {
     "sw.io": (),
     "sw.sim": ("gen", "sw.io"),
     "sw.nn": ("sw.io",),
-    "sw.export": ("sw.io", "sw.sim", "sw.nn"),
-    "sw.run": ("sw.io", "sw.sim", "sw.export"),
+    "sw.exported": ("sw.io", "sw.sim", "sw.nn"),
+    "sw.run": ("sw.io", "sw.sim", "sw.exported"),
     "sw.lm": ("sw.io", "sw.nn"),
     "sw.policy": ("sw.io", "sw.nn"),
-    "sw.quant": ("sw.io", "sw.nn", "sw.export", "sw.lm"),
-    "sw.studies": ("sw.io", "sw.sim", "sw.nn", "sw.export", "sw.run", "sw.lm", "sw.policy",
+    "sw.quant": ("sw.io", "sw.nn", "sw.exported", "sw.lm"),
+    "sw.studies": ("sw.io", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.policy",
                    "sw.quant"),
-    "sw.demo": ("sw.io", "sw.sim", "sw.nn", "sw.export", "sw.run", "sw.lm", "sw.quant",
+    "sw.demo": ("sw.io", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.quant",
                 "sw.studies"),
 }
 """Rooms of the software and what each may take from, beside ``model`` and itself. A room stands
 below those that name it, so there is no way back: the table is read in order by a test."""
 
-TORCH = ("sw.nn", "sw.lm", "sw.policy", "sw.quant", "sw.export", "sw.studies", "sw.demo")
+TORCH = ("sw.nn", "sw.lm", "sw.policy", "sw.quant", "sw.exported", "sw.studies", "sw.demo")
 """Rooms in which layers and training live. The others run where torch is not installed."""
 
 
@@ -154,7 +154,7 @@ def test_the_scan_sees_a_wrong_arrow():
     assert not allowed("sw.run", "sw.lm.loop")
     assert not allowed("sw.run", "torch")
     assert not allowed("sw.nn", "gen.emit")
-    assert not allowed("sw.export", "verif.runner")
+    assert not allowed("sw.exported", "verif.runner")
     assert not allowed("sw.io", "sw.sim.engine")
     assert allowed("sw.run", "sw.sim.engine")
     assert not allowed("verif", "torch")

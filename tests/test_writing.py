@@ -58,7 +58,7 @@ def test_no_file_writes_by_itself(tried):
 
 
 FOLDERS = {"sw/io/npz.py": "make_folder itself",
-           "sw/export/writer.py": "names its refusal as one of an export"}
+           "sw/exported/writer.py": "names its refusal as one of an export"}
 
 
 def test_no_command_makes_folders_by_itself():

@@ -22,7 +22,7 @@ from model.cta.reference import attention_cta, attention_exact
 from model.lookup import bh4
 from model.lookup import hash as hashing
 from model.lookup.reference import forward, relative_error
-from sw.export.layer import AttentionLayer, identical
+from sw.exported.layer import AttentionLayer, identical
 from sw.io.npz import InputError, write_json
 from sw.io.shipped import ENCODER as CHECKPOINT
 from sw.io.tables import heading, line
@@ -135,9 +135,9 @@ def _levels(model, held_out, calibration, folder, simulate):
     """Everything that is measured, as plain data, and whether anything differs."""
     import torch
 
-    from sw.export.hooks import on_engine
-    from sw.export.reader import read
-    from sw.export.writer import export
+    from sw.exported.hooks import on_engine
+    from sw.exported.reader import read
+    from sw.exported.writer import export
     from sw.nn.attachment import attention_layers
     from sw.nn.encoder_layer import EncoderLayer
     from sw.quant.model import float_model, quantise_model
@@ -197,7 +197,7 @@ def _levels(model, held_out, calibration, folder, simulate):
 
 def _rtl(model, layers, simulate, first, watched):
     """By name the engine's call and the bytes of the output on the first passage; its loss."""
-    from sw.export.hooks import on_engine
+    from sw.exported.hooks import on_engine
     if simulate == "none":
         return {}, None, None
     chosen = dict(layers)
@@ -220,7 +220,7 @@ def _rtl(model, layers, simulate, first, watched):
 def fixed_point(layer, module, x, y) -> float:
     """Relative error of the engine's ``y`` (n, d) against the float layer of ``module`` on tokens
     ``x`` (n, d), with the clusters or table rows that the integers choose."""
-    from sw.export.hooks import run_heads
+    from sw.exported.hooks import run_heads
     from sw.quant.cta import operands
     raw = layer.tokens(x.double().numpy(), Borders())    # the engine's call has counted them
     if not isinstance(layer, AttentionLayer):

@@ -15,7 +15,7 @@ from model.cta.job import LSHParams, Mode
 from model.cta.quantise import Points, idle_lsh, lsh_params, raw_weights, score_scale, shifts
 from model.cta.reference import Operands
 from model.errors import ConfigError
-from sw.export.layer import AttentionLayer, Shifts
+from sw.exported.layer import AttentionLayer, Shifts
 from sw.quant import cta_stages
 from sw.quant.fixed import counted, power
 

@@ -14,7 +14,7 @@ from model.errors import ConfigError
 from model.lookup.config import LookupConfig
 from model.lookup.layer import SHIFT_MAX
 from model.lookup.points import Points, raw_mix, raw_weights, shifts
-from sw.export.layer import FFNLayer
+from sw.exported.layer import FFNLayer
 from sw.quant import lookup_stages
 from sw.quant.fixed import counted, power
 

@@ -200,7 +200,7 @@ def _run(args):
         checkpoint.save_model(args.output, model, run, tokens,
                               step=before["step"] + args.steps, meta=meta)
     if args.export:
-        from sw.export.writer import export
+        from sw.exported.writer import export
         export(model, args.export, meta={"held_out_loss": found.trained})
     if args.report:
         write_json(args.report, figures)

@@ -10,9 +10,9 @@ from model.cta.job import Mode
 from model.lookup import bh4
 from model.lookup import hash as hashing
 from model.lookup.job import Order
-from sw.export.hooks import BACKENDS, LATENCY, run_ffn, run_heads
-from sw.export.layer import AttentionLayer
-from sw.export.reader import entries, read_layer
+from sw.exported.hooks import BACKENDS, LATENCY, run_ffn, run_heads
+from sw.exported.layer import AttentionLayer
+from sw.exported.reader import entries, read_layer
 from sw.io.figures import event_lines
 from sw.io.npz import InputError, array, read_npz
 

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.cta.job import Mode
 from sw.demo import encoder as demo_encoder
-from sw.export import hooks as engine
-from sw.export.reader import read
+from sw.exported import hooks as engine
+from sw.exported.reader import read
 from sw.lm import checkpoint, data
 from sw.lm.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from sw.lm.model import MaskedLM

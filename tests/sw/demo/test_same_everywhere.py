@@ -22,7 +22,7 @@ PATHS = {
         "MKL_ENABLE_INSTRUCTIONS": "AVX2", "MKL_CBWR": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
     "as it comes": {},
 }
-ENCODER = "from sw import demo_encoder; demo_encoder.show({folder!r}, 'none', passages={passages})"
+ENCODER = "from sw.demo import encoder; encoder.show({folder!r}, 'none', passages={passages})"
 
 
 def printed(code, environment):
@@ -57,7 +57,7 @@ def test_the_encoder_is_the_same_on_every_path(tmp_path, tried):
 @pytest.mark.reliability
 @pytest.mark.nightly
 def test_the_whole_demo_is_the_same_on_every_path(tmp_path, tried):
-    code = f"from sw import demo; demo.main(['--rtl', 'none', '-o', {str(tmp_path)!r}])"
+    code = f"from sw.demo import head; head.main(['--rtl', 'none', '-o', {str(tmp_path)!r}])"
     found = {name: printed(code, environment) for name, environment in PATHS.items()}
     assert len(set(found.values())) == 1, {name: text[-900:] for name, text in found.items()}
     tried("same figures: CPU paths", paths=len(found), demos=len(found))

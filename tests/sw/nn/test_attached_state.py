@@ -396,7 +396,7 @@ def test_calls_of_multihead_attention():
 
 
 def test_training_on_an_engine_warns(tmp_path):
-    from sw.export.hooks import NoGradient
+    from sw.exported.hooks import NoGradient
     model = model_of("bert")
     sw.attach(model, "cta")
     sw.quantise_model(model, [IDS])

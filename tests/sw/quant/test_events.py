@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 import sw  # noqa: E402
 from model.border import NotFinite, SaturationWarning  # noqa: E402
-from sw.export.reader import read  # noqa: E402
+from sw.exported.reader import read  # noqa: E402
 from sw.nn.cta_attention import CTAAttention  # noqa: E402
 
 DIM, N = 16, 24

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.cta.config import CTAFormats  # noqa: E402
 from model.lookup.config import LookupFormats  # noqa: E402
-from sw.export.reader import read  # noqa: E402
+from sw.exported.reader import read  # noqa: E402
 from sw.io.npz import InputError  # noqa: E402
 from sw.lm import checkpoint, data  # noqa: E402
 from sw.lm.held_out import measure  # noqa: E402

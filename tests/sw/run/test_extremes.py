@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from model.fixed import Format
 from sw.demo import head as demo
-from sw.export.writer import export
+from sw.exported.writer import export
 from sw.run import command
 from sw.studies import budget
-from tests.sw.export import made as image_made
+from tests.sw.exported import made as image_made
 
 KINDS = ("normal", "zero", "constant", "small", "tiny", "denormal", "large", "huge", "largest",
          "spread", "one", "negative", "float16", "integers")

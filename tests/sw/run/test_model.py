@@ -9,9 +9,9 @@ import pytest
 from model.cta import head as golden
 from model.lookup import layer as lookup
 from model.lookup.job import Order
-from sw.export.writer import export
+from sw.exported.writer import export
 from sw.run import command as run
-from tests.sw.export import made
+from tests.sw.exported import made
 
 ATTENTION, FFN, RESIDUAL = "blocks.1.attention.heads", "blocks.0.ffn", "blocks.5.ffn"
 

@@ -249,7 +249,7 @@ def test_make_accepts_the_compilers_that_a_build_does(value, monkeypatch, tmp_pa
     wrapper.chmod(0o755)
     monkeypatch.setenv("CXX", value.format(w=wrapper))
     run = subprocess.run(["make", "-s", "prerequisites", f"PYTHON={sys.executable}"],
-                         cwd=verilator.HERE.parent, text=True, capture_output=True)
+                         cwd=verilator.HERE.parents[1], text=True, capture_output=True)
     try:
         found = bool(shutil.which(verilator.compiler()[0]))
     except ToolError:

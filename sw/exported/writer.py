@@ -1,6 +1,6 @@
 """Write an export: one image a layer and the manifest, all or nothing.
 
-    from sw.export.writer import export
+    from sw.exported.writer import export
     export(model, "export/", meta={"made by": "me"})
 
 The same layers give the same bytes: no date, no path.
@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from model.files import write_bytes
-from sw.export.codec import ImageError, encode
-from sw.export.layer import AttentionLayer, FFNLayer
-from sw.export.manifest import FILE, claimed, describe, document, dump
-from sw.export.reader import read
+from sw.exported.codec import ImageError, encode
+from sw.exported.layer import AttentionLayer, FFNLayer
+from sw.exported.manifest import FILE, claimed, describe, document, dump
+from sw.exported.reader import read
 
 __all__ = ["export", "model_layers"]
 

@@ -12,10 +12,10 @@ from model.cta.config import CTAConfig, CTAFormats
 from model.fixed import Format
 from model.lookup import layout as lookup
 from model.words import pack_fields
-from sw.export import codec as stream
-from sw.export.codec import ImageError, decode_heads, decode_weights, encode
-from sw.export.layer import identical
-from tests.sw.export import made
+from sw.exported import codec as stream
+from sw.exported.codec import ImageError, decode_heads, decode_weights, encode
+from sw.exported.layer import identical
+from tests.sw.exported import made
 
 
 def rng(seed=7):

@@ -5,9 +5,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 import sw
-from sw.export.codec import ImageError
-from sw.export.hooks import on_engine
-from sw.export.reader import read
+from sw.exported.codec import ImageError
+from sw.exported.hooks import on_engine
+from sw.exported.reader import read
 from sw.nn.attachment import attention_layers
 from sw.quant.model import fakes, float_model, quantise_model
 

@@ -12,8 +12,8 @@ from model.cta.quantise import quantise
 from model.cta.reference import Operands
 from model.lookup import layer as lookup
 from model.lookup.job import Order
-from sw.export.layer import AttentionLayer, Shifts, identical
-from tests.sw.export import made
+from sw.exported.layer import AttentionLayer, Shifts, identical
+from tests.sw.exported import made
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from model.cta.job import Mode
 from model.cta.quantise import Points
 from model.lookup import stimulus as lookup
 from model.lookup.config import LookupConfig
-from sw.export import manifest
-from sw.export.layer import AttentionLayer, FFNLayer, Shifts
+from sw.exported import manifest
+from sw.exported.layer import AttentionLayer, FFNLayer, Shifts
 
 CTA = {
     "one slice": CTAConfig(b=4, d=8, l=3, n=16),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sw.export.writer import export
-from tests.sw.export import made
+from sw.exported.writer import export
+from tests.sw.exported import made
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from model.cta.quantise import Points
 from model.errors import ConfigError
 from model.lookup import layout as lookup
 from model.lookup.config import LookupConfig
-from sw.export.codec import Image, ImageError, beat_bytes, set_of, word_bytes
-from sw.export.layer import HEADS_MAX, AttentionLayer, FFNLayer, Shifts
+from sw.exported.codec import Image, ImageError, beat_bytes, set_of, word_bytes
+from sw.exported.layer import HEADS_MAX, AttentionLayer, FFNLayer, Shifts
 
 __all__ = ["FORMAT", "SCHEMA", "FILE", "Entry", "describe", "document", "dump", "check", "claimed",
            "sha256"]

@@ -12,12 +12,12 @@ from model.cta.job import Mode
 from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.job import Order
-from sw.export import hooks as engine
-from sw.export.hooks import BACKENDS, EngineFFN, EngineHeads, on_engine, run_ffn, run_heads
-from sw.export.layer import identical
-from sw.export.writer import export
+from sw.exported import hooks as engine
+from sw.exported.hooks import BACKENDS, EngineFFN, EngineHeads, on_engine, run_ffn, run_heads
+from sw.exported.layer import identical
+from sw.exported.writer import export
 from sw.io.npz import InputError
-from tests.sw.export import made
+from tests.sw.exported import made
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_simulator_that_is_not_there(rng, monkeypatch):
             raise ImportError(name=name)
         return real(name, *args, **kwargs)
 
-    for name in [name for name in sys.modules if name.split(".")[0] in ("verif", "gen")]:
+    for name in [name for name in sys.modules if name.startswith(("verif", "gen", "sw.sim"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
     layer = made.attention_layer(made.CTA["one slice"], rng, 1)

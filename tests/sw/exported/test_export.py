@@ -9,12 +9,12 @@ import pytest
 
 from model.cta import layout as cta
 from model.lookup import layout as lookup
-from sw.export import writer
-from sw.export.codec import ImageError
-from sw.export.layer import identical
-from sw.export.reader import read
-from sw.export.writer import export
-from tests.sw.export import made
+from sw.exported import writer
+from sw.exported.codec import ImageError
+from sw.exported.layer import identical
+from sw.exported.reader import read
+from sw.exported.writer import export
+from tests.sw.exported import made
 
 # -- round trip ------------------------------------------------------------------------------------
 

@@ -22,9 +22,9 @@ from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import LayerResult, Order
-from sw.export.codec import set_of
-from sw.export.layer import AttentionLayer, FFNLayer
-from sw.export.reader import read
+from sw.exported.codec import set_of
+from sw.exported.layer import AttentionLayer, FFNLayer
+from sw.exported.reader import read
 from sw.sim.backends import tools
 
 __all__ = ["BACKENDS", "Call", "EngineHeads", "EngineFFN", "on_engine", "run_heads", "run_ffn"]

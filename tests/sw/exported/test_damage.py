@@ -3,11 +3,11 @@
 import pytest
 
 from model.cta.config import CTAConfig
-from sw.export.codec import ImageError
-from sw.export.reader import entries, read
-from sw.export.writer import export
+from sw.exported.codec import ImageError
+from sw.exported.reader import entries, read
+from sw.exported.writer import export
 from sw.io.npz import InputError
-from tests.sw.export import made
+from tests.sw.exported import made
 
 
 @pytest.mark.parametrize("at", [0, 5, -1])

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sw.export.codec import ImageError, decode_heads, decode_weights
-from sw.export.layer import AttentionLayer, FFNLayer
-from sw.export.manifest import FILE, Entry, check, describe, sha256
+from sw.exported.codec import ImageError, decode_heads, decode_weights
+from sw.exported.layer import AttentionLayer, FFNLayer
+from sw.exported.manifest import FILE, Entry, check, describe, sha256
 
 __all__ = ["entries", "read", "read_layer"]
 
@@ -25,7 +25,7 @@ def entries(folder) -> list[Entry]:
 def read(folder) -> dict[str, AttentionLayer | FFNLayer]:
     """All layers of an export by name, in its order.
 
-    Raises :class:`ImageError` for anything that :func:`sw.export.writer.export` does not write:
+    Raises :class:`ImageError` for anything that :func:`sw.exported.writer.export` does not write:
     another schema, missing or damaged files, files of another layer, images that do not agree
     with their configuration.
     """

@@ -8,9 +8,9 @@ import numpy as np
 from model.cta import layout as cta
 from model.lookup import layout as lookup
 from model.words import pack_fields
-from sw.export.codec import encode
-from sw.export.manifest import SCHEMA, describe, document
-from tests.sw.export import made
+from sw.exported.codec import encode
+from sw.exported.manifest import SCHEMA, describe, document
+from tests.sw.exported import made
 
 PAGE = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
 NAMED = set(re.findall(r"`(\w+)`", PAGE))
