@@ -163,7 +163,7 @@ def test_the_scan_sees_a_wrong_arrow():
 
 def test_generic_blocks_know_no_engine():
     for path in sorted((ROOT / "gen" / "blocks").rglob("*.py")):
-        for module, _ in imports(path):
+        for module in imports(path):
             engine = module.split(".")[1:2]
             assert engine not in (["cta"], ["lookup"]), f"{path.relative_to(ROOT)} imports {module}"
 
