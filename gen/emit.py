@@ -9,15 +9,11 @@ handed to ``elaborate`` as its platform, and :func:`place` gives for a repeated 
 The text depends on the component alone: no date, path, source attribute or hash order in it.
 """
 
-import ast
-import inspect
 import re
 import subprocess
 import sys
-import textwrap
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -25,6 +21,7 @@ from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib import wiring
 
 from gen import __version__
+from gen.contract import contract, plain, port_texts
 from gen.header import PRAGMAS, ansi, comments, folded, word_fields
 from gen.manifest import ports, streams
 from gen.names import require_names, stable_names
@@ -67,8 +64,7 @@ class Emitter:
         self._engine = ""      # package of the first component, before the names of its blocks
         self._modules = {}     # module name -> RTLIL, in the order of first use
         self._known = {}       # module name -> component type and ports
-        self.notes = {}        # module name -> first line of the docstring
-        self.ports = {}        # module name -> its ports and what each is
+        self.components = {}   # module name -> the component that was converted for it
         self.external = []     # Verilog modules of rtl/ in use
 
     def use(self, name: str):
@@ -114,11 +110,7 @@ class Emitter:
             lambda p: p[1] + str({"clk": 1, "rst": 2}.get(p[4], int(p[2]) + 3)) + p[3] + p[4],
             text, flags=re.M)
         self._known[name] = kind
-        self.notes[name] = note(type(component))
-        here = ports(component)
-        ways = {key: next(way for port, way, *_ in here if port == f"{key}__payload")
-                for key in streams(component)}
-        self.ports[name] = here, comments(here, ways)
+        self.components[name] = component
 
     def _by_body(self, component, kind):
         # A block that many engines have is that of the engine it stands in: their files go together.
@@ -134,8 +126,7 @@ class Emitter:
         for other in list(self._known)[:-1]:
             if (self._known[other] == kind and
                     self._modules[other].replace(other, name) == self._modules[name]):
-                del self._modules[name], self._known[name], self.notes[name]
-                del self.ports[name]
+                del self._modules[name], self._known[name], self.components[name]
                 return other
         return name
 
@@ -190,14 +181,12 @@ class Emitter:
         return text
 
 
-@lru_cache(maxsize=None)
-def note(kind: type) -> str:
-    """First line of the docstring of a class, from its source: ``-OO`` takes it from the class."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
-    except (OSError, TypeError, SyntaxError):
-        return ""
-    return (ast.get_docstring(tree.body[0]) or "").split("\n")[0]
+def port_comments(component) -> dict[str, str]:
+    """The comment of each port of a component, by its name in Verilog."""
+    here = ports(component)
+    ways = {key: next(way for port, way, *_ in here if port == f"{key}__payload")
+            for key in streams(component)}
+    return comments(here, ways, port_texts(component))
 
 
 @dataclass(frozen=True)
@@ -231,11 +220,12 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
     emitter.convert(component, name)
     progress("Yosys")
     modules = _verilog(emitter.rtlil())
-    for at, (here, what) in emitter.ports.items():
+    for at, each in emitter.components.items():
         if at in modules:
-            modules[at] = folded(ansi(modules[at], [port for port, *_ in here], what))
+            modules[at] = folded(ansi(modules[at], [port for port, *_ in ports(each)],
+                                      port_comments(each)))
     head, _, body = modules[name].partition("\n);\n")
-    modules[name] = f"{head}\n);\n{word_fields(emitter.ports[name][0])}{body}"
+    modules[name] = f"{head}\n);\n{word_fields(ports(component))}{body}"
     # Top first, then a module before the modules it uses.
     order, queue = [], [name]
     while queue:
@@ -252,7 +242,9 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
     text += ["", "// For Verilator's -Wall; each rule has a reason."]
     text += [f"/* verilator lint_off {rule} */  // {reason}" for rule, reason in PRAGMAS]
     for at in order:
-        note = emitter.notes.get(at, "")
+        note = ""
+        if at in emitter.components:
+            note = plain(contract(type(emitter.components[at])).summary)
         text.append("\n" + (f"// {note}\n" if note else "") + modules[at])
     if emitter.external:
         text.append("\n// Behavioural memories. Define HASHLAYER_SRAM_EXTERNAL and give modules of "

@@ -9,6 +9,8 @@ import re
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from gen.contract import first_sentence, plain
+
 __all__ = ["PRAGMAS", "ansi", "comments", "fields_of", "folded", "word_fields"]
 
 PRAGMAS = (
@@ -34,33 +36,45 @@ def fields_of(shape) -> list[tuple[str, int, int]]:
     return [(str(key), field.offset, field.width) for key, field in shape]
 
 
-def _what(shape, width: int) -> str:
-    """A shape in words."""
+def _what(shape, width: int, named: bool) -> str:
+    """A shape in words; where the port is ``named`` by a text, what that and its width leave open."""
     if fields := fields_of(shape):
         return ", ".join(f"{name} {size}" for name, _, size in fields) + ", lowest first"
     if isinstance(shape, data.ArrayLayout):
         element = Shape.cast(shape.elem_shape)
         kind = "signed" if element.signed else "unsigned"
         return f"{shape.length} elements of {element.width} bits, {kind}, the first lowest"
-    if width == 1:
-        return "flag"
-    return f"{'signed' if Shape.cast(shape).signed else 'unsigned'}, {width} bits"
+    kind = "signed" if Shape.cast(shape).signed else "unsigned"
+    if named:
+        return kind if kind == "signed" else ""
+    return "flag" if width == 1 else f"{kind}, {width} bits"
 
 
-def comments(ports, streams: dict[str, str]) -> dict[str, str]:
-    """What each port is, by name. ``ports`` as ``gen.emit.ports`` lists them; ``streams`` has the
-    direction of the streams among them, by name."""
+ELEMENT = re.compile(r"(\w+?)((?:__\d+)+)")
+
+
+def comments(ports, streams: dict[str, str], texts: dict[str, str]) -> dict[str, str]:
+    """What each port is, by name. ``ports`` as ``gen.manifest.ports`` lists them; ``streams`` has
+    the direction of the streams among them, by name; ``texts`` what docstrings say of each.
+
+    The comment is the first sentence of the text and what the shape adds to it. The elements of an
+    array share a text, which stands at the first of them.
+    """
     found = {"clk": "clock, rising edge", "rst": "reset, synchronous, active high; one cycle suffices"}
     for name, way, shape, value in ports:
+        said = plain(first_sentence(texts.get(name, "")))
+        text = "; ".join(filter(None, (said, _what(shape, len(value), bool(said)))))
         stream, _, part = name.rpartition("__")
-        text = _what(shape, len(value))
+        element = ELEMENT.fullmatch(name)
         if stream in streams and part in ("payload", "valid", "ready"):
             into = "into" if streams[stream] == "input" else "out of"
             text = {"valid": f"stream {stream}, {into} the block: a payload is offered",
                     "ready": f"stream {stream}: the payload is taken",
                     "payload": f"stream {stream}: {text}"}[part]
-        elif part.isdigit() and stream:
-            text = f"element {part} of {stream}: {text}"
+        elif element:
+            indices = element[2].split("__")[1:]
+            place = f"element {', '.join(indices)} of {element[1]}"
+            text = place if said and any(map(int, indices)) else f"{place}: {text}"
         found[name] = text
     return found
 

@@ -13,19 +13,27 @@ __all__ = ["BeatMemory"]
 
 
 class BeatMemory(wiring.Component):
-    """A sequence of elements, written ``beat`` at a time and read ``lanes`` at a time.
+    """A sequence of elements, written eight at a time and read ``lanes`` at a time.
 
     Banks are a beat wide, so that no write is partial: a wide word lies across banks, of a narrow
     one several share a row.
 
-    Timing: ``r_data`` the cycle after ``r_en``.
+    Timing: ``r_data`` comes the cycle after ``r_en``. There is no back-pressure and no reset.
 
     Parameters
     ----------
     fmt : format of an element
-    beat : elements of a beat, a power of two
     lanes : elements of a word, a power of two
     words : words in all
+
+    Members
+    -------
+    w_en : A beat is written.
+    w_addr : Number of the beat.
+    w_data[8] : Its elements, the first of the sequence lowest.
+    r_en : A word is read.
+    r_addr : Number of the word.
+    r_data[lanes] : Its elements, one cycle later.
     """
 
     def __init__(self, *, fmt, beat: int, lanes: int, words: int):

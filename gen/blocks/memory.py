@@ -15,17 +15,29 @@ __all__ = ["SRAM"]
 
 
 class SRAM(wiring.Component):
-    """``depth`` words of ``width`` bits behind one clock.
+    """``depth`` words of ``width`` bits behind one clock, in one of two flavours.
 
     Port 0 is ``w_en, w_addr, w_data`` and ``r_en, r_addr, r_data``. With ``rw=False`` it is a write
-    port and a read port; with ``rw=True`` it is one read-write port, which writes where both are
+    port and a read port. With ``rw=True`` it is one read-write port, which writes where both are
     enabled, and ``q_en, q_addr, q_data`` is a read port beside it.
 
-    Timing: read data is valid the cycle after its address and holds while the enable is low. No
-    reset; the contents are undefined until written.
+    Timing: read data is valid the cycle after its address and holds while the enable is low. There
+    is no reset; the contents are undefined until written.
 
-    Numerics: reading a word in the cycle of its write gives an undefined value. Both bodies
-    answer such a read with rubbish, so that a block that relies on it fails its test.
+    Numerics: reading a word in the cycle of its write gives an undefined value. Both bodies answer
+    such a read with rubbish, so that a block that relies on it fails its test.
+
+    Members
+    -------
+    w_en : A word is written.
+    w_addr : Address of the write.
+    w_data : The word.
+    r_en : A word is read, unless one is written by the same read-write port.
+    r_addr : Address of the read.
+    r_data : The word, one cycle later, held while ``r_en`` is low.
+    q_en : A word is read by the second port. With ``rw`` only, and so are the next two.
+    q_addr : Address of that read.
+    q_data : The word, one cycle later, held while ``q_en`` is low.
     """
 
     module_name = None      # elaborates to an instance itself

@@ -11,11 +11,21 @@ class Outlet(wiring.Component):
     """Keeps what a pipeline delivers until the stream takes it; lets in no more than fits.
 
     A pipeline behind an outlet runs freely: no enable fans out over its registers. It may begin an
-    item (``start``) where ``open`` is high, and delivers it (``put``, ``item``) some cycles later;
-    what is under way and what waits share ``places``. With one place more than the cycles from
-    ``start`` to ``put`` plus one, an item a cycle passes.
+    item where ``open`` is high, and delivers it some cycles later; what is under way and what waits
+    share ``places``. With one place more than the cycles from ``start`` to ``put`` plus one, an
+    item a cycle passes.
 
     Timing: an item is offered in the cycle after ``put``. ``open`` and ``o`` come from registers.
+
+    Source: ours.
+
+    Members
+    -------
+    start : The pipeline begins an item.
+    open : It may.
+    put : The pipeline delivers an item.
+    item : That item.
+    o : Stream of items.
     """
 
     def __init__(self, shape, places: int):

@@ -14,7 +14,18 @@ KIND = 13      # bits of an address below the kind
 class ShiftMemory(wiring.Component):
     """Keeps the ``depth`` shifts from address ``base`` on, and passes by all others.
 
-    Timing: ``r_data`` the cycle after ``r_en``.
+    Timing: ``r_data`` comes the cycle after ``r_en``. There is no back-pressure and no reset.
+
+    Source: ours.
+
+    Members
+    -------
+    p_en : A shift is written, here or elsewhere.
+    p_addr : Its address. As :class:`model.lookup.layout.Parameter` counts them.
+    p_data : The shift.
+    r_en : A shift is read.
+    r_addr : Its number, from ``base`` on.
+    r_data : That shift, one cycle later.
     """
 
     def __init__(self, *, base: int, depth: int):

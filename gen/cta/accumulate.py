@@ -16,24 +16,37 @@ __all__ = ["APBank"]
 class APBank(wiring.Component):
     """AP[round][index] += p for the tokens of one parity at one level; all tiles work on one index.
 
-    One memory word holds the entries of all tiles for one cluster; each round of tiles has a
-    memory. An update takes four cycles: read, register, add, write. So the next three may read
-    an old value; where they have the same round and index they take the sum from the adder's
-    register, or from the copy of the word written last. The comparisons are made a cycle ahead,
-    so that only a multiplexer stands before the adder.
+    One memory word holds the entries of all tiles for one cluster, and each round of tiles has a
+    memory. An update takes four cycles: read, register, add, write. So the next three may read an
+    old value. Where they have the same round and index they take the sum from the adder's register,
+    or from the copy of the word written last. The comparisons are made a cycle ahead, so that only
+    a multiplexer stands before the adder.
 
-    An entry read by ``take`` is cleared, so the banks are zero before each batch without a sweep.
+    An entry that ``take`` reads is cleared, so the banks are zero before each batch without a
+    sweep.
 
-    Timing: ``en, round, index`` in cycle c, ``p`` in c+2, and ``grown`` (the new entries by column,
-    0 where nothing is written) in c+3, in which they are written. One update a cycle, in any
-    sequence. ``take, take_index`` in cycle c read all rounds: ``entry`` for all b columns in c+1,
-    in which the word is cleared. Neither a take in c+1 nor an update before c+2 may read the
-    same index, and no update may read or write in the cycles c and c+1.
+    Timing: ``en, round, index`` come in cycle c and ``p`` in c+2; ``grown`` shows the new entries
+    in c+3, in which they are written. One update a cycle, in any sequence. ``take, take_index`` in
+    cycle c read all rounds: ``entry`` is valid for all b columns in c+1, in which the word is
+    cleared. Neither a take in c+1 nor an update before c+2 may read the same index, and no update
+    may read or write in the cycles c and c+1. There is no back-pressure.
 
-    Numerics: golden ``model.cta.probability.aggregate``; the sums are exact in cfg.ap_bank.
+    Numerics: golden ``model.cta.probability.aggregate``; the sums are exact in ``cfg.ap_bank``.
 
-    Source: Sec. IV-B (4), Fig. 9 (d). The paper merges the two tokens of a cycle; here each has
-    its own bank (docs/decisions/0004-probability-banks.md), and the comparators merge in time.
+    Source: Sec. IV-B (4), Fig. 9 (d). The paper merges the two tokens of a cycle. Here each token
+    has its own bank (docs/decisions/0004-probability-banks.md), and the comparators merge in time.
+
+    Members
+    -------
+    en : An update is asked for.
+    round : Round of tiles of the update.
+    index : Cluster of the update.
+    p[tiles] : What each tile adds, two cycles after ``en``. Format ``fmt.prob``.
+    grown[b] : New entry of each column in the cycle of its write, 0 where nothing is written.
+        Format ``cfg.ap_bank``.
+    take : An entry of all columns is read and then cleared.
+    take_index : Cluster of that entry.
+    entry[b] : The entry of each column, one cycle after ``take``. Format ``cfg.ap_bank``.
     """
 
     LATENCY = 3

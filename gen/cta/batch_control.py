@@ -12,11 +12,25 @@ __all__ = ["BatchControl"]
 
 
 class BatchControl(wiring.Component):
-    """PAG of batch t may start when its scores are in and O of batch t-1 has taken all AP.
+    """Starts PAG on a batch of scores once they are in and O of the batch before has taken all AP.
 
-    Timing: ``pag_start`` the cycle after ``cs_done`` or the last ``ap_en``, whichever is later.
+    AP has one buffer and scores have two, so that scores of the next batch come meanwhile.
 
-    Source: Table I, steps 8 to 13; AP has one buffer, scores have two.
+    Timing: ``pag_start`` is high in the cycle after ``cs_done`` or the last ``ap_en``, whichever is
+    later.
+
+    Source: Table I, steps 8 to 13.
+
+    Members
+    -------
+    start : A job begins; everything is forgotten.
+    k0 : Clusters of LSH0, which are the compressed queries of the job.
+    cs_done : The last score of a batch is being written.
+    pag_done : PAG has finished a batch.
+    ap_last : The last AP of a batch is asked for.
+    pag_start : PAG starts on the oldest batch of scores.
+    cols : Live columns of the batch that starts, valid with ``pag_start``.
+    pag_busy : PAG works on a batch.
     """
 
     def __init__(self, cfg: CTAConfig):

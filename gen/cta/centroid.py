@@ -17,7 +17,7 @@ BETWEEN = ("full", "full_lsh", "full_slice", "full_k", "read_en", "read_addr", "
 
 
 class CentroidAggregation(wiring.Component):
-    """Means of the members of each cluster, a job a slice of a clustering.
+    """CAG computes the mean of the members of each cluster, a job a slice of a clustering.
 
     CACC (:class:`CentroidSums`) adds up the tokens and CAVG (:class:`CentroidMeans`) divides, one
     job behind it, so that each works every cycle on its own column and its own bank of sums.
@@ -27,19 +27,38 @@ class CentroidAggregation(wiring.Component):
 
     Numerics: golden ``model.cta.centroid.centroids``.
 
+    Source: Sec. IV-B (3), Fig. 9 (a) and (b). The two borrowed columns are ours.
+
     Members
     -------
-    job : stream of :class:`CentroidJob`
-    ct_en, ct_addr, ct_lsh / ct, ct1 : cluster tables; the reply is due in the next cycle
-    tok_en, tok_addr, c1_addr, residual : row request to the lanes; x is due at the column, with
-        ``cacc_en``, two cycles later
-    acc[d] / cacc_sum[d] : the column, two and three cycles after ``cacc_en``
-    cavg_en, cavg_x[d], cavg_value / cavg_sum[d] : the other column; the product three cycles later
-    c_we, c_lsh, c_slice, c_addr, c_data[d] : a row of C1 (lsh 1) or of the C0 and C2 bank
-    started, done : with the first, the last ``c_we`` of a job; ``c_lsh``, ``c_slice`` say of which
-    k[3] : clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job
-    sat_centroid : elements that saturated in the row written one cycle before
-    cacc_busy, cavg_busy : for the trace
+    job : Stream of jobs. Payload :class:`CentroidJob`.
+    ct_en : An entry of a cluster table is asked for.
+    ct_addr : Token of that entry.
+    ct_lsh : Clustering of that entry.
+    ct : Its cluster, one cycle after ``ct_en``.
+    ct1 : Cluster of the same token in LSH1, for a residual.
+    tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
+    tok_addr : Row of the token banks.
+    c1_addr : Row of the C1 banks, for a residual.
+    residual : The row is the token less its C1.
+    cacc_en : The operand of CACC is at the column, two cycles after ``tok_en``.
+    acc[d] : Addend of CACC, two cycles after ``cacc_en``. Format ``cfg.csum``.
+    cacc_sum[d] : Sum of CACC, three cycles after ``cacc_en``. Format ``cfg.csum``.
+    k[3] : Clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job.
+    cacc_busy : CACC has a token under way.
+    cavg_en : The operand of CAVG is at the other column.
+    cavg_x[d] : That operand: the scaled sum of a cluster. Format ``cfg.left``.
+    cavg_value : Its factor: the mantissa of 1/count. Format ``cfg.value``.
+    cavg_sum[d] : Their product, three cycles after ``cavg_en``.
+    c_we : A centroid is written.
+    c_lsh : Clustering of that centroid; 1 goes to the C1 banks, 0 and 2 to those of C0 and C2.
+    c_slice : Slice of that centroid.
+    c_addr : Row of its bank.
+    c_data[d] : The centroid. Format ``fmt.centroid``.
+    started : The first centroid of a job is written; ``c_lsh`` and ``c_slice`` say of which.
+    done : The last centroid of a job is written; ``c_lsh`` and ``c_slice`` say of which.
+    sat_centroid : Elements that saturated in the row written one cycle before.
+    cavg_busy : CAVG has a row under way.
     """
 
     module_name = "cta_centroid"

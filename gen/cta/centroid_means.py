@@ -20,9 +20,20 @@ class MeanLane(wiring.Component):
     """One lane of CAVG on either side of its multiplier: sum to operand, product to centroid.
 
     Timing: ``x`` comes a cycle after ``total`` and ``shift``, ``c`` and ``moved`` a cycle after
-    ``product``.
+    ``product``. One row a cycle, no back-pressure.
 
-    Numerics: round half up, and saturation of ``c``; ``moved`` tells of it.
+    Numerics: round half up, and saturation of ``c``, which ``moved`` tells of.
+
+    Source: as :class:`CentroidMeans`.
+
+    Members
+    -------
+    total : Sum of the members of a cluster. Format ``cfg.csum``.
+    shift : Right shift of the sum, ceil(log2 count), in the same cycle.
+    x : The sum shifted right by that, rounded half up. Format ``cfg.left``.
+    product : Product of ``x`` and the reciprocal, from the borrowed multiplier.
+    c : The mean in the format of a centroid. Format ``fmt.centroid``.
+    moved : ``c`` is saturated.
     """
 
     module_name = "cta_mean_lane"
@@ -69,8 +80,8 @@ class CentroidMeans(wiring.Component):
         m = round_half_up(t * mean_table[count], mean_reciprocal_frac + residual_shift)
         c = sat_centroid(m)
 
-    The shift first brings a sum to the size of a token, so that the PE's operand is wide enough;
-    the table is the paper's, of the reciprocal's mantissa. A row passes, one cycle each:
+    The shift first brings a sum to the size of a token, so that the PE's operand is wide enough.
+    The table is the paper's, of the reciprocal's mantissa. A row passes, one cycle each:
 
     0. The count is read.             1. s and the table entry.
     2. The sums have arrived; t.      3. ``cavg_en``, ``cavg_x``, ``cavg_value``.
@@ -78,12 +89,37 @@ class CentroidMeans(wiring.Component):
 
     Timing: starts in the cycle in which ``full`` is high, one row a cycle, jobs without a gap.
     ``started`` and ``done`` are high with ``c_we`` of the first and the last row of a job.
-    ``sat_centroid`` is one cycle later.
+    ``sat_centroid`` is one cycle later. There is no back-pressure.
 
     Numerics: golden ``model.cta.centroid.centroids``; t is a token, saturations are counted.
 
     Source: Sec. IV-B (3), Fig. 9 (b). Counts are read a cycle before the sums, so that shift and
     reciprocal wait in registers when the wide row comes.
+
+    Members
+    -------
+    full : A bank has all sums of a job.
+    full_lsh : Clustering of that job.
+    full_slice : Slice of that job.
+    full_k : Clusters of that job.
+    read_en : The count of a cluster is read; its sums follow a cycle later.
+    read_addr : That cluster.
+    read_last : It is the last of the job; the bank is free.
+    count : Members of the cluster, one cycle after ``read_en``.
+    sums[d] : Sums of its members, two cycles after ``read_en``. Format ``cfg.csum``.
+    cavg_en : The operand is at the borrowed column.
+    cavg_x[d] : That operand: the scaled sum. Format ``cfg.left``.
+    cavg_value : Its factor: the mantissa of 1/count. Format ``cfg.value``.
+    cavg_sum[d] : Their product, three cycles after ``cavg_en``.
+    c_we : A centroid is written.
+    c_lsh : Clustering of that centroid.
+    c_slice : Slice of that centroid.
+    c_addr : Row of its bank.
+    c_data[d] : The centroid. Format ``fmt.centroid``.
+    started : The first centroid of a job is written.
+    done : The last centroid of a job is written.
+    sat_centroid : Elements that saturated in the row written one cycle before.
+    busy : A row is under way.
     """
 
     module_name = "cta_centroid_means"

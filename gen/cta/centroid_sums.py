@@ -23,8 +23,8 @@ def sum_rows(cfg: CTAConfig) -> int:
 class CentroidJob(data.StructLayout):
     """Aggregate ``count`` tokens (1..n) of one ``slice`` by the table of ``lsh``.
 
-    ``identity``: every token is its own cluster. ``residual``: what C1 leaves of the tokens.
-    ``query``: the tokens of the query tensor.
+    ``identity``: every token is its own cluster. ``residual``: what C1 leaves of the tokens is
+    aggregated. ``query``: the tokens are those of the query tensor.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -48,21 +48,47 @@ class CentroidSums(wiring.Component):
     6. ``cacc_sum`` comes out; it is written back if the next token is of another cluster.
 
     Hazards: a row written in the cycle of stage 6 can be read from the next cycle on, i.e. by the
-    third token after; the first and the second get it from the column and from the register
+    third token after. The first and the second get it from the column and from the register
     ``last_row``. A first member needs no read, so banks are never cleared.
 
     Two banks are used in turn, so that CAVG reads one while CACC fills the other. Counts lie in
     memories of their own, since CAVG wants them a cycle before the sums.
 
-    Timing: ``job`` taken in cycle c, token t in stage s in cycle c + 1 + t + s; the next job can
-    be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``full`` shows
-    that the oldest bank not yet read has all its sums, ``full_lsh``, ``full_slice``, ``full_k``
-    whose and of how many clusters. ``read_en`` with ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2;
-    ``read_last`` with it frees the bank.
+    Timing: ``job`` taken in cycle c has token t in stage s in cycle c + 1 + t + s; the next job can
+    be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``read_en`` with
+    ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2; ``read_last`` with it frees
+    the bank. Only ``job`` can be held up.
 
     Numerics: exact. Golden ``model.cta.centroid.cluster_sums``.
 
     Source: Sec. IV-B (3), Fig. 9 (a). Sums are wide (csum) and so not in the result memory.
+
+    Members
+    -------
+    job : Stream of jobs. Payload :class:`CentroidJob`.
+    ct_en : An entry of a cluster table is asked for.
+    ct_addr : Token of that entry.
+    ct_lsh : Clustering of that entry.
+    ct : Its cluster, one cycle after ``ct_en``.
+    ct1 : Cluster of the same token in LSH1, for a residual.
+    tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
+    tok_addr : Row of the token banks.
+    c1_addr : Row of the C1 banks, for a residual.
+    residual : The row is the token less its C1.
+    cacc_en : The operand is at the borrowed column, two cycles after ``tok_en``.
+    acc[d] : The sum so far, two cycles after ``cacc_en``. Format ``cfg.csum``.
+    cacc_sum[d] : The new sum, three cycles after ``cacc_en``. Format ``cfg.csum``.
+    full : The oldest bank not yet read has all its sums.
+    full_lsh : Clustering of that bank.
+    full_slice : Slice of that bank.
+    full_k : Clusters of that bank.
+    read_en : CAVG reads the count of a cluster; its sums follow a cycle later.
+    read_addr : That cluster.
+    read_last : It is the last of the bank, which is free from the next cycle on.
+    count : Members of the cluster, one cycle after ``read_en``.
+    sums[d] : Sums of its members, two cycles after ``read_en``. Format ``cfg.csum``.
+    k[3] : Clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job.
+    busy : A token is under way.
     """
 
     module_name = "cta_centroid_sums"

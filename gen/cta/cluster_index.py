@@ -17,31 +17,44 @@ __all__ = ["ClusterIndex"]
 class ClusterIndex(wiring.Component):
     """Numbers the hash codes of a clustering: equal codes, and only they, get the same index.
 
-    The cluster tree spells a code in l*D base-2**digit digits, D a hash value, and gives each
-    digit a layer with a memory of its own; a thread is a token on its way from root to leaf. In
-    every cycle one thread starts, one ends, and each of the l*D threads in flight is in another
+    The cluster tree spells a code in l*D base-2**digit digits, D of them a hash value, and gives
+    each digit a layer with a memory of its own. A thread is a token on its way from root to leaf.
+    In every cycle one thread starts, one ends, and each of the l*D threads in flight is in another
     layer.
 
-    The threads of the paper stay where they are and a decoder connects them to other memories
-    in turn. Here a layer stays with its memory, and the few bits of a thread move on: stage q
-    holds the thread with curr_depth = q, which is the paper's thread number (token mod l*D).
-    Moving some 16 bits is cheaper than a rotating crossbar to all layer memories. Why a layer is
-    a digit and not a whole hash value: docs/decisions/0003-cluster-tree.md.
+    The threads of the paper stay where they are and a decoder connects them to other memories in
+    turn. Here a layer stays with its memory, and the few bits of a thread move on: stage q holds
+    the thread with curr_depth = q, which is the paper's thread number (token mod l*D). Moving some
+    16 bits is cheaper than a rotating crossbar to all layer memories. Why a layer is a digit and
+    not a whole hash value: docs/decisions/0003-cluster-tree.md.
 
-    Codes of more than b values come in ``cfg.passes`` passes over the tokens; hash buffers keep
-    the earlier ones, and the tree is walked in the last.
+    Codes of more than b values come in ``cfg.passes`` passes over the tokens. Hash buffers keep the
+    earlier ones, and the tree is walked in the last.
 
-    Timing: column c of ``hash`` is due c cycles after ``valid``; ``first`` and ``last`` mark the
-    ends of each pass. One token a cycle, idle cycles anywhere, no gap needed between passes or
-    clusterings. ``ct_valid`` follows ``valid`` (of the last pass) by
-    ``model.cta.timing.cim_latency`` cycles. After a reset a clustering starts with ``first``;
-    what was cut off leaves no trace.
+    Timing: column c of ``hash`` is due c cycles after ``valid``. One token a cycle, idle cycles
+    anywhere; no gap is needed between passes or clusterings. ``ct_valid`` follows ``valid`` (of the
+    last pass) by ``model.cta.timing.cim_latency`` cycles. There is no back-pressure. After a reset
+    a clustering starts with ``first``; what was cut off leaves no trace.
 
-    Numerics: golden ``model.cta.cluster_index.cluster_table``. ``k`` and ``overflow`` count up to
-    and with the token that ``ct`` belongs to, so they are the clustering's with ``ct_last``.
+    Numerics: golden ``model.cta.cluster_index.cluster_table``. The tree has a capacity a clustering
+    (k0, k1, k2); a token beyond it shares the last node of the full layer and is counted.
 
     Source: Sec. III-A, IV-B (2), Fig. 4 (a). Deviations: l*D layers instead of l, capacity and
     overflow defined, hash codes longer than the array is wide.
+
+    Members
+    -------
+    hash[hash_columns] : Hash value of column c, c cycles after ``valid``. Format ``fmt.hash``.
+    valid : A token is hashed; column 0 is there.
+    first, last : The token is the first, the last of its pass.
+    lsh : Clustering of the token.
+    hpass : Pass over the tokens, 0..passes-1.
+    ct_valid : A cluster index is there.
+    ct : That index, in order of first appearance.
+    ct_first, ct_last : The token is the first, the last of its clustering.
+    ct_lsh : Its clustering.
+    k : Clusters up to and with this token; with ``ct_last`` those of the clustering.
+    overflow : Tokens up to and with this one that found a layer full.
     """
 
     module_name = "cta_cluster_index"

@@ -17,14 +17,31 @@ ORDER = (1, 0, 2)    # as in Table I; exact mode leaves at the second
 class ClusterOrder(wiring.Component):
     """Feeds CAG and keeps what the host will ask for: sizes, overflows, how far C1 and all are.
 
-    The indices of a clustering come one a cycle once they come, and CACC reads them one a cycle, so a
-    clustering may be summed from the cycle after its first index on. In exact mode no table is
+    The indices of a clustering come one a cycle once they come, and CACC reads them one a cycle, so
+    a clustering may be summed from the cycle after its first index on. In exact mode no table is
     needed.
 
-    Timing: ``jobs`` valid in the cycle after ``ct_first``; ``c1_done`` and ``centroids_done`` in the cycle after
-    the last write of C1, and of all centroids.
+    Timing: ``jobs`` is valid from the cycle after ``ct_first`` on. ``c1_done`` and
+    ``centroids_done`` rise in the cycle after the last write of C1, and of all centroids.
 
     Source: Table I, steps 1 to 4.
+
+    Members
+    -------
+    start : A job begins; everything is forgotten.
+    job : The job word, stable while the job runs.
+    ct_valid : CIM gives the cluster index of a token.
+    ct_first, ct_last : The token is the first, the last of its clustering.
+    ct_lsh : Clustering of the token.
+    lost : Tokens of the clustering so far that found a layer full.
+    ct_index : Number of that token, which is its address in the cluster tables.
+    jobs : Stream of slices to aggregate. Payload ``CentroidJob``.
+    done : The last centroid of a slice is written.
+    done_lsh : Clustering of that slice.
+    done_slice : Number of that slice.
+    c1_done : All of C1 is written.
+    centroids_done : All centroids of the job are written.
+    overflow[3] : Tokens of LSH0, LSH1, LSH2 that found a layer full.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -15,15 +15,34 @@ __all__ = ["ClusterTables"]
 class ClusterTables(wiring.Component):
     """Three tables of n cluster indices, each in an even and an odd bank.
 
-    Three kinds of readers, at most one of the first two at a time: ``pair`` (PAG: tokens 2p and
-    2p+1 of all tables), ``one`` (sequencer for residuals, output: token t of all tables), and
-    ``cag`` (one token, its own port). ``identity`` answers for exact mode: CT0 and CT1 give the
-    token itself, CT2 gives 0.
+    There are three kinds of readers, at most one of the first two at a time: ``pair`` (PAG: tokens
+    2p and 2p+1 of all tables), ``one`` (sequencer for residuals, output: token t of all tables),
+    and ``cag`` (one token, by its own port).
 
-    Timing: data the cycle after the address; a written index can be read in the next cycle.
+    Timing: data come in the cycle after the address; a written index can be read in the next cycle.
+    There is no back-pressure.
 
-    Source: Sec. IV-A (the cluster tables lie in the weight memory of the paper; here they have
-    banks of their own, since PAG reads two entries of two tables every cycle).
+    Source: Sec. IV-A. The cluster tables lie in the weight memory of the paper. Here they have
+    banks of their own, since PAG reads two entries of two tables every cycle.
+
+    Members
+    -------
+    identity : Exact mode: CT0 and CT1 give the token itself, CT2 gives 0, on ``pair`` and ``one``.
+    w_en : An index is written.
+    w_lsh : Table of the write.
+    w_addr : Token of the write.
+    w_data : Cluster of that token.
+    pair_en : Two tokens are read from all tables.
+    pair_addr : Number p of the pair of tokens 2p and 2p+1.
+    pair[6] : Their clusters: even and odd token of CT0, of CT1, of CT2.
+    one_en : One token is read from all tables.
+    one_addr : That token.
+    one[3] : Its clusters in CT0, CT1, CT2.
+    cag_en : CAG reads one token.
+    cag_lsh : Table of that read.
+    cag_addr : Token of that read.
+    cag : Its cluster in that table.
+    cag_ct1 : Its cluster in CT1.
     """
 
     def __init__(self, cfg: CTAConfig):

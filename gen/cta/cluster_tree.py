@@ -22,8 +22,16 @@ def layer_rows(cfg: CTAConfig, layer: int) -> int:
 class ThreadSignature(wiring.Signature):
     """What a thread takes along from layer to layer (the paper's ``curr_node`` registers).
 
-    ``fresh`` tells that ``node`` was made by this very token; ``over`` that it asked for a node
-    in a full layer. ``curr_depth`` is the layer the thread is in.
+    ``curr_depth`` is the layer the thread is in.
+
+    Members
+    -------
+    valid : There is a thread.
+    first, last : Its token is the first, the last of the clustering.
+    lsh : Clustering of the token.
+    node : Node of this layer that the thread is at.
+    fresh : The node was made by this very token.
+    over : The token asked for a node in a full layer.
     """
 
     def __init__(self, rows: int):
@@ -34,18 +42,26 @@ class ThreadSignature(wiring.Signature):
 class TreeLayer(wiring.Component):
     """Finds or makes the child of a node that one digit of the hash code leads to.
 
-    A node is a row of 2**digit slots {made, id}. Id of a missing child: the count of children in
-    this layer, or the last id where the layer is full. A fresh node's row counts as empty,
+    A node is a row of 2**digit slots {made, id}. The id of a missing child is the count of children
+    in this layer, or the last id where the layer is full. The row of a fresh node counts as empty,
     whatever the memory holds, and the first token of a clustering counts from 0: so nothing is
     cleared between clusterings or after a reset.
 
-    Timing: a thread enters by ``i`` in cycle c and reads its row; ``digit`` is due in c+1, and
-    the thread leaves by ``o`` in c+1 (combinational from the memory: row, slot, child, address of
-    the next layer). One thread a cycle, idle cycles anywhere. The row is written in c+1 too,
-    while the next thread reads: if that one is at the same node, the row goes to it by the bypass
-    (Sec. IV-B (2)). A layer of one node keeps its row in a register instead.
+    Timing: a thread enters by ``i`` in cycle c and reads its row; ``digit`` is due in c+1, and the
+    thread leaves by ``o`` in c+1 (combinational from the memory: row, slot, child, address of the
+    next layer). One thread a cycle, idle cycles anywhere, no back-pressure. The row is written in
+    c+1 too, while the next thread reads: if that one is at the same node, the row goes to it by the
+    bypass (Sec. IV-B (2)). A layer of one node keeps its row in a register instead.
 
     Numerics: golden ``model.cta.cluster_index.cluster_table``, one ``layer``.
+
+    Source: Sec. IV-B (2), Fig. 4 (a).
+
+    Members
+    -------
+    i : Thread that enters.
+    digit : Digit of its hash code, one cycle later.
+    o : The thread as it leaves, at its child.
     """
 
     def __init__(self, cfg: CTAConfig, layer: int):

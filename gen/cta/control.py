@@ -13,18 +13,46 @@ __all__ = ["Control"]
 
 
 class Control(wiring.Component):
-    """One job at a time: check, run, send O, send the status.
+    """Takes one job at a time: checks it, runs it, has O sent, sends the status.
 
     A refused job goes straight to its status. A load that was taken in the cycle in which the job
     was taken (``load_taken``) goes first, and so do those that follow it without a pause: the job
-    waits in its check until no load is under way or offered, and ``loads`` lets them in.
-    A job that starts uses the tokens up.
+    waits in its check until no load is under way or offered, and ``loads`` lets them in. A job that
+    starts uses the tokens up.
 
-    ``cycles`` counts from ``start`` to the last O in its bank; the two other counts end with the
-    first slot of K and of Q.
+    ``cycles`` of the status counts from ``start`` to the last O in its bank. The two other counts
+    end with the first slot of K and of Q.
 
-    Timing: ``start`` one cycle after the job was taken, or when the loads it waits for are in;
-    ``read_out`` ``tail`` cycles after the last slot, which is ``tail`` - 1 after ``ended``.
+    Timing: ``start`` comes one cycle after the job was taken, or when the loads it waits for are
+    in. ``read_out`` comes ``tail`` cycles after the last slot, which is ``tail`` - 1 after
+    ``ended``.
+
+    Source: Table I for the order; words, checks and counts are ours (docs/programming.md).
+
+    Members
+    -------
+    job : Stream of jobs. Payload ``JobWord``.
+    status : Stream of status words, one a job. Payload ``StatusWord``.
+    idle : No job is under way.
+    take : The check of a job ends in this cycle; the loader's error is used up.
+    start : A legal job begins to run.
+    word : The word of the job, held until the next.
+    loads : The loader may take commands.
+    load_error : A load since the last job was refused.
+    load_busy : A load is under way.
+    load_offered : A load command is offered.
+    load_taken : A load command is taken in this cycle.
+    kv_rows : Tokens of the key and value tensor that are there.
+    q_rows : Tokens of the query tensor that are there.
+    ended : The program has issued its last slot and none is under way.
+    read_out : The output stream may begin.
+    out_done : The last beat of the output is taken.
+    key_issued : A slot of K is issued.
+    query_issued : A slot of Q is issued.
+    k[3] : Clusters of LSH0, LSH1, LSH2.
+    overflow[3] : Tokens of LSH0, LSH1, LSH2 that found a layer full.
+    zero_rows : Queries found in this cycle whose sum of probabilities is zero.
+    events[7] : Saturations of this cycle by kind, in the order of ``model.cta.job.Saturation``.
     """
 
     def __init__(self, cfg: CTAConfig):

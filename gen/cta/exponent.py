@@ -12,22 +12,30 @@ __all__ = ["Exponent"]
 
 
 class Exponent(wiring.Component):
-    """p = 2**(s1 + s2) for two scores in log2 units.
+    """The unit computes p = 2**(s1 + s2) of two scores in log2 units.
 
-    With e = s1 + s2 in units of 1/64: i = e >> 6, f = e & 63, p = exp_table[f] scaled by 2**i. The
-    table entries are normalised (1 <= entry < 2), so that i alone tells whether p is out of range
-    on either side, and the barrel shifter covers only the places between. The table is replicated
-    in each unit: 64 x 12 bits of logic cost less than the ports of a shared one.
+    With e = s1 + s2 in units of 1/64 (2**-exp_index): i = e >> 6, f = e & 63, and p is exp_table[f]
+    scaled by 2**i. The table entries are normalised (1 <= entry < 2), so that i alone tells whether
+    p is out of range on either side, and the barrel shifter covers only the places between. Each
+    unit has a table of its own: 64 x 12 bits of logic cost less than the ports of a shared one.
 
-    Timing: ``p`` is valid ``LATENCY`` cycles after ``s1, s2, en``, one result a cycle. A stage
-    each for the sum, the table, the shift, the rounding.
+    Timing: ``p`` is valid ``LATENCY`` cycles after ``s1, s2, en``, one result a cycle. Sum, table,
+    shift and rounding have a stage each. There is no back-pressure.
 
-    Numerics: golden ``model.cta.probability.exp2``. Left shifts are exact, right shifts round half
-    up: the shifter keeps one place below the point, and the rounding adds it. Above prob.max
-    the value is prob.max and ``saturated`` is high. Where ``en`` is low, both are 0.
+    Numerics: golden ``model.cta.probability.exp2``. Left shifts are exact. Right shifts round half
+    up: the shifter keeps one place below the point, and the rounding adds it. Above prob.max the
+    value is prob.max and ``saturated`` is high. Where ``en`` is low, both are 0.
 
-    Source: Sec. IV-B (4), Fig. 9 (c). The paper follows A3 (two tables and a multiplier); powers of
+    Source: Sec. IV-B (4), Fig. 9 (c). The paper follows A3 (two tables and a multiplier). Powers of
     two need one table and a shifter, because the factor log2(e)/sqrt(d) is part of Wq.
+
+    Members
+    -------
+    s1 : Score of level 1. Format ``fmt.score``.
+    s2 : Score of level 2. Format ``fmt.score``.
+    en : The scores of this cycle count; where it is low the result is 0.
+    p : The exponential, ``LATENCY`` cycles later. Format ``fmt.prob``.
+    saturated : ``p`` is held to its largest value.
     """
 
     LATENCY = 4

@@ -21,14 +21,37 @@ PPE_OP = {Op.HASH: PPEOp.HASH, Op.K: PPEOp.K, Op.V: PPEOp.V, Op.Q: PPEOp.Q,
 
 
 class Issue(wiring.Component):
-    """Left, bottom and top edge of the array see a slot at different times; here they part.
+    """Delays the parts of a slot until the left, bottom and top edge of the array need them.
 
-    Timing, for a slot in cycle I: the cluster table answers in I+D-1 (residuals), the command
-    reaches lane 0 in I+D and its x the array in X = I+D+2, D = ``issue_delay``; ``inject`` of X
-    enters with that x; ``ap_en`` comes so that AP does; ``ppe`` and ``partial`` come with the sum of
-    column 0, in I + ``top_latency``. The value of a load is latched one cycle behind its
-    last slot, whatever the array does then; the shortcut pulse follows the last weight by
+    The edges see a slot at different times. The value of a load is latched one cycle behind its
+    last slot, whatever the array does then. The pulse of the shortcut follows the last weight by
     ``shortcut_pause`` cycles and one.
+
+    Timing (I: cycle of the slot; D = ``issue_delay``; X = I+D+2): ``ct_en`` asks in I+D-2 for the
+    cluster of a residual, which answers in I+D-1. The command reaches lane 0 in I+D and its x the
+    array in X. ``bias_en`` asks in X-1, and ``inject`` of X enters with that x. ``ap_en`` comes
+    ``ap_latency`` cycles before X, so that AP comes in X. ``ppe`` and ``partial`` come with the sum
+    of column 0, in I + ``top_latency``. There is no back-pressure.
+
+    Source: Sec. IV-B(1) for the skew of the array; the spread of control over it is ours.
+
+    Members
+    -------
+    slot : The slot of this cycle.
+    cmd : Command for lane 0.
+    ct_en : The cluster of a token is asked for, for its residual.
+    ct_addr : That token.
+    ct1 : Its cluster in LSH1, one cycle after ``ct_en``.
+    bias_en : A bias is asked for.
+    bias_v : It is one of V, else of Q.
+    bias_addr : Its dimension.
+    inject : What enters the bottom of column 0; its ``bias`` comes from elsewhere in this cycle.
+    ap_en : An AP is asked for.
+    ap_last : It is the last of the batch.
+    ap_level2 : It is of level 2.
+    ap_entry : Its index within the level.
+    ppe : What the sum at the top of column 0 is.
+    partial : Whether and where that sum is kept for the next slice.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -24,7 +24,7 @@ def address_width(depth: int) -> int:
 class LaneCommand(data.StructLayout):
     """What row i reads and how it drives the array; enters lane 0 and climbs a lane a cycle.
 
-    At most one of ``token``, ``weight``, ``c02`` reads at ``addr``; ``c1`` reads at ``c1_addr``.
+    At most one of ``token``, ``weight``, ``c02`` reads, at ``addr``; ``c1`` reads at ``c1_addr``.
     ``residual`` subtracts C1 from the token. ``pe`` and ``latch`` go to the array with the x that
     this command reads.
     """
@@ -72,21 +72,47 @@ class LoadWrite(data.StructLayout):
 class Lane(wiring.Component):
     """Row i outside the array: its banks, its left adder, its share of the write-back paths.
 
-    One module, d times. Banks: token/KV (K and V take the place of the tokens), weight, C1, and
-    C0 with C2 (O takes the place of C0). Each lane has its own small banks, so that the skew of
-    the array is a skew of addresses (a register a lane) and not of d*(d-1)/2 data registers.
+    There is one lane module, d times. The banks are token/KV (K and V take the place of the
+    tokens), weight, C1, and C0 with C2 (O takes the place of C0). Each lane has its own small
+    banks, so that the skew of the array is a skew of addresses (a register a lane) and not of
+    d*(d-1)/2 data registers.
 
-    Timing: ``cmd`` in cycle c reads the banks, ``x``, ``pe`` and ``latch`` are valid in c+2 and
-    ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` in c+2. ``linear`` and ``out`` are taken in
-    the cycle of their write-back command and written one later. No back-pressure: the sequencer
-    knows every cycle. Reset clears the commands under way, never a bank.
+    Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe`` and ``latch`` are valid in c+2 and
+    ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2. ``linear`` and
+    ``out`` are taken in the cycle of their write-back command and written one later. ``read_data``
+    comes in the cycle after ``read_en``. There is no back-pressure: the sequencer knows every
+    cycle. Reset clears the commands under way, never a bank.
 
     Numerics: residual = saturate(token - (C1 << residual_shift)); golden
     ``model.cta.centroid.residuals``. It is formed twice, for LSH2 and later for CACC, because the
     cluster of a token is known only when its row has long left the array; the second is counted.
 
-    Source: Fig. 7 (memories, left column of adders), Sec. V-B (reuse of memories). The paper
-    has two memories; the banks follow from what must be read and written in one cycle.
+    Source: Fig. 7 (memories, left column of adders), Sec. V-B (reuse of memories). The paper has
+    two memories; the banks follow from what must be read and written in one cycle.
+
+    Members
+    -------
+    cmd : What the lane reads for the array.
+    cmd_up : The same for the lane above, one cycle later.
+    x : Operand for row i of the array, two cycles after ``cmd``. Format ``cfg.left``.
+    pe : Control of that operand, in the same cycle.
+    latch : The operands of the cycle before become the values of this row.
+    linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``.
+    kv : Write-back of K and V, from the lane below.
+    kv_up : The same for the lane above, one cycle later.
+    out[b] : Outputs at the top of the columns. Format ``fmt.output``.
+    o : Write-back of O, from the lane above.
+    o_down : The same for the lane below, one cycle later.
+    load : Write of the loader.
+    load_data : Element of that write, in the same cycle.
+    cag : Row that CAG asks for.
+    cag_x : Element of that row, two cycles later. Format ``cfg.left``.
+    cag_moved : That element is a residual that saturated.
+    c : Write of a centroid.
+    c_data : Element of that centroid, in the same cycle. Format ``fmt.centroid``.
+    read_en : The output reads a row of O.
+    read_addr : That row.
+    read_data : Element of that row, one cycle later, as the bank holds it.
     """
 
     module_name = "cta_lane"

@@ -15,20 +15,40 @@ __all__ = ["Loader"]
 class Loader(wiring.Component):
     """Takes a load command and its beats, one beat a cycle, into the lanes.
 
-    A row of dw elements comes slice by slice, ``lanes`` elements a beat; group g of a slice
-    belongs to lanes g*lanes and up. The element of a lane and its write are registered.
+    A row of dw elements comes slice by slice, ``lanes`` elements a beat; group g of a slice belongs
+    to lanes g*lanes and up. The element of a lane and its write are registered.
 
-    A command with an unknown target or set, rows beyond the target, or parameter rows of which
-    one means nothing takes and drops as many beats as it announces (of an unknown target a beat
-    a row and lane group and slice, as of tokens) and raises ``error``, which the next job
-    reports (``clear_error``).
+    A command is refused if its target or set is unknown, if its rows go beyond the target, or if
+    one of its parameter rows means nothing. A refused command takes and drops as many beats as it
+    announces (of an unknown target a beat a row and lane group and slice, as of tokens) and raises
+    ``error``, which the next job reports.
 
-    ``kv_rows`` and ``q_rows`` count the tokens that are there for the next job: the rows that
-    loads have brought without a gap from row 0 on, in ascending order, since the last job that
-    used tokens up (``used``) or the reset.
+    ``kv_rows`` and ``q_rows`` count the tokens that are there for the next job: the rows that loads
+    have brought without a gap from row 0 on, in ascending order, since the last job that used
+    tokens up (``used``) or the reset.
 
-    Timing: command in one cycle, first beat in the next; a beat is in its bank two cycles after
-    its transfer. ``busy`` from the command to the last write.
+    Timing: a command is taken in one cycle, its first beat in the next; a beat is in its bank two
+    cycles after its transfer. Beats are taken whenever they are offered while a command runs.
+
+    Source: ours; the paper leaves the host side open.
+
+    Members
+    -------
+    enable : Commands may be taken.
+    load : Stream of load commands. Payload ``LoadCommand``.
+    data : Stream of beats of ``lanes`` elements.
+    write : Which banks take the beat, and where.
+    group : Lane group of the beat.
+    beat : The beat, one cycle after its transfer.
+    p_en : The beat is a parameter, in its low 32 bits.
+    p_set : Weight set of the parameter.
+    p_addr : Row of the parameter. As :class:`model.cta.layout.Parameter` counts them.
+    busy : From the command to the last write.
+    error : A command was refused.
+    clear_error : ``error`` falls.
+    used : A job uses the tokens up.
+    kv_rows : Tokens of the key and value tensor that are there.
+    q_rows : Tokens of the query tensor that are there.
     """
 
     def __init__(self, cfg: CTAConfig):

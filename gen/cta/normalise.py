@@ -12,21 +12,32 @@ __all__ = ["Normalise"]
 
 
 class Normalise(wiring.Component):
-    """ap = min(round_half_up(even + odd, sh), ap.max), sh = max(0, bit_length(max) + 1 - ap.width).
+    """Adds the even and the odd sum of a query and scales them to the array's operand.
 
-    A row of AP may be scaled freely, the division by its sum undoes it; a power of two that fills
-    the array's operand loses least. Entries only grow, so the bit length of the largest is that of
-    the OR of all values ever written, and no maximum is searched; entries below 2**(ap.width-1)
-    shift by nothing, so only the bits above take part.
+        ap = min(round_half_up(even + odd, sh), ap.max), sh = max(0, bit_length(max) + 1 - ap.width)
 
-    Timing: ``grown`` (the OR of the bank values written in this cycle) is collected each cycle.
-    ``capture`` in cycle c sets the shift, valid from c+1 on, from all that was collected before
-    c, and starts afresh. ``even, odd`` in cycle c give ``ap`` in c + ``LATENCY``, with the shift as
-    it is in c+2; ``ap`` is 0 if ``en`` was low in c.
+    A row of AP may be scaled freely, since the division by its sum undoes it; a power of two that
+    fills the array's operand loses least. Entries only grow, so the bit length of the largest is
+    that of the OR of all values ever written, and no maximum is searched. Entries below
+    2**(ap.width-1) shift by nothing, so only the bits above take part.
+
+    Timing: ``grown`` is collected in each cycle. ``capture`` in cycle c sets the shift, valid from
+    c+1 on, from all that was collected before c, and starts afresh. ``even, odd`` in cycle c give
+    ``ap`` in c + ``LATENCY``, with the shift as it is in c+2. There is no back-pressure.
 
     Numerics: golden ``model.cta.probability.normalise``.
 
-    Source: Sec. III-C, eq 8. AP's width is unstated in the paper; docs/numerics.md measures it.
+    Source: Sec. III-C, eq. 8. The paper does not state the width of AP; docs/numerics.md measures
+    it.
+
+    Members
+    -------
+    grown : OR of the bank values that are written in this cycle. Format ``cfg.ap_bank``.
+    capture : The shift of the batch is set from what was collected.
+    en : ``even`` and ``odd`` count; where it is low, ``ap`` is 0.
+    even : Sum over the even tokens. Format ``cfg.ap_bank``.
+    odd : Sum over the odd tokens. Format ``cfg.ap_bank``.
+    ap : Aggregated probability, ``LATENCY`` cycles later. Format ``fmt.ap``.
     """
 
     LATENCY = 4

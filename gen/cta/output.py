@@ -18,14 +18,30 @@ def Beat(cfg: CTAConfig):
 
 
 class OutputStream(wiring.Component):
-    """After a job: for each of m tokens the row of O of its cluster, O_t = O[CT0[t]].
+    """After a job it sends for each of m tokens the row of O of its cluster, O_t = O[CT0[t]].
 
-    Then, if the job asks for its tables, one beat a token with CT0, CT1 and CT2 in its lowest
-    elements, for max(n, m) tokens. ``last`` marks the last beat of the job.
+    Then, if the job asks for its tables, it sends one beat a token with CT0, CT1 and CT2 in its
+    lowest elements, for max(n, m) tokens. ``last`` marks the last beat of the job.
 
     Timing: d/lanes + 2 cycles a token, plus the cycles in which the sink is not ready.
 
-    Source: Sec. III-C after eq 8.
+    Source: Sec. III-C after eq. 8.
+
+    Members
+    -------
+    start : The job has computed O.
+    n : Tokens of the key and value tensor.
+    m : Tokens of the query tensor, which are the rows of the output.
+    tables : The cluster tables follow.
+    ct_en : The clusters of a token are asked for.
+    ct_addr : That token.
+    ct[3] : Its clusters in CT0, CT1, CT2, one cycle later.
+    row_en : A row of O is asked for.
+    row_addr : That row, which is a cluster of CT0.
+    row[d] : Its elements, one cycle later. Format ``fmt.output``.
+    out : Stream of output beats. Payload :func:`Beat`.
+    busy : The output is not complete.
+    done : The last beat is taken.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -15,12 +15,31 @@ __all__ = ["Parameters"]
 
 
 class Parameters(wiring.Component):
-    """The operands that are not vectors of the token dimension.
+    """Holds the operands that are not vectors of the token dimension, by weight set.
 
-    LSH parameters are registers, since three LSHs may follow each other without a gap while
-    the PPEs still work for the last; Q and V biases are an SRAM row a dimension.
+    LSH parameters are registers, since three LSHs may follow each other without a gap while the
+    PPEs still work for the last. Q and V biases are an SRAM row a dimension.
 
-    Timing: ``bias`` the cycle after ``bias_en``; the LSH parameters are constant within a job.
+    Timing: ``bias`` comes in the cycle after ``bias_en``; the LSH parameters are constant within a
+    job.
+
+    Source: eq. 1 for the LSH. The paper leaves out the biases of Q and V; they are ours.
+
+    Members
+    -------
+    w_en : A parameter is written.
+    w_set : Weight set of the write.
+    w_addr : Row of the write. As :class:`model.cta.layout.Parameter` counts them.
+    w_data : Value of the write.
+    set : Weight set of the job.
+    lsh_bias[3*l] : Bias b of hash function f of LSH c, at c*l + f. Format ``fmt.bias``.
+    inv_w[3] : Mantissa of 1/w of LSH c. Format ``fmt.multiplier``.
+    pre[3] : Right shift of a hash sum before the product with 1/w, by LSH.
+    post[3] : Right shift of that product, by LSH.
+    bias_en : A bias is asked for.
+    bias_v : It is one of V, else of Q.
+    bias_addr : Its dimension.
+    bias : That bias, one cycle later. Format ``fmt.bias``.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -44,13 +44,21 @@ def depth(cfg: CTAConfig, hashes: bool) -> int:
 class PartialSums(wiring.Component):
     """Bottom edge of the array: zero, a bias, or the partial sum of the slices before.
 
-    A token of T slices takes T passes of d rows; the sum over the slices stays here, one SRAM a
+    A token of T slices takes T passes of d rows. The sum over the slices stays here, one SRAM a
     column. With one slice there is no memory at all.
 
     Timing: ``ctl`` in cycle c reaches column j as ``inject[j]`` in cycle c+2+j. ``write`` in cycle
-    c keeps ``sum[j]`` of cycle c+j; it can be read by a ``ctl`` of cycle c+1 or later.
+    c keeps ``sum[j]`` of cycle c+j; it can be read by a ``ctl`` of cycle c+1 or later. There is no
+    back-pressure.
 
     Source: not in the paper, which takes d_w = d; see docs/decisions.
+
+    Members
+    -------
+    ctl : What enters the bottom of column 0.
+    write : Whether and where the sum that column 0 shows now is kept.
+    sum[b] : Sum at the top of column j. Format ``cfg.acc``.
+    inject[b] : What the sum of column j starts with. Format ``cfg.acc``.
     """
 
     def __init__(self, cfg: CTAConfig):

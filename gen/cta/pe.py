@@ -10,10 +10,10 @@ __all__ = ["PE", "PEControl"]
 
 
 class PEControl(data.Struct):
-    """Control that travels right with the operand.
+    """Control that travels to the right with the operand.
 
-    ``df2``: the product goes to the result register (dataflow 2), which starts anew where
-    ``first``. ``sc``: take the value register from the shortcut.
+    ``df2``: the product goes to the result register (dataflow 2). ``first``: that register starts
+    anew with this product. ``sc``: the value register takes the shortcut.
     """
 
     df2: 1
@@ -22,23 +22,25 @@ class PEControl(data.Struct):
 
 
 class PE(wiring.Component):
-    """One multiplier, one adder and the registers of both dataflows of Fig. 8.
+    """The PE has one multiplier, one adder and the registers of both dataflows of Fig. 8.
 
-    Dataflow 1 (LSH, linear, score): ``sum_out = sum_in + x * value``, the operand goes right.
-    Dataflow 2 (output): ``res += x * value``, operand and value go right and up; the results
+    Dataflow 1 (LSH, linear, score): ``sum_out = sum_in + x * value``, and the operand goes right.
+    Dataflow 2 (output): ``res += x * value``, and operand and value go right and up. The results
     leave on a chain of their own (``shift``), which dataflow 1 may overlap.
 
-    Operand and product are both registered: at 45 nm multiplier and adder in one cycle miss 1 GHz
-    by far, and the operand multiplexer in front of the multiplier misses it still.
+    Operand and product are both registered. At 45 nm a multiplier and an adder in one cycle miss
+    1 GHz by far, and the operand multiplexer in front of the multiplier misses it still.
 
-    Timing: ``x_in`` in cycle c meets ``sum_in`` in c+2; ``sum_out`` in c+3, ``res_out`` in c+3.
-    ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, like ``x_out``. ``latch`` in c
-    takes ``x_in`` of c-1 as the value of operands from ``x_in`` of c on; ``svc`` and ``sc`` in c
-    take ``shortcut`` of c likewise. No back-pressure. Only control is reset: data are never read
-    before they are written.
+    Timing: ``x_in`` in cycle c meets ``sum_in`` in c+2; ``sum_out`` shows their sum in c+3, and so
+    does ``res_out`` in dataflow 2. ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, as
+    ``x_in`` shows in ``x_out``. ``latch`` in c takes ``x_in`` of c-1 as the value of operands from
+    ``x_in`` of c on; ``svc`` and ``sc`` in c take ``shortcut`` of c likewise. There is no
+    back-pressure. Only control is reset: data are never read before they are written.
+
     Numerics: exact; :attr:`CTAConfig.acc` holds every sum of every phase.
-    Source: Sec. IV-B(1), Fig. 8. The second operand register and ``svc``, with which CAG borrows
-    multiplier and adder, are ours.
+
+    Source: Sec. IV-B(1), Fig. 8. The second operand register is ours, and so is ``svc``, with which
+    CAG borrows multiplier and adder.
 
     Parameters
     ----------
@@ -46,12 +48,20 @@ class PE(wiring.Component):
 
     Members
     -------
-    x_in, x_out, ctl_in, ctl_out : operand and control, left to right
-    ap_in, ap_out : value of dataflow 2, upwards
-    sum_in, sum_out : running sum of dataflow 1, upwards
-    res_in, res_out, shift : chain of result registers, upwards
-    latch : the operand register becomes the value
-    shortcut, svc : the value given from outside, and its use in this cycle
+    x_in : Operand from the left. Format ``cfg.left``.
+    ctl_in : Control of the operand that comes in this cycle.
+    ap_in : Value of dataflow 2 from below, with its operand. Format ``cfg.value``.
+    sum_in : Running sum of dataflow 1 from below, two cycles after its operand. Format ``cfg.acc``.
+    latch : The operand of the cycle before becomes the value.
+    shortcut : Value from outside, taken with ``svc`` or ``sc``. Format ``cfg.value``.
+    svc : The value is ``shortcut`` in this cycle, for CAG.
+    shift : The result register takes ``res_in``, unless dataflow 2 writes it in this cycle.
+    res_in : Result of the PE below. Format ``cfg.acc``.
+    x_out : Operand for the right, one cycle after ``x_in``. Format ``cfg.left``.
+    ctl_out : Control for the right, one cycle after ``ctl_in``.
+    ap_out : The value, which goes up, one cycle after ``ap_in``. Format ``cfg.value``.
+    sum_out : Sum of dataflow 1, three cycles after its operand. Format ``cfg.acc``.
+    res_out : The result register. Format ``cfg.acc``; valid three cycles after its last operand.
     """
 
     module_name = "cta_pe"

@@ -24,20 +24,25 @@ class PPEOp(enum.Enum, shape=unsigned(3)):
 
 
 class PPE(wiring.Component):
-    """Post processing of one column: linear, score, hash value, normalised output.
+    """The PPE makes of the sums of one column Q, K, V, scores, hash values and normalised outputs.
 
-    One multiplier serves HASH (t * 1/w) and the drain of results (t * 1/sum): the schedule never
-    has both. Its operand comes through one shifter, its product through another, each used both
-    ways. Q, K, V and SCORE have a shifter of their own, because they run while results drain.
+    One multiplier serves HASH (t * 1/w) and the drain of results (t * 1/sum), because the schedule
+    never has both. Its operand comes through one shifter and its product through another, each used
+    both ways. Q, K, V and SCORE have a shifter of their own, because they run while results drain.
 
-    Timing (S: cycle of ``op`` and ``sum``): ``linear`` in S+1, ``score`` in S+2, ``hash`` in S+3.
-    OUT takes ``ap_top`` of S-2; after ``last`` in S, ``request`` and ``index`` are up in S+3 and
-    ``recip`` answers in the same cycle; ``drain`` is up from S+3 on, a cycle a result in ``res``,
-    whose ``out`` comes three cycles later. Outputs hold until the next of their kind. Control is
-    reset, data are not.
-    Numerics: formats of ``cfg.fmt``; golden ``model.cta`` lsh, linear, score, output. A
-    saturation shows at its flag one cycle after the stage that saturates, of live columns only.
-    Source: Sec. IV-B(1); notes 2.2 (10) for the maximum, (8) for the reciprocal. Stages are ours.
+    Timing (S: cycle of ``op`` and ``sum``): ``linear`` is valid in S+1, ``score`` in S+2, ``hash``
+    in S+3. OUT takes ``ap_top`` of S-2. After ``last`` in S, ``request`` and ``index`` are up in
+    S+3, and ``recip`` answers in the same cycle. ``drain`` is up from S+3 on, a cycle a result in
+    ``res``, whose ``out`` comes three cycles later. Outputs hold until the next of their kind.
+    There is no back-pressure. Control is reset, data are not.
+
+    Numerics: formats of ``cfg.fmt``; golden ``model.cta`` lsh, linear, score, output. A saturation
+    shows at its flag one cycle after the stage that saturates, in live columns only.
+
+    Source: Sec. IV-B(1), where the PPE subtracts the maximum of the first k1 scores from the last
+    k2 alone. That is exact after the normalisation, but an exponent may be positive
+    (docs/numerics.md). The paper does not say how a sum of probabilities becomes its reciprocal:
+    the table by the bits below the leading one is ours, and so are the stages.
 
     Parameters
     ----------
@@ -45,13 +50,37 @@ class PPE(wiring.Component):
 
     Members
     -------
-    op, lsh, first, last, level2, zero, live : control of this column in this cycle
-    sum, ap_top, res : top of the column
-    bias, inv_w[3], pre[3], post[3], shift_q, shift_k, shift_v, shift_s, shift_out : job-static
-    index, request, recip : the shared reciprocal table
-    drain : this cycle's ``res`` is a result to normalise
-    hash, linear, score, out, out_valid : results; ``out_valid`` in live columns only
-    sat_hash, sat_linear, sat_score, sat_output, zero_row : event flags
+    op : What the sum of this cycle is.
+    lsh : LSH of a HASH, which selects ``inv_w``, ``pre`` and ``post``.
+    first : First sum of a SCORE or OUT phase.
+    last : Last sum of an OUT phase.
+    level2 : SCORE is of level 2 and subtracts the maximum of level 1.
+    zero : SCORE takes 0 for the sum.
+    live : The column holds a query, centroid or hash function; others raise no flag.
+    sum : Sum at the top of the column. Format ``cfg.acc``.
+    ap_top : Probability at the top of the column, two cycles before its sum. Format ``fmt.ap``.
+    res : Result register at the top of the column. Format ``cfg.acc``.
+    bias : Bias of the hash function of this column, in the cycle of HASH. Format ``fmt.bias``.
+    inv_w[3] : Mantissa of 1/w of LSH c. Format ``fmt.multiplier``; of the job.
+    pre[3] : Right shift of a hash sum before the product with 1/w, by LSH. Of the job.
+    post[3] : Right shift of that product, by LSH. Of the job.
+    shift_q, shift_k, shift_v : Right shift of the sums of Q, K and V. Of the job.
+    shift_s : Right shift of a score. Of the job.
+    shift_out : Right shift of the product of a result and its reciprocal. Of the job.
+    index : Address in the reciprocal table: the bits below the leading one of the sum.
+    request : ``index`` asks the reciprocal table in this cycle.
+    recip : Answer of the reciprocal table, in the cycle of the request. Format ``fmt.multiplier``.
+    drain : ``res`` is a result to normalise in this cycle.
+    hash : Hash value. Format ``fmt.hash``.
+    linear : Element of Q, K or V. Format ``fmt.qkv``.
+    score : Score, at level 2 less the maximum. Format ``fmt.score``.
+    out : Normalised result. Format ``fmt.output``.
+    out_valid : ``out`` is new in this cycle and the column is live.
+    sat_hash : Saturations of HASH. Bit 0 is of the operand, bit 1 of the hash value.
+    sat_linear : Saturation of an element of Q, K or V.
+    sat_score : Saturations of SCORE. Bit 0 is of the score, bit 1 of its difference to the maximum.
+    sat_output : Saturations of a result. Bit 0 is of the operand, bit 1 of the output.
+    zero_row : The sum of probabilities of this column is zero.
     """
 
     module_name = "cta_ppe"

@@ -17,11 +17,11 @@ __all__ = ["PPEControl", "PPEOp", "PPERow"]
 
 
 class PPEControl(data.StructLayout):
-    """Control of the row, column 0 first.
+    """Control of the row, for column 0; it reaches the columns to the right a cycle later each.
 
-    ``lsh``, ``hpass``: LSH and pass of HASH. ``first``, ``last``: of a SCORE or OUT phase.
-    ``level2``: SCORE subtracts the maximum. ``zero``: SCORE takes 0 for the sum. ``cols``:
-    columns 0..cols-1 are live.
+    ``op``: what the sum is. ``lsh``, ``hpass``: LSH and pass of HASH. ``first``, ``last``: the ends
+    of a SCORE or OUT phase. ``level2``: SCORE subtracts the maximum. ``zero``: SCORE takes 0 for
+    the sum. ``cols``: columns 0..cols-1 are live.
     """
 
     def __init__(self, cfg):
@@ -30,21 +30,23 @@ class PPEControl(data.StructLayout):
 
 
 class PPERow(wiring.Component):
-    """The PPEs over columns 0..b-1, their control, the reciprocal table and the event counts.
+    """The row holds the PPEs of columns 0..b-1, their control, one reciprocal table, event counts.
 
     Control goes right a column a cycle, so the columns end their OUT phases one cycle apart, and
-    one table serves them all: a table a column would cost b times 256 words for one look-up a
+    one table serves them all. A table a column would cost b times 256 words for one look-up a
     phase.
 
     Timing (S: cycle of ``ctl``, in which ``sum[0]`` shows the sum; column j works in S+j):
-    ``linear[j]`` in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+3+j. After OUT ``last`` in S,
-    ``shift[j]`` is up in S+3+j .. S+d+2+j, and ``out[j]`` with ``out_valid[j]`` gives row d-1-q
-    in S+6+q+j. The next OUT may begin when ``shift`` is over; Q, K, V, SCORE may run meanwhile,
-    HASH may not. An event is counted at the latest in the cycle after the output that it
-    concerns; ``zero_rows`` in S+3+j. Job-static inputs are stable from two cycles before the
-    first ``ctl`` that uses them.
-    Numerics: see :class:`PPE`. A hash column counts saturations iff it is live and its hash
-    function exists.
+    ``linear[j]`` is valid in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+3+j. After OUT with
+    ``last`` in S, ``shift[j]`` is high in S+3+j .. S+d+2+j, and ``out[j]`` with ``out_valid[j]``
+    gives row d-1-q in S+6+q+j. The next OUT may begin when ``shift`` is over. Q, K, V and SCORE may
+    run meanwhile, HASH may not. An event is counted at the latest in the cycle after the output
+    that it concerns, and ``zero_rows`` in S+3+j. Inputs of the job are stable from two cycles
+    before the first ``ctl`` that uses them. There is no back-pressure.
+
+    Numerics: as :class:`PPE`. A hash column counts saturations if and only if it is live and its
+    hash function exists.
+
     Source: Sec. IV-B(1).
 
     Parameters
@@ -53,14 +55,31 @@ class PPERow(wiring.Component):
 
     Members
     -------
-    ctl : control of column 0
-    sum[b], ap_top[b], res[b] : the top of the array
-    lsh_bias[3*l], inv_w[3], pre[3], post[3] : LSH parameters; function f of LSH c at c*l + f
-    shift_q, shift_k, shift_v, shift_s, shift_o, exact : the job's shifts and mode
-    hash[hash_columns], linear[b], score[b] : results, held until the next
-    out[b], out_valid[b] : drained results of live columns
-    shift[b] : moves the result chain of the column up
-    sat_hash, sat_linear, sat_score, sat_output, zero_rows : events of this cycle
+    ctl : Control of column 0 in this cycle.
+    sum[b] : Sum at the top of column j, in S+j. Format ``cfg.acc``.
+    ap_top[b] : Probability that leaves column j at the top, two cycles before its ``sum``.
+        Format ``fmt.ap``.
+    res[b] : Result register at the top of column j. Format ``cfg.acc``.
+    lsh_bias[3*l] : Bias b of hash function f of LSH c, at c*l + f. Format ``fmt.bias``; of the job.
+    inv_w[3] : Mantissa of 1/w of LSH c. Format ``fmt.multiplier``; of the job.
+    pre[3] : Right shift of a hash sum before the product with 1/w, by LSH. Of the job.
+    post[3] : Right shift of that product, by LSH. Of the job.
+    shift_q, shift_k, shift_v : Right shift of the sums of Q, K and V. Of the job.
+    shift_s : Right shift of a score. Of the job.
+    shift_o : Right shift of an output, beyond what the guard and the reciprocal ask for. Of the
+        job.
+    exact : The job is exact attention: every token is in the sum of probabilities once, not twice.
+    hash[hash_columns] : Hash value of column j, held until the next. Format ``fmt.hash``.
+    linear[b] : Element of Q, K or V of column j, held until the next. Format ``fmt.qkv``.
+    score[b] : Score of column j, held until the next. Format ``fmt.score``.
+    out[b] : Normalised result of column j, row d-1 first. Format ``fmt.output``.
+    out_valid[b] : ``out`` of this live column is new in this cycle.
+    shift[b] : The result chain of the column moves up.
+    sat_hash : Saturated operands and hash values of this cycle.
+    sat_linear : Saturated elements of Q, K, V of this cycle.
+    sat_score : Saturated scores and score differences of this cycle.
+    sat_output : Saturated operands and outputs of this cycle.
+    zero_rows : Columns whose sum of probabilities is found to be zero in this cycle.
     """
 
     module_name = "cta_ppe_row"

@@ -32,30 +32,57 @@ class Probability(wiring.Component):
             AP[i, CT1[j]] += p;  AP[i, k1 + CT2[j]] += p
 
     A tile is two exponential units and its share of the four AP banks (level 1/2, even/odd token).
-    All tiles work on the same pair for different queries, so addresses and hazards are found
-    once, and the words of the tiles side by side make one wide memory. With fewer tiles than
-    queries the pairs are walked in rounds, each for the next ``tiles`` columns, without a gap.
+    All tiles work on the same pair for different queries, so addresses and hazards are found once,
+    and the words of the tiles side by side make one wide memory. With fewer tiles than queries the
+    pairs are walked in rounds, each for the next ``tiles`` columns, without a gap.
 
-    Timing: no back-pressure; ``model.cta.timing`` has the numbers.
+    Timing: there is no back-pressure; ``model.cta.timing`` has the numbers.
 
-    * ``score[j]`` comes j cycles after the flags, which belong to column 0. ``cs_done`` marks the
-      last write of a batch; ``start`` may come in that cycle or later. Two batches fit.
-    * ``start`` takes the oldest batch not yet taken. ``ct_addr`` (pair number) is valid from the
-      next cycle on, a pair a cycle; the four CT entries come the cycle after. ``done`` comes
-      ``pag_cycles`` after ``start``, ``sat_prob`` up to and including that cycle.
+    * ``score[j]`` comes j cycles after the flags, which belong to column 0. ``start`` may come in
+      the cycle of ``cs_done`` or later. Two batches fit.
+    * ``start`` takes the oldest batch not yet taken. ``ct_addr`` is valid from the next cycle on, a
+      pair a cycle; the four CT entries come the cycle after. ``done`` comes ``pag_cycles`` after
+      ``start``, ``sat_prob`` up to and including that cycle.
     * ``ap_en`` may come from the cycle after ``done`` on: ``ap[j]`` is valid ``ap_latency`` + j
       cycles later, 0 in columns from ``cols`` on and in cycles that no ``ap_en`` asked for. The
-      entry is cleared, so each index is read once a batch, and none in use is left out.
-      ``start`` may come ``ap_clear_delay`` cycles after the last ``ap_en``.
+      entry is cleared, so each index is read once a batch, and none in use is left out. ``start``
+      may come ``ap_clear_delay`` cycles after the last ``ap_en``.
     * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from
-      the next cycle until ``start`` and ``ap_en`` are allowed again. Needed once after a reset.
+      the next cycle until ``start`` and ``ap_en`` are allowed again. It is needed once after a
+      reset.
 
     Numerics: golden ``model.cta.probability`` (exp2, aggregate, normalise). ``sat_prob`` counts the
-    saturated exponentials of this cycle, of live columns only. With ``exact`` CT1 is the token
-    number, CT2 is 0, and level 2 is not accumulated.
+    saturated exponentials of live columns only. With ``exact`` CT1 is the token number, CT2 is 0,
+    and level 2 is not accumulated.
 
     Source: Sec. IV-B (4), Fig. 6 and 9. Deviations: banks by token parity in place of a merge of
     two (docs/decisions/0004-probability-banks.md); AP leaves normalised to the row.
+
+    Members
+    -------
+    score[b] : Score of column j, j cycles after its flags. Format ``fmt.score``.
+    score_valid : Column 0 has a score.
+    score_first : It is the first of its batch.
+    score_level2 : It is of level 2.
+    score_last : It is the last of its batch.
+    cs_done : The last score of a batch is written.
+    start : PAG takes the oldest batch of scores.
+    n : Tokens of the key and value tensor, read with ``start``.
+    exact : The job is exact attention, read with ``start``.
+    cols : Live columns of the batch, read with ``start``.
+    done : The last sum of the batch is written.
+    sat_prob : Exponentials that saturated, of the sums written in this cycle.
+    ct_en : A pair of tokens is asked for in the cluster tables.
+    ct_addr : That pair: tokens 2p and 2p+1.
+    ct1_even, ct1_odd : Cluster of the even and of the odd token in CT1, one cycle later.
+    ct2_even, ct2_odd : Cluster of the even and of the odd token in CT2, one cycle later.
+    clear : The AP entries are cleared, one a cycle.
+    clear_count : How many are cleared.
+    clear_busy : They are being cleared.
+    ap_en : The array asks for an AP entry.
+    ap_level2 : It is of level 2.
+    ap_index : Its index within the level.
+    ap[b] : That entry of query j, ``ap_latency`` + j cycles later. Format ``cfg.value``.
     """
 
     module_name = "cta_probability"

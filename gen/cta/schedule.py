@@ -17,10 +17,10 @@ __all__ = ["Schedule", "RowDescriptor"]
 class RowDescriptor(data.StructLayout):
     """One stream through the array, and the value load before it.
 
-    ``batch`` is the first centroid row that is loaded, ``rows`` the rows there are of it, ``cols``
-    the live columns. ``load_addr`` and ``load_c1`` belong to column 0, ``addr`` to the first slot.
-    ``split`` is the slot from which scores and AP are of level 2; ``zero`` asks for one slot more,
-    whose score is 0 less the maximum (exact mode).
+    ``batch`` is the first centroid row that is loaded, ``rows`` the number of rows there are,
+    ``cols`` the number of live columns. ``load_addr`` and ``load_c1`` belong to column 0, ``addr``
+    to the first slot. ``split`` is the slot from which scores and AP are of level 2. ``zero`` asks
+    for one slot more, whose score is 0 less the maximum (exact mode).
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -40,13 +40,26 @@ class RowDescriptor(data.StructLayout):
 class Schedule(wiring.Component):
     """The program counter of :data:`model.cta.schedule.PROGRAM`, with the loops around a row.
 
-    ``rows`` is valid where the program runs and what the next row waits for has come true; the
-    row is combinational, so that it can be taken in the last slot of the row before.
+    ``rows`` is valid where the program runs and what the next row waits for has come true. The row
+    is combinational, so that it can be taken in the last slot of the row before.
 
-    Timing: ``start`` in cycle c, ``rows`` valid in c+1 at the earliest. ``out_issued`` marks the last
-    slot of an output row; ``ap_done`` comes from the PAG once a batch.
+    Timing: after ``start`` in cycle c, ``rows`` is valid in c+1 at the earliest.
 
     Source: Table I, Sec. V-B. Slices (T > 1) and passes (l > b) are ours.
+
+    Members
+    -------
+    start : A job begins; the program starts at the entry of its mode.
+    job : The job word, stable while the job runs.
+    k0 : Clusters of LSH0, which are the compressed queries.
+    k1 : Clusters of LSH1, which are the compressed keys of level 1.
+    k : Compressed keys of both levels.
+    c1_done : All of C1 is written.
+    centroids_done : All centroids are written.
+    ap_done : PAG has finished a batch.
+    out_issued : The last slot of an output row is issued.
+    rows : Stream of rows for the sequencer. Payload :class:`RowDescriptor`.
+    ended : No row is left.
     """
 
     def __init__(self, cfg: CTAConfig):

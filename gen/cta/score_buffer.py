@@ -21,21 +21,39 @@ def index_width(entries: int) -> int:
 class ScoreBuffer(wiring.Component):
     """Takes scores as they leave the skewed PPE row, gives them as words of b scores.
 
-    Column j comes j cycles after column 0; it is delayed by b-1-j cycles, so that one word holds
+    Column j comes j cycles after column 0. It is delayed by b-1-j cycles, so that one word holds
     one centroid's scores with all b queries of the batch. Level 1 and level 2 have two memories
-    each, for alternate batches: one is written while both ports of the other read, one for the
-    even tokens and one for the odd. So a second copy for the second token is not needed.
+    each, for alternate batches: one is written while both ports of the other read, one for the even
+    tokens and one for the odd. So a second copy for the second token is not needed.
 
     Timing: the word is written when the score of column b-1 arrives, b-1 cycles after that of
-    column 0; ``cs_done`` is high in the cycle in which the last one of a batch is written. Words
-    may come with gaps. ``take`` moves the reading side to the next batch, at first to the first
-    one: addresses from the next cycle on belong to it. Per lane (even, odd), ``cs1`` and ``cs2``
-    are valid the cycle after ``r_en`` with its indices, and hold while it is low.
+    column
+    0. Words may come with gaps. ``take`` moves the reading side to the next batch, at first to the
+    first one: addresses from the next cycle on belong to it. ``cs1`` and ``cs2`` of a lane are
+    valid the cycle after its ``r_en`` with its indices, and hold while it is low. There is no
+    back-pressure.
 
     Numerics: none, scores pass unchanged.
 
     Source: Sec. IV-B (4). The paper shares one CS buffer among the tiles without giving its ports;
     see docs/decisions/0004-probability-banks.md.
+
+    Members
+    -------
+    score[b] : Score of column j, j cycles after its flags. Format ``fmt.score``.
+    valid : Column 0 has a score.
+    first : It is the first of its batch.
+    level2 : It is of level 2.
+    last : It is the last of its batch.
+    cs_done : The last word of a batch is written.
+    take : The reading side goes to the next batch.
+    r_en : Lanes that read: bit 0 for the even token, bit 1 for the odd one.
+    index1[2] : Word of level 1 that the even, the odd lane reads.
+    index2[2] : Word of level 2 that the even, the odd lane reads.
+    cs1[2][b] : Scores of level 1 with all queries, for the even and the odd lane.
+        Format ``fmt.score``.
+    cs2[2][b] : Scores of level 2 with all queries, for the even and the odd lane.
+        Format ``fmt.score``.
     """
 
     module_name = "cta_score_buffer"

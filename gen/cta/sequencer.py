@@ -25,10 +25,10 @@ class Phase(enum.Enum, shape=2):
 class Slot(data.StructLayout):
     """One cycle of work for the array.
 
-    What is read: at most one of ``token, weight, c1, c02``, at ``addr`` (C1 at ``c1_addr``), or the
-    residual of token ``index``, whose C1 row is ``c1_addr`` + CT1[index]. ``load_last`` ends a value
-    load. ``first``, ``last`` and ``index`` are of the stream, ``entry`` is the index within its level.
-    Unless ``part_last`` the sums are partial and further slices follow.
+    At most one of ``token, weight, c1, c02`` is read, at ``addr`` (C1 at ``c1_addr``), or the
+    residual of token ``index``, whose C1 row is ``c1_addr`` + CT1[index]. ``load_last`` ends a
+    value load. ``first``, ``last`` and ``index`` are of the stream, ``entry`` is the index within
+    its level. Unless ``part_last`` is set the sums are partial and further slices follow.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -48,14 +48,22 @@ class Slot(data.StructLayout):
 class Sequencer(wiring.Component):
     """Turns a row into its slots: value load, stream, pause.
 
-    The next row is taken in the last slot of the one before, so that rows follow each other
-    without a gap (Fig. 10: rule a costs nothing, b the b cycles of the value load, c the pause for the
+    The next row is taken in the last slot of the one before, so that rows follow each other without
+    a gap (Fig. 10: rule a costs nothing, b the b cycles of the value load, c the pause for the
     shortcut, d nothing). With no row at hand slots stay empty.
 
-    Timing: a row taken in cycle c has its first slot in c+1. ``slot.op`` is 0 in an empty slot.
+    Timing: a row taken in cycle c has its first slot in c+1.
 
     Source: Sec. V-B, Fig. 10. The shortcut pauses 3 cycles instead of 1, since operand, product and
     PPE result are registered.
+
+    Members
+    -------
+    rows : Stream of rows from the schedule. Payload ``RowDescriptor``.
+    stop : The row under way is dropped.
+    slot : Work for the array in this cycle. Its ``op`` is 0 in an empty slot.
+    busy : A row is under way.
+    activity : What the array does, for the trace. As :class:`model.cta.layout.TraceOp`.
     """
 
     def __init__(self, cfg: CTAConfig):

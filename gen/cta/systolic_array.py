@@ -18,10 +18,17 @@ class SystolicRow(wiring.Component):
     CAG borrows the PEs of two columns that the hash leaves free. The multiplexers sit in front of
     them, so that there is one PE module. A borrowed PE gets its value by ``svc``: the constant 1
     for CACC, the reciprocal for CAVG. PEs b and up exist where the hash leaves fewer than two
-    columns; they do nothing else. A row is a module because all rows are equal, and no larger
-    part is.
+    columns; they do nothing else. A row is a module because all rows are equal, and no larger part
+    is.
 
-    Timing, numerics and source: :class:`SystolicArray`, :class:`gen.cta.pe.PE`.
+    Timing (c: cycle of ``x``): column j takes the operand in c+j, ``ap_in[j]`` in c+j and
+    ``sum_in[j]`` in c+2+j, and shows ``ap_out[j]`` in c+1+j and ``sum_out[j]`` in c+3+j. Borrowed:
+    ``cacc_x``, ``cavg_x`` and ``cavg_value`` come with their ``_en``, ``cacc_acc`` two cycles later
+    and the sums after three. There is no back-pressure.
+
+    Numerics: exact, as :class:`gen.cta.pe.PE`.
+
+    Source: as :class:`SystolicArray`.
 
     Parameters
     ----------
@@ -29,10 +36,25 @@ class SystolicRow(wiring.Component):
 
     Members
     -------
-    x, ctl, latch : from the left; ``latch`` reaches all PEs at once
-    ap_in[b], sum_in[b], res_in[b] / ap_out[b], sum_out[b], res_out[b] : from and to the next row
-    shortcut[b], shift[b] : one a column
-    cacc_en, cacc_x, cacc_acc / cacc_sum; cavg_en, cavg_x, cavg_value / cavg_sum : for CAG
+    x : Operand of column 0. Format ``cfg.left``.
+    ctl : Control of that operand, in the same cycle.
+    latch : The operands of the cycle before become the values, in all PEs at once.
+    ap_in[b] : Value of dataflow 2 from the row below. Format ``fmt.ap``.
+    sum_in[b] : Running sum from the row below. Format ``cfg.acc``.
+    res_in[b] : Result register of the row below. Format ``cfg.acc``.
+    shortcut[b] : Value of column j by the shortcut, taken with ``ctl.sc``. Format ``fmt.qkv``.
+    shift[b] : The result chain of column j moves up.
+    ap_out[b] : Value of dataflow 2 for the row above. Format ``fmt.ap``.
+    sum_out[b] : Running sum for the row above. Format ``cfg.acc``.
+    res_out[b] : Result register of column j. Format ``cfg.acc``.
+    cacc_en : CACC borrows its column in this cycle.
+    cacc_x : Operand of CACC. Format ``cfg.left``.
+    cacc_acc : Addend of CACC, two cycles after ``cacc_en``. Format ``cfg.csum``.
+    cacc_sum : Sum of CACC, three cycles after ``cacc_en``. Format ``cfg.csum``.
+    cavg_en : CAVG borrows its column in this cycle.
+    cavg_x : Operand of CAVG. Format ``cfg.left``.
+    cavg_value : Factor of CAVG. Format ``cfg.value``.
+    cavg_sum : Product of CAVG, three cycles after ``cavg_en``. As wide as both factors.
     """
 
     module_name = "cta_systolic_row"
@@ -91,24 +113,26 @@ class SystolicRow(wiring.Component):
 class SystolicArray(wiring.Component):
     """``sum[j] = inject[j] + sum over rows i of x[i] * value[i][j]``, a result a column a cycle.
 
-    In dataflow 2 each PE (i, j) sums x[i] * ap[j] over the cycles instead. Row 0 is at the
-    bottom.
+    In dataflow 2 each PE (i, j) sums x[i] * ap[j] over the cycles instead. Row 0 is at the bottom.
 
     CAG borrows one column as d adders (CACC: acc + x) and one as d multipliers (CAVG: x * value).
 
-    Timing (X: cycle in which ``x[0]`` gives the operand to column 0; row i in X+i, its ``ctl``
-    with it): ``ap[j]`` in X+j, ``inject[j]`` in X+2+j, ``sum[j]`` in X+d+2+j, ``ap_top[j]`` in
-    X+d+j.
-    Values: those of columns b-1..0 enter row i as ``x[i]`` in b consecutive cycles, ``latch[i]``
-    in the next, which may carry the first operand. ``ctl[i].sc`` in cycle c makes PE (i, j) take
-    ``shortcut[j]`` of cycle c+j. The results of column j are final in X'+d+2+j, X' the X of the
-    last operand; ``res[j]`` shows row d-1, and with each ``shift[j]`` the next row below, which
-    comes with zeros behind it.
-    Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` with their ``_en`` in cycle c, ``cacc_acc``
-    in c+2, sums in c+3, all rows at once. An operand that comes from the left in a cycle with
-    ``_en`` is lost, and so is the value the column held.
-    Numerics: exact, see :class:`gen.cta.pe.PE`; golden ``model.cta`` lsh, linear, score, output,
+    Timing (X: cycle in which ``x[0]`` gives the operand to column 0; row i takes its own in X+i,
+    with its ``ctl``): ``ap[j]`` enters in X+j and ``inject[j]`` in X+2+j; ``sum[j]`` shows in
+    X+d+2+j and ``ap_top[j]`` in X+d+j.
+    Values: those of columns b-1..0 enter row i as ``x[i]`` in b consecutive cycles, and
+    ``latch[i]`` comes in the next, which may carry the first operand. ``ctl[i].sc`` in cycle c
+    makes PE (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in
+    X'+d+2+j, X' the X of the last operand. ``res[j]`` then shows row d-1, and with each
+    ``shift[j]`` the next row below, which comes with zeros behind it.
+    Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` come with their ``_en`` in cycle c,
+    ``cacc_acc`` in c+2, and the sums in c+3, all rows at once. An operand that comes from the left
+    in a cycle with ``_en`` is lost, and so is the value that the column held. There is no
+    back-pressure.
+
+    Numerics: exact, as :class:`gen.cta.pe.PE`; golden ``model.cta`` lsh, linear, score, output,
     centroid.
+
     Source: Sec. IV-B(1), Fig. 7, Fig. 8. CAG's spare columns are ours (docs/decisions).
 
     Parameters
@@ -117,11 +141,25 @@ class SystolicArray(wiring.Component):
 
     Members
     -------
-    x[d], ctl[d], latch[d] : rows, skewed by one cycle a row
-    ap[b], inject[b], shortcut[b], shift[b] : columns, skewed by one cycle a column
-    sum[b], ap_top[b], res[b] : the top of the columns
-    cacc_en, cacc_x[d], cacc_acc[d] / cacc_sum[d] : ``acc + x``
-    cavg_en, cavg_x[d], cavg_value / cavg_sum[d] : ``x * value``
+    x[d] : Operand of row i from the left, in X+i. Format ``cfg.left``.
+    ctl[d] : Control of that operand, in the same cycle.
+    latch[d] : The operands of row i in the cycle before become its values.
+    ap[b] : Value of dataflow 2 into column j from below, in X+j. Format ``fmt.ap``.
+    inject[b] : What the sum of column j starts with, in X+2+j. Format ``cfg.acc``.
+    shortcut[b] : Value of column j by the shortcut. Format ``fmt.qkv``.
+    shift[b] : The result chain of column j moves up.
+    sum[b] : Sum of column j at the top, in X+d+2+j. Format ``cfg.acc``.
+    ap_top[b] : Value of dataflow 2 at the top of column j, in X+d+j. Format ``fmt.ap``.
+    res[b] : Result register at the top of column j. Format ``cfg.acc``.
+    cacc_en : CACC borrows its column in this cycle.
+    cacc_x[d] : Operand of CACC in lane i. Format ``cfg.left``.
+    cacc_acc[d] : Addend of CACC in lane i, two cycles after ``cacc_en``. Format ``cfg.csum``.
+    cacc_sum[d] : Sum of CACC in lane i, three cycles after ``cacc_en``. Format ``cfg.csum``.
+    cavg_en : CAVG borrows its column in this cycle.
+    cavg_x[d] : Operand of CAVG in lane i. Format ``cfg.left``.
+    cavg_value : Factor of CAVG, the same in all lanes. Format ``cfg.value``.
+    cavg_sum[d] : Product of CAVG in lane i, three cycles after ``cavg_en``. As wide as both
+        factors.
     """
 
     module_name = "cta_systolic_array"

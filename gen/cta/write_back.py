@@ -17,14 +17,21 @@ __all__ = ["WriteBackControl"]
 class WriteBackControl(wiring.Component):
     """Makes one write command a column, b in a row, which the lanes hand on.
 
-    Column j shows element i of K or V i + j cycles after column 0 shows element 0: a command
-    that starts at lane 0 with column j, j cycles after the first, finds its column's element at every
-    lane on its way up. Results leave row d-1 first, so their commands go down.
+    Column j shows element i of K or V i + j cycles after column 0 shows element 0. So a command
+    that starts at lane 0 with column j, j cycles after the first, finds its column's element at
+    every lane on its way up. Results leave row d-1 first, so their commands go down.
 
-    Timing: ``kv`` starts with the first Q/K/V value of a batch, ``o`` with its first result. A batch of K
-    or V takes max(b, d) cycles, so that two never meet in a lane.
+    Timing: ``kv`` starts with the first K or V value of a batch, ``o`` with its first result. A
+    batch of K or V takes max(b, d) cycles, so that two never meet in a lane.
 
     Source: Sec. V-B, "Reduce memory overhead".
+
+    Members
+    -------
+    start : A job begins; rows count from 0 again.
+    ppe : What the sum at the top of column 0 is in this cycle.
+    kv : Write of K or V for lane 0.
+    o : Write of O for lane d-1.
     """
 
     def __init__(self, cfg: CTAConfig):

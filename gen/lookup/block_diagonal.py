@@ -23,8 +23,18 @@ class DotProduct(wiring.Component):
     """One result: z_lanes multipliers, an adder tree with a register a level, an accumulator.
 
     Timing: ``w`` in cycle c meets ``x`` of c+1; ``first`` in c + 2 + log2(z_lanes) starts the sum
-    anew; ``total`` in the cycle after that.
+    anew; ``total`` shows it in the cycle after that. There is no back-pressure; data are not reset.
+
     Numerics: exact; :attr:`LookupConfig.block_acc` holds every sum.
+
+    Source: ours.
+
+    Members
+    -------
+    x[z_lanes] : Inputs, one cycle after their weights. Format as :func:`operand`.
+    w[z_lanes] : Weights. Format ``fmt.weight``.
+    first : The products that reach the accumulator in this cycle start a sum.
+    total : Sum of the products up to the cycle before. Format ``cfg.block_acc``.
     """
 
     module_name = "lookup_dot_product"
@@ -55,25 +65,30 @@ class DotProduct(wiring.Component):
 
 
 class BlockDiagonal(wiring.Component):
-    """u = B y: P multipliers on z_lanes inputs of a block and ``outputs(cfg)`` of its results.
+    """The product u = B y: P multipliers on z_lanes inputs of a block and ``outputs(cfg)`` results.
 
     All inputs of a block pass before its results (a group of them, where P is less than the block
-    size) move to an output register, from which they leave at the pace at which inputs come. So
-    what follows is z_lanes wide, as what feeds it, and the weights of a cycle are one SRAM word.
-    A dense projection is one block of d inputs.
+    size) move to an output register. From there they leave at the pace at which inputs come. So
+    what follows is z_lanes wide, as what feeds it, and the weights of a cycle are one SRAM word. A
+    dense projection is one block of d inputs.
 
     Timing: the results of a group leave in consecutive cycles, the first
-    ``model.lookup.timing.block_latency`` after the inputs that were marked ``last``. No
+    ``model.lookup.timing.block_latency`` after the inputs that were marked ``last``. There is no
     back-pressure; cycles without ``valid`` may stand anywhere between groups.
 
     Numerics: exact. Golden ``model.lookup.bh4.block_product``; order of the weights
     ``model.lookup.weight_layout.weight_order``.
 
+    Source: Sec. 3.2, eq. 11 for the product; the circuit is ours.
+
     Members
     -------
-    first, last : of the inputs of a group
-    w : for each result the weights of the inputs
-    o : results
+    valid : There are inputs and weights.
+    first, last : The inputs are the first, the last of a group.
+    x[z_lanes] : Inputs. Format as :func:`operand`.
+    w[multipliers] : Weights: for each result those of the inputs. Format ``fmt.weight``.
+    o_valid : There are results.
+    o[z_lanes] : Results. Format ``cfg.block_acc``.
     """
 
     module_name = "lookup_block_diagonal"

@@ -13,7 +13,7 @@ __all__ = ["Control"]
 
 
 class Control(wiring.Component):
-    """One job at a time: check, run until its last token has left, send the status.
+    """Takes one job at a time: checks it, runs it until its last token has left, sends the status.
 
     A load that was taken in the cycle in which the job was taken (``load_taken``) goes first, and
     so do those that follow it without a pause: the job waits in its check until no load is under
@@ -22,9 +22,31 @@ class Control(wiring.Component):
     ``x_enable`` opens the token stream for the beats of the job and no more, so that the tokens of
     the next job wait at the port.
 
-    Timing: ``start`` one cycle after the job was taken, or when the loads it waits for are in; the
-    status three cycles after the last y, or two after ``projecting`` has fallen. ``cycles`` counts
-    from ``start`` to the transfer of the last beat of y.
+    Timing: ``start`` comes one cycle after the job was taken, or when the loads it waits for are
+    in. The status comes three cycles after the last y, or two after ``projecting`` has fallen.
+    ``cycles`` of the status counts from ``start`` to the transfer of the last beat of y.
+
+    Source: ours; the paper has no hardware.
+
+    Members
+    -------
+    job : Stream of jobs. Payload ``JobWord``.
+    status : Stream of status words, one a job. Payload ``StatusWord``.
+    idle : No job is under way.
+    take : The check of a job ends in this cycle; the loader's error is used up.
+    start : A legal job begins to run.
+    word : The word of the job, held until the next.
+    loads : The loader may take commands.
+    load_error : A load since the last job was refused.
+    load_busy : A load is under way.
+    load_offered : A load command is offered.
+    load_taken : A load command is taken in this cycle.
+    projecting : A token is inside the projection.
+    x_sent : A beat of x is taken in this cycle.
+    x_enable : The job has beats of x to come.
+    y_token : The last beat of a token of y is taken in this cycle.
+    table_beat : The table port delivers a beat in this cycle.
+    events[5] : Saturations of this cycle by kind, in the order of ``model.lookup.job.Saturation``.
     """
 
     def __init__(self, cfg: LookupConfig):

@@ -16,20 +16,33 @@ __all__ = ["FrameTags"]
 
 
 class FrameTags(wiring.Component):
-    """Shifts and context of each frame, at the two places where a frame meets its shifts.
+    """Keeps shifts and context of each frame for the two places where a frame meets its shifts.
 
-    Frames leave the pipeline in the order of issue, so their tags need not travel with the
-    beats: they lie in a queue with two readers, each of which steps on after the beats of a frame.
+    Frames leave the pipeline in the order of issue, so their tags need not travel with the beats.
+    They lie in a queue with two readers, each of which steps on after the beats of a frame.
 
     Timing: shifts, ``ctx`` and ``final`` belong to the beat that is in front of their reader in
-    this cycle; ``word`` is its number.
+    this cycle, and come from registers. There is no back-pressure: as many tags fit as frames are
+    under way.
+
+    Source: ours.
 
     Members
     -------
-    go, issue_ctx, issue_final, row : a frame issued, as StageIssue gives it
-    block_beat, block_shift : a beat before the rounding of block products, its shift
-    beat, shift, ctx, final, word : a beat before the rounding of transforms
-    p_en, p_addr, p_data : writes of the shifts
+    go : A frame is issued.
+    issue_ctx : Context of that frame.
+    issue_final : It is a last stage.
+    row : Its stage and copy, 4*copy + stage.
+    block_beat : A beat reaches the rounding of block products.
+    block_shift : Right shift of that beat.
+    beat : A beat reaches the rounding of transforms.
+    shift : Right shift of that beat.
+    ctx : Context of that beat.
+    final : It is of a last stage.
+    word : Its number in the frame.
+    p_en : A shift is written.
+    p_addr : Address of the write. As :class:`model.lookup.layout.Parameter` counts them.
+    p_data : The shift.
     """
 
     module_name = "lookup_frame_tags"

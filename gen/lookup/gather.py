@@ -22,28 +22,46 @@ __all__ = ["Gather"]
 
 
 class Gather(wiring.Component):
-    """y = round_half_up(sum_k sum_i s_ki T_k[code_ki] + bias) + residual.
+    """The sum y = round_half_up(sum_k sum_i s_ki T_k[code_ki] + bias) + residual.
 
     Rows wait in :class:`RowStore`. One walk over them gives addresses, as far ahead as
-    ``outstanding`` beats; a second walk in the same order gives each beat that comes its
-    score. Token-major, addresses go to the table port. Table-major, they go to :class:`Tile`, which
-    fills itself from the port; all else is the same. The lanes take a beat a cycle. Sums of one
-    token (token-major) or batch leave by :class:`GatherOutput`; a second bank takes the next token.
+    ``outstanding`` beats; a second walk in the same order gives each beat that comes its score.
+    Token-major, addresses go to the table port. Table-major, they go to :class:`Tile`, which fills
+    itself from the port; all else is the same. The lanes take a beat a cycle. Sums of one token
+    (token-major) or batch leave by :class:`GatherOutput`; a second bank takes the next token.
 
-    ``start`` begins a job of ``tokens`` tokens in ``order``; rows are taken from the next cycle on,
-    and ``busy`` is high until the last beat of y has left. Job words stay while busy. ``beats`` marks
-    a beat that the table port delivers. A reset forgets the reads in flight: the memory behind
-    the port must forget them too.
+    A reset forgets the reads in flight: the memory behind the port must forget them too.
 
     Timing: ``ADDRESS_STAGES`` cycles from a row to its first request, ``SUM_STAGES`` from a token's
     last beat to the reading of its sums, ``OUTPUT_STAGES`` + 1 from there to y. A beat a cycle as
     long as ``outstanding`` covers the latency of the memory, and y (d/8 beats a token) is not
-    slower; ``model.lookup.gather_cycles`` gives every cycle.
-    The memory may answer in any cycle after the request, in order.
+    slower; ``model.lookup.gather_cycles`` gives every cycle. The memory may answer in any cycle
+    after the request, in order.
 
     Numerics: golden ``model.lookup.gather``.
 
     Source: Sec. 3.1, eq. 7; Sec. 5 for the two orders.
+
+    Members
+    -------
+    start : A job begins; rows are taken from the next cycle on.
+    order : The job is table-major, else token-major. Stable while ``busy``.
+    tokens : Tokens of the job. Read with ``start``.
+    shift_y : Right shift of the sums. Stable while ``busy``.
+    rows : Stream of rows. Payload :func:`gen.lookup.hash.row_layout`.
+    y : Stream of outputs, d/8 beats a token. Payload :func:`gen.lookup.gather_output.y_layout`.
+    o_en : The bias of an element is written.
+    o_addr : That element.
+    o_data : Its bias. Format ``fmt.out_bias``.
+    sat_output : Elements that saturated in this cycle.
+    beats : The table port delivers a beat in this cycle.
+    busy : From the cycle after ``start`` until the last beat of y has left.
+    residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.
+    t_en : A beat of the tables is written. With internal tables only, and so are the next two.
+    t_addr : Number of that beat: row * row_beats + beat.
+    t_data : That beat: ``lanes`` entries of 8 bits, signed, the first lowest.
+    request : Stream of beat numbers that are read. With external tables only.
+    response : Stream of the beats read, in order. With external tables only.
     """
 
     module_name = "lookup_gather"

@@ -22,17 +22,32 @@ def word_width(cfg: LookupConfig) -> int:
 class GatherAccumulate(wiring.Component):
     """acc[bank][word] = (first ? 0 : acc[bank][word]) + score * entries, ``lanes`` sums at once.
 
-    Two banks, each with a memory: the sums of one token leave while those of the next grow. An
-    update takes four cycles: read and operands, product, addition, write. With fewer than
+    There are two banks, each with a memory: the sums of one token leave while those of the next
+    grow. An update takes four cycles: read and operands, product, addition, write. With fewer than
     four beats a row, the next token's or row's update may need a sum that is not written yet; it is
     taken from the adder's register, or from the copy of the word written last. Longer rows need
     nothing of that, and have nothing of it.
 
-    Timing: ``en`` and what goes with it in cycle c; the sum is written in c+3 and may be taken
-    from c+4 on. One beat a cycle, in any sequence. ``take`` in cycle c shows the word as
-    ``sums`` in c+1, where it stays until the next ``take``, or an update of that bank.
+    Timing: ``en`` and what goes with it come in cycle c; the sum is written in c+3 and may be taken
+    from c+4 on. One beat a cycle, in any sequence, no back-pressure. ``take`` in cycle c shows the
+    word as ``sums`` in c+1, where it stays until the next ``take``, or an update of that bank.
 
-    Numerics: golden ``model.lookup.gather.accumulate``, exact in cfg.gather_acc.
+    Numerics: golden ``model.lookup.gather.accumulate``, exact in ``cfg.gather_acc``.
+
+    Source: Sec. 3.1, eq. 7.
+
+    Members
+    -------
+    en : A beat is added to its sums.
+    bank : Bank of those sums.
+    word : Word of those sums.
+    first : The sums start with this beat.
+    score : Weight of the beat. Format ``cfg.score``.
+    entries : The beat: ``lanes`` table entries of 8 bits, signed, the first lowest.
+    take : A word of sums is read.
+    take_bank : Bank of that word.
+    take_word : Number of that word.
+    sums : That word, one cycle later. Format ``cfg.gather_acc``.
     """
 
     module_name = "lookup_gather_accumulate"

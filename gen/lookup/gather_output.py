@@ -30,17 +30,38 @@ def residual_layout(cfg: LookupConfig):
 
 
 class GatherOutput(wiring.Component):
-    """y = saturate(round_half_up(acc + bias, shift_y) + residual), eight elements a beat.
+    """The sum y = saturate(round_half_up(acc + bias, shift_y) + residual), eight elements a beat.
 
-    Takes the sums of a token out of the bank that ``full`` marks, those of a batch out of both
-    in turn, and gives the banks back (``clear``). Words wider than a beat are taken once and
-    cut, narrower ones put together.
+    Takes the sums of a token out of the bank that ``full`` marks, those of a batch out of both in
+    turn, and gives the banks back (``clear``). Words wider than a beat are taken once and cut,
+    narrower ones put together.
 
     Timing: the first beat is offered ``OUTPUT_STAGES`` + 1 cycles after its last word was taken,
-    then a beat a cycle, or a word a cycle where words are narrower. ``o_en, o_addr, o_data`` write the
-    bias of an element; ``sat_output`` counts the elements saturated, as they are put on the stream.
+    then a beat a cycle, or a word a cycle where words are narrower. Nothing is taken while the
+    stream has no room for what is under way.
 
     Numerics: golden ``model.lookup.gather.gather``.
+
+    Source: Sec. 3.1, eq. 7 for the sum; bias and residual are of the layer around it.
+
+    Members
+    -------
+    start : A job begins.
+    order : The job is table-major, else token-major. Stable while it runs.
+    tokens : Tokens of the job. Read with ``start``.
+    shift_y : Right shift of the sums. Stable while the job runs.
+    o_en : The bias of an element is written.
+    o_addr : That element.
+    o_data : Its bias. Format ``fmt.out_bias``.
+    full : Banks whose sums are complete, a bit a bank.
+    clear : Banks whose sums have been taken, a bit a bank, for one cycle.
+    take : A word of sums is read.
+    take_bank : Bank of that word.
+    take_word : Number of that word.
+    sums : That word, one cycle later. Format ``cfg.gather_acc``.
+    y : Stream of outputs, d/8 beats a token. Payload :func:`y_layout`.
+    sat_output : Elements that saturated, as they are put on the stream.
+    residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.
     """
 
     module_name = "lookup_gather_output"

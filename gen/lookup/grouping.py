@@ -21,13 +21,20 @@ def z_layout(cfg: LookupConfig):
 class Grouping(wiring.Component):
     """Cuts a stream of z_lanes elements a beat into groups of tau, one for each table of a token.
 
-    A group leaves at the bottom of a register of elements and all others move down by tau; a beat
+    A group leaves at the bottom of a register of elements and all others move down by tau. A beat
     enters above them, at one of the few places that multiples of the two widths leave. The last
-    beat of a token counts only the elements it has, so a token ends with a whole group and the
-    next follows without a gap.
+    beat of a token counts only the elements it has, so a token ends with a whole group and the next
+    follows without a gap.
 
     Timing: a group is offered in the cycle after its last element; a group a cycle, or a beat a
     cycle, whichever is slower. ``z.ready`` follows ``group.ready`` in the same cycle.
+
+    Source: ours.
+
+    Members
+    -------
+    z : Stream of soft codes. Payload :func:`z_layout`.
+    group : Stream of the tau elements of a table. Format ``fmt.z``, the first lowest.
     """
 
     module_name = "lookup_grouping"

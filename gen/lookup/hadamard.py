@@ -19,14 +19,23 @@ class ButterflyLevel(wiring.Component):
     """A butterfly level whose partners come ``half`` beats apart.
 
     The first half of 2*half beats is stored. While the second half comes, sums leave and
-    differences take the place of what they were formed from; then the differences leave, a
-    beat a cycle, and the next frame may move in behind them.
+    differences take the place of what they were formed from. Then the differences leave, a beat a
+    cycle, and the next frame may move in behind them.
 
     Timing: the sum of beats k and k + half leaves one cycle after beat k + half (two where the
-    store is an SRAM), the differences from the cycle after the last sum. Any gaps between beats;
-    no back-pressure.
+    store is an SRAM), the differences from the cycle after the last sum. Any gaps between beats; no
+    back-pressure.
 
     Numerics: exact, one bit more out than in.
+
+    Source: the radix-2 butterfly of eq. 11's H, streamed.
+
+    Members
+    -------
+    valid : There is a beat.
+    i[lanes] : Its elements, ``width`` bits.
+    o_valid : A beat of results leaves.
+    o[lanes] : Its elements, one bit more.
     """
 
     def __init__(self, *, lanes: int, half: int, width: int):
@@ -89,12 +98,15 @@ class ButterflyLevel(wiring.Component):
 
 
 class Hadamard(wiring.Component):
-    """y = H u, un-normalised and in natural order, of frames of n elements, z_lanes a beat.
+    """The transform y = H u of frames of n elements, z_lanes a beat, in natural order.
 
-    Streaming radix-2: log2(n) butterfly levels, which commute. First those whose partners come in
-    different beats, the farthest first, for the widest delays then hold the narrowest words;
-    then those between the lanes of a beat. A level has one adder and one subtractor a lane. A
-    network over all n at once would be n/z_lanes times as wide as what the multipliers feed.
+    It is not normalised.
+
+    It is a streaming radix-2 network of log2(n) butterfly levels, which commute. First come those
+    whose partners lie in different beats, the farthest first, for the widest delays then hold the
+    narrowest words. Then come those between the lanes of a beat. A level has one adder and one
+    subtractor a lane. A network over all n at once would be n/z_lanes times as wide as what the
+    multipliers feed.
 
     Timing: beat k of a frame without gaps leaves ``model.lookup.timing.hadamard_latency`` cycles
     after it came. A frame may come with any gaps and in the cycle after the last. No back-pressure.
@@ -104,6 +116,13 @@ class Hadamard(wiring.Component):
     ``model.lookup.bh4.hadamard``.
 
     Source: eq. 11; the authors' code and the paper do not say how.
+
+    Members
+    -------
+    valid : There is a beat of a frame.
+    i[z_lanes] : Its elements. Format ``fmt.stage``.
+    o_valid : A beat of a transform leaves.
+    o[z_lanes] : Its elements. Format ``cfg.hadamard``.
     """
 
     module_name = "lookup_hadamard"

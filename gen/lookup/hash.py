@@ -24,18 +24,27 @@ def row_layout(cfg: LookupConfig):
 
 
 class Hash(wiring.Component):
-    """Gives the rows of a token: for each table the largest weight, then the flips of bit 0, 1, ...
+    """Gives the rows of a token: for each table the heaviest, then those at one flipped bit.
 
-    ``s_en, s_addr, s_data`` write the shift of a table, ``sat_score`` counts saturated scores.
+    The flips go in the order of the elements: bit 0 of the hash, bit 1, ...
 
     Timing: the first row of a table leaves ``hash_latency`` cycles after the beat of z that
-    completes it; one row a cycle where z brings tau elements in ``entries`` cycles. No row
-    waits for another token.
+    completes it; one row a cycle where z brings tau elements in ``entries`` cycles. No row waits
+    for another token.
 
     Numerics: golden ``model.lookup.hash.codes`` and ``scores``.
 
-    Source: Sec. 3.1, eqs. 6 to 8; Sec. 4 for <z, S> in place of a separate GELU. The paper
-    computes the weights in floating point; here products of sigmoids are sums of logarithms.
+    Source: Sec. 3.1, eqs. 6 to 8; Sec. 4 for <z, S> in place of a separate GELU. The paper computes
+    the weights in floating point; here products of sigmoids are sums of logarithms.
+
+    Members
+    -------
+    z : Stream of soft codes. Payload :func:`gen.lookup.grouping.z_layout`.
+    rows : Stream of rows. Payload :func:`row_layout`.
+    s_en : The shift of a table is written.
+    s_addr : That table.
+    s_data : Its right shift of a score.
+    sat_score : The score of a row is saturated.
     """
 
     module_name = "lookup_hash"

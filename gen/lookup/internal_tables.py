@@ -13,8 +13,18 @@ __all__ = ["InternalTables"]
 class InternalTables(wiring.Component):
     """The beats of all tables in one SRAM, as a memory of latency 1 behind the table port.
 
-    Timing: a response in the cycle after its request, a beat a cycle; a response that is not
-    taken holds the next request up. ``t_en, t_addr, t_data`` write a beat.
+    Timing: a response comes in the cycle after its request, a beat a cycle; a response that is not
+    taken holds the next request up.
+
+    Source: ours.
+
+    Members
+    -------
+    t_en : A beat is written.
+    t_addr : Number of that beat: row * row_beats + beat.
+    t_data : That beat: ``lanes`` entries of 8 bits, signed, the first lowest.
+    request : Stream of beat numbers that are read.
+    response : Stream of the beats read, in order.
     """
 
     module_name = "lookup_internal_tables"

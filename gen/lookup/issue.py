@@ -14,9 +14,9 @@ __all__ = ["StageIssue", "GroupIssue", "Step"]
 
 
 class Step(data.StructLayout):
-    """A cycle of the multipliers: where inputs and weights lie, where a group begins and ends.
+    """One cycle of the multipliers: where inputs and weights lie, where a group begins and ends.
 
-    BH4: ``fresh`` inputs are x of token buffer slot ``slot``, others stages of context ``ctx``.
+    BH4: ``fresh`` inputs are x of token buffer slot ``slot``, others are stages of context ``ctx``.
     """
 
     def __init__(self, cfg: LookupConfig):
@@ -30,22 +30,30 @@ class StageIssue(wiring.Component):
     """Issues frames of BH4: stage after stage of ``contexts`` copies of tokens in turn.
 
     A copy of a token takes a context and goes through its four stages there. The contexts are
-    looked at in turn. A free one takes the next copy, or is passed by if no token waits; one whose
+    looked at in turn. A free one takes the next copy, or is passed by if no token waits. One whose
     last stage is not back yet is waited for; the last stage also waits for its place in the queue
-    of z. So copies end in the order in which they began, and frames leave the pipeline in the
-    order of issue. There are as many contexts as keep the multipliers busy with no cycle between
-    frames.
+    of z. So copies end in the order in which they began, and frames leave the pipeline in the order
+    of issue. There are as many contexts as keep the multipliers busy with no cycle between frames.
 
-    Timing: ``go`` in one cycle, the first step of the frame in the next. A stage can go in the
-    cycle after the last has been marked ``ready``.
+    Timing: ``go`` comes in one cycle, the first step of the frame in the next. A stage can go in
+    the cycle after the last has been marked ``ready``.
+
+    Source: Sec. 3.2, eq. 11 for the four stages; the order is ours.
 
     Members
     -------
-    waiting, slot, take : the oldest token not yet taken; all its copies now are
-    ready, ready_ctx : the stage of this context is back
-    open, reserve : place for a frame in the queue of z; it is used
-    go, ctx, final, row : frame issued; its context, whether it is a last stage, 4*copy + stage
-    step : what the memories read
+    waiting : A token is there that is not yet taken.
+    slot : Slot of that token.
+    take : All its copies are taken now.
+    ready : The stage of a context is back.
+    ready_ctx : That context.
+    open : The queue of z has a place for a frame.
+    reserve : That place is used.
+    go : A frame is issued.
+    ctx : Context of that frame.
+    final : It is a last stage.
+    row : Its stage and copy, 4*copy + stage.
+    step : What the memories read in this cycle.
     """
 
     module_name = "lookup_stage_issue"
@@ -112,8 +120,20 @@ class StageIssue(wiring.Component):
 class GroupIssue(wiring.Component):
     """Issues frames of a dense projection: a group of results after the other, token by token.
 
-    Timing: as :class:`StageIssue`. ``release`` with the last inputs of a token. The multipliers
-    pause only where no token waits or z is not taken.
+    Timing: a frame's first step comes in the cycle after it is decided on. The multipliers pause
+    only where no token waits or z is not taken.
+
+    Source: ours.
+
+    Members
+    -------
+    waiting : A token is there that is not yet taken.
+    slot : Slot of that token.
+    take : All its groups are taken now.
+    open : The queue of z has a place for a frame.
+    reserve : That place is used.
+    release : The last inputs of a token are read; its slot is free.
+    step : What the memories read in this cycle.
     """
 
     module_name = "lookup_group_issue"

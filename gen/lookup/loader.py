@@ -15,13 +15,28 @@ __all__ = ["Loader"]
 class Loader(wiring.Component):
     """Takes a load command and its beats, one a cycle; ``en[t]`` marks a beat of target t.
 
-    Beats of internal tables wider than the host stream are put together first, lowest part
-    first. A command with an unknown target, beats beyond it, shifts of which one means nothing, or parts of
-    a table beat takes and
-    drops what it announces and raises ``error``, which the next job reports (``clear_error``).
+    Beats of internal tables wider than the host stream are put together first, lowest part first. A
+    command is refused if its target is unknown, if its beats go beyond the target, if one of its
+    shifts means nothing, or if it has only parts of a table beat. A refused command takes and drops
+    what it announces and raises ``error``, which the next job reports.
 
-    Timing: command in one cycle, first beat in the next; a beat is at its block one cycle after
-    its transfer.
+    Timing: a command is taken in one cycle, its first beat in the next; a beat is at its block one
+    cycle after its transfer. Beats are taken whenever they are offered while a command runs.
+
+    Source: ours; the paper has no hardware.
+
+    Members
+    -------
+    enable : Commands may be taken.
+    load : Stream of load commands. Payload ``LoadCommand``.
+    data : Stream of beats of eight elements of 16 bits.
+    en : Target of the beat, one bit for each ``model.lookup.layout.Target``.
+    addr : Number of the beat in its target.
+    beat : The beat, one cycle after its transfer.
+    table : A whole beat of the tables, with ``en`` of TABLE.
+    busy : From the command to the last write.
+    error : A command was refused.
+    clear_error : ``error`` falls.
     """
 
     def __init__(self, cfg: LookupConfig):

@@ -27,11 +27,13 @@ __all__ = ["Projection"]
 
 
 class Projection(wiring.Component):
-    """z = gain * (H B3 H B2 H B1 H B0 x) + skip * x + bias of each copy; or z = W x + bias.
+    """The soft code z = gain * (H B3 H B2 H B1 H B0 x) + skip * x + bias; or z = W x + bias.
+
+    The first is BH4, of each copy; the second a dense projection.
 
     All copies of several tokens are in flight: while a stage of one streams through the Hadamard
     network, the multipliers serve the next (:class:`StageIssue`). From the multipliers on a frame
-    moves without a stop, so one network serves all stages; a queue in front of z takes up its
+    moves without a stop, so one network serves all stages. A queue in front of z takes up its
     stalls.
 
     Timing: a token every ``model.lookup.timing.projection_interval`` cycles in steady state, in
@@ -45,15 +47,25 @@ class Projection(wiring.Component):
 
     Members
     -------
-    x : tokens, d/8 beats each
-    z : soft codes, :func:`gen.lookup.grouping.z_layout`, ``z_beats`` each; elements beyond h*tau
-        are 0
-    w_en, w_addr, w_data : beats of weights, in the order of ``weight_order``
-    p_en, p_addr, p_data : shifts, addresses as :class:`model.lookup.layout.Parameter`
-    b_en, b_addr, b_data : elements of the bias
-    gain, skip, shift_skip : of the job; a dense projection takes none of them
-    sat_block, sat_hadamard, sat_z : saturations of this cycle
-    busy : a token is inside
+    x : Stream of tokens, d/8 beats each. Format ``fmt.x``, eight elements, the first lowest.
+    z : Stream of soft codes, ``z_beats`` each; elements beyond h*tau are 0.
+        Payload :func:`gen.lookup.grouping.z_layout`.
+    w_en : A beat of weights is written.
+    w_addr : Number of that beat. In the order of ``model.lookup.weight_layout.weight_order``.
+    w_data : That beat: eight elements of 16 bits, the first lowest.
+    p_en : A shift is written.
+    p_addr : Address of the write. As :class:`model.lookup.layout.Parameter` counts them.
+    p_data : The shift, in its low 5 bits.
+    b_en : The bias of an element of z is written.
+    b_addr : That element.
+    b_data : Its bias, in the low bits. Format ``fmt.z_bias``.
+    gain : Factor of the transform, of the job; unused if dense. Format ``fmt.mix``.
+    skip : Factor of x, of the job; unused if dense. Format ``fmt.mix``.
+    shift_skip : Right shift of the product with ``skip``, of the job; unused if dense.
+    sat_block : Block products that saturated in this cycle.
+    sat_hadamard : Elements of transforms that saturated in this cycle.
+    sat_z : Elements of z that saturated in this cycle.
+    busy : A token is inside.
     """
 
     module_name = "lookup_projection"

@@ -18,8 +18,27 @@ class RowScores(wiring.Component):
     Tokens of a batch use the two accumulator banks in turn, and so do the tokens of a token-major
     job, each at word 0.
 
-    Timing: ``valid`` and all that is told of the row come from registers, and from the score
-    memory's output; ``done`` takes the row. A row a cycle.
+    Timing: ``valid`` and all that is told of the row come from registers, and the score from the
+    output of the score memory; ``done`` takes the row. A row a cycle.
+
+    Source: Sec. 5 for the two orders.
+
+    Members
+    -------
+    start : A job begins.
+    order : The job is table-major, else token-major. Stable while it runs.
+    tokens : Tokens of the job. Read with ``start``.
+    row_in : A row is written to the store.
+    token_in : It is the last of its token.
+    score_en : A score is read from the store.
+    score_addr : Its address.
+    valid : A row is told of; its score is at the output of the store.
+    done : The last beat of that row is taken.
+    first : It is the first row of its token.
+    ends_batch : It is the last row of its batch.
+    size : Tokens of its batch.
+    bank : Accumulator bank of its token.
+    word : First word of its token in that bank.
     """
 
     module_name = "lookup_row_scores"

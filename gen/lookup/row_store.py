@@ -16,13 +16,29 @@ __all__ = ["RowStore"]
 class RowStore(wiring.Component):
     """A ring of ``row_slots`` tokens: those of the batch at work, those to come.
 
-    The projection gives the rows of a token in a burst; here they wait, so that it goes on while
-    the gather reads tables. Codes, which addresses need, and scores, which the returning rows
-    need, have a memory each, because a whole latency of the table port lies between their reads.
+    The projection gives the rows of a token in a burst. Here they wait, so that it goes on while
+    the gather reads tables. Codes, which addresses need, and scores, which the returning rows need,
+    have a memory each, because a whole latency of the table port lies between their reads.
 
     Timing: a row is taken where ``enable`` is high and a slot is free, and may be read from the
-    next cycle on; ``row_in`` and ``token_in`` mark it as it is taken. ``free`` tokens are
-    given up in this cycle. Reads as those of an SRAM.
+    next cycle on. Codes and scores come the cycle after their address.
+
+    Source: ours.
+
+    Members
+    -------
+    start : A job begins; the store is empty.
+    enable : Rows may be taken.
+    rows : Stream of rows. Payload :func:`gen.lookup.hash.row_layout`.
+    row_in : A row is taken in this cycle.
+    token_in : It is the last of its token.
+    free : Tokens that are given up in this cycle.
+    code_en : A code is read.
+    code_addr : Its address.
+    code : That code, one cycle later.
+    score_en : A score is read.
+    score_addr : Its address.
+    score : That score, one cycle later. Format ``cfg.score``.
     """
 
     module_name = "lookup_row_store"

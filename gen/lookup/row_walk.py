@@ -19,13 +19,30 @@ class RowWalk(wiring.Component):
     """Walks the row store: tables, in each the tokens of the batch, of each the entries.
 
     Rows lie in the order in which they come, token by token, in a ring of ``row_slots`` tokens.
-    With a batch of one token this walk is that order, so both orders of gather are one
-    walk. A token-major job may take a row as soon as it is there, a table-major one waits for the
-    last row of its batch.
+    With a batch of one token this walk is that order, so both orders of gather are one walk. A
+    token-major job may take a row as soon as it is there, a table-major one waits for the last row
+    of its batch.
 
     Timing: where ``valid`` is high, ``address`` and what is told of the row are those of the next
-    one; ``step`` takes it. ``row_in`` and ``token_in`` mark what is being written: a row, the
-    last row of a token. ``start`` begins a job of ``tokens`` tokens.
+    one, in the same cycle; ``step`` takes it. A row a cycle.
+
+    Source: Sec. 5 for the two orders.
+
+    Members
+    -------
+    start : A job begins.
+    order : The job is table-major, else token-major. Stable while it runs.
+    tokens : Tokens of the job. Read with ``start``.
+    row_in : A row is written to the store.
+    token_in : It is the last of its token.
+    step : The row is taken.
+    valid : There is a row to take.
+    address : Its address in the store.
+    token : Number of its token in the batch.
+    size : Tokens of its batch.
+    first : It is the first row of its token.
+    ends_table : It is the last row that the batch takes from its table.
+    ends_batch : It is the last row of its batch.
     """
 
     module_name = "lookup_row_walk"

@@ -18,18 +18,29 @@ def _bit(value, at: int):
 
 
 class Score(wiring.Component):
-    """code and s of one row of N(z); s = <z, S> * 2**-log with sums in place of products.
+    """Code and score of one row of N(z): s = <z, S> * 2**-log, with sums in place of products.
 
     Every |z_j| has its own copy of the table of log2(1 + exp(-2|z|)): 128 x 10 bits of logic, and
     no port to share, so that a table of the layer takes a cycle. The sum of the logarithms goes
-    through a table of powers of two; the only wide multiplier stands before the only rounding.
-    A neighbour (``entry`` j + 1: bit j flipped) is a pass of its own over the same elements, in
-    which nothing but the small part behind the sums toggles.
+    through a table of powers of two; the only wide multiplier stands before the only rounding. A
+    neighbour (``entry`` j + 1: bit j flipped) is a pass of its own over the same elements, in which
+    nothing but the small part behind the sums toggles.
 
     Timing: ``code, score, saturated`` are valid ``score_latency`` cycles after ``z, entry``, and
     ``shift`` is taken ``score_sums`` + 1 cycles after them. One row a cycle, no stalls.
 
     Numerics: golden ``model.lookup.hash.codes`` and ``scores``.
+
+    Source: Sec. 3.1, eqs. 6 to 8.
+
+    Members
+    -------
+    z : The tau elements of a table. Format ``fmt.z``.
+    shift : Right shift of the score of that table, ``score_sums`` + 1 cycles later.
+    code : Row of the table; the sign of the first element is its highest bit.
+    score : Weight of that row. Format ``cfg.score``.
+    saturated : The weight is saturated.
+    entry : Which row: 0 the heaviest, j + 1 the one at bit j flipped. With ``cfg.neighbours`` only.
     """
 
     module_name = "lookup_score"

@@ -29,14 +29,13 @@ QUEUE = 2      # cycles of code_latency that are the queue's
 
 
 class SoftCode(wiring.Component):
-    """z = gain * y + skip * x + bias, rounded and saturated; dense: z = y + bias.
+    """The sum z = gain * y + skip * x + bias, rounded and saturated; dense: z = y + bias.
 
     Last stages come in the order of tokens and copies, so one counter over the beats of a token
     tells copy, place in x and place in the bias, and what lies beyond h*tau and is dropped.
 
     Timing: ``item`` with ``put`` follows ``valid`` by ``code_latency`` less the queue's two cycles,
-    ``sat`` one later. ``q_data`` answers ``q_en`` in the next cycle. ``done`` when a token's x is
-    no longer needed. No back-pressure.
+    ``sat`` one later. ``q_data`` answers ``q_en`` in the next cycle. No back-pressure.
 
     Numerics: each product is rounded to the grid of the bias on its own, the sum once more to z.
     Golden ``model.lookup.bh4.project``.
@@ -45,10 +44,28 @@ class SoftCode(wiring.Component):
 
     Members
     -------
-    valid, i : beats of last stages, all of them; of their lanes, those that are ever a code
-    q_en, q_slot, q_word, q_data : x of the token buffer (BH4)
-    put, item, end : beats of z, and whether it is the last of its frame
-    p_en, p_addr, p_data; b_en, b_addr, b_data : writes of shift_z and bias
+    valid : There is a beat of a last stage.
+    i[min(z_lanes, codes)] : Its elements, of the lanes that are ever a code.
+        Format ``fmt.stage``; dense ``cfg.block_acc``.
+    put : A beat of z is put in the queue.
+    item : That beat. Layout :func:`gen.lookup.grouping.z_layout`.
+    end : It is the last of its frame.
+    done : The x of a token is no longer needed.
+    sat : Elements of the beat before that saturated.
+    p_en : A shift is written.
+    p_addr : Its address. As :class:`model.lookup.layout.Parameter` counts them.
+    p_data : The shift.
+    b_en : The bias of an element is written.
+    b_addr : That element.
+    b_data : Its bias. Format ``fmt.z_bias``.
+    gain : Factor of the transform, of the job. Format ``fmt.mix``; BH4 only, and so is what
+        follows.
+    skip : Factor of x, of the job. Format ``fmt.mix``.
+    shift_skip : Right shift of the product with ``skip``, of the job.
+    q_en : A word of x is read from the token buffer.
+    q_slot : Slot of its token.
+    q_word : Number of the word.
+    q_data[min(z_lanes, codes)] : That word, one cycle later. Format ``fmt.x``.
     """
 
     module_name = "lookup_soft_code"

@@ -25,11 +25,26 @@ def beat_width(cfg: LookupConfig) -> int:
 class TableAddress(wiring.Component):
     """Beats of row ``code`` of each table: ``offset + code * row_beats + beat``, one after another.
 
-    Token-major, the offset is that of the table among all. Table-major it is that of the tile,
-    one of two in turn, and ``ends_table`` goes with the last beat that this batch reads of it.
+    Token-major, the offset is that of the table among all. Table-major it is that of the tile, one
+    of two in turn.
 
-    Timing: a beat a cycle where rows are there, also with one beat a row: three cycles from the
+    Timing: a beat a cycle where rows are there, also with one beat a row; three cycles from the
     write of a row to its first beat. ``beat.valid`` and the address come from registers.
+
+    Source: Sec. 5 for the two orders.
+
+    Members
+    -------
+    start : A job begins.
+    order : The job is table-major, else token-major. Stable while it runs.
+    tokens : Tokens of the job. Read with ``start``.
+    row_in : A row is written to the store.
+    token_in : It is the last of its token.
+    code_en : A code is read from the store.
+    code_addr : Its address.
+    code : That code, one cycle later.
+    beat : Stream of beat numbers.
+    ends_table : The beat taken in this cycle is the last that this batch reads of its table.
     """
 
     module_name = "lookup_table_address"

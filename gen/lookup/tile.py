@@ -15,15 +15,25 @@ __all__ = ["Tile"]
 class Tile(wiring.Component):
     """Two tables in SRAM: one serves the tokens of a batch while the next is read from the port.
 
-    In a table-major job every table is read once a batch, front to back, so the requests ``fill``
-    are a count. ``read`` addresses either half; it waits until the half at work is full, and
-    ``ends_table`` gives that half up.
+    In a table-major job every table is read once a batch, front to back, so the requests are a
+    count. ``read`` addresses either half; it waits until the half at work is full.
 
-    Timing: a beat read is offered (``beat``) in the next cycle, one a cycle. ``come`` writes
-    ``data``.
+    Timing: a beat read is offered (``beat``) in the next cycle, one a cycle.
 
     Source: the "opt1" of the paper's CPU kernel (Sec. 5), which walks one table for many tokens
     because it stays in the cache.
+
+    Members
+    -------
+    start : A job begins.
+    order : The job is table-major; else the tile rests.
+    tokens : Tokens of the job. Read with ``start``.
+    fill : Stream of beat numbers for the table port.
+    come : The table port delivers a beat.
+    data : That beat: ``lanes`` entries of 8 bits, signed, the first lowest.
+    read : Stream of beat numbers in the two halves.
+    ends_table : The half at work is given up.
+    beat : Stream of the beats read, in order.
     """
 
     module_name = "lookup_tile"

@@ -13,10 +13,23 @@ __all__ = ["ToStage"]
 
 
 class ToStage(wiring.Component):
-    """z_lanes sums shifted, rounded half up and saturated; ``sat`` counts those that moved.
+    """z_lanes sums shifted, rounded half up and saturated to the stage format.
 
-    Timing: ``model.lookup.timing.ROUNDING`` cycles, the shift in the first; ``sat`` one later.
+    Timing: results come ``model.lookup.timing.ROUNDING`` cycles after their sums, and ``sat`` one
+    later. The shift is taken with the sums. A beat a cycle, no back-pressure.
+
     Numerics: golden ``model.lookup.bh4.to_stage``.
+
+    Source: ours; the paper computes in floating point.
+
+    Members
+    -------
+    valid : There are sums.
+    i[z_lanes] : Those sums, exact.
+    shift : Right shift of the sums, in the same cycle.
+    o_valid : There are results.
+    o[z_lanes] : Those results. Format ``fmt.stage``.
+    sat : Results of the cycle before that saturated.
     """
 
     def __init__(self, cfg: LookupConfig, fmt):

@@ -19,13 +19,30 @@ __all__ = ["TokenBuffer"]
 class TokenBuffer(wiring.Component):
     """Takes tokens eight elements a beat and gives them z_lanes a word, zeros beyond d.
 
-    ``waiting`` shows that a token is complete that no one has taken yet: it lies in ``slot``, and
-    ``take`` steps to the next. ``release`` frees the oldest slot. The first port (``r_``) feeds
-    the multipliers, the second (``q_``) the skip of BH4; each has a copy of the tokens, because
-    new ones come in all the time.
+    The first port (``r_``) feeds the multipliers, the second (``q_``) the skip of BH4. Each has a
+    copy of the tokens, because new ones come in all the time.
 
-    Timing: a token is ``waiting`` in the cycle after its last beat; data the cycle after their
-    address.
+    Timing: a token is ``waiting`` in the cycle after its last beat; data come the cycle after their
+    address. ``x`` is taken while a slot is free.
+
+    Source: ours.
+
+    Members
+    -------
+    x : Stream of tokens, d/8 beats each. Format ``fmt.x``, eight elements, the first lowest.
+    waiting : A token is complete that no one has taken yet.
+    slot : Slot of that token.
+    take : It is taken; ``slot`` goes to the next.
+    release : The oldest slot is free.
+    busy : A token or a part of one is inside.
+    r_en : A word is read for the multipliers.
+    r_slot : Slot of its token.
+    r_word : Number of the word.
+    r_data[z_lanes] : That word, one cycle later. Format ``fmt.x``.
+    q_en : A word is read for the skip. BH4 only, and so are the next three.
+    q_slot : Slot of its token.
+    q_word : Number of the word.
+    q_data[z_lanes] : That word, one cycle later. Format ``fmt.x``.
     """
 
     module_name = "lookup_token_buffer"

@@ -16,12 +16,24 @@ __all__ = ["ZQueue"]
 class ZQueue(wiring.Component):
     """Keeps beats of z in an SRAM until the stream takes them.
 
-    Nothing behind the multipliers can stall, hence a frame that will give z is issued only where
+    Nothing behind the multipliers can stall. Hence a frame that will give z is issued only where
     the queue has a place for all its beats: ``open`` says so, ``reserve`` takes the place, and the
     stream frees it with the beat that was put with ``end``.
 
-    Timing: a beat is offered two cycles after ``put``; one a cycle. ``open`` and the stream come
+    Timing: a beat is offered two cycles after ``put``, one a cycle. ``open`` and the stream come
     from registers.
+
+    Source: ours.
+
+    Members
+    -------
+    open : There is a place for a frame.
+    reserve : That place is taken.
+    put : A beat is put in the queue.
+    end : It is the last of its frame.
+    item : That beat. Layout :func:`gen.lookup.grouping.z_layout`.
+    z : Stream of the beats. Payload :func:`gen.lookup.grouping.z_layout`.
+    busy : A place is taken.
     """
 
     module_name = "lookup_z_queue"
