@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen import emit as emit_module
 from gen.blocks.memory import SRAM
+from gen.contract import contract, first_sentence, plain, port_texts
+from gen.cta.top import CTA
 from gen.emit import EmitError, emit, place
+from gen.lookup.top import Lookup
 from gen.manifest import manifest
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig
@@ -25,6 +28,7 @@ ENGINES = {
     "cta": (CTAConfig, {"load", "data", "job", "out", "status"}),
     "lookup": (LookupConfig, {"load", "data", "job", "x", "y", "status", "request", "response"}),
 }
+TOPS = {"cta": CTA, "lookup": Lookup}
 CONFIGS = {
     "small": ("cta", {"b": 2, "d": 8, "l": 1, "n": 8}),
     "sliced": ("cta", {"b": 4, "d": 16, "dw": 48, "l": 3, "n": 20, "k1": 9, "sets": 2, "digit": 4}),
@@ -287,6 +291,61 @@ def test_engine_ports_are_read_like_a_table(engine):
                       for field in port["fields"]}
             assert all(re.search(rf"^  wire .*\b{field} = ", body, re.M) for field in fields)
     assert max(map(len, text.splitlines())) <= 600     # a one-hot select of 512
+
+
+def test_engine_modules_and_ports_are_told_by_docstrings(engine):
+    """Before each module a line of what it computes, at each port the first sentence about it."""
+    top, cfg, _, text, _ = engine
+    emitter = emit_module.Emitter()
+    emitter.convert(TOPS[top](cfg), top)
+    lines = text.splitlines()
+    for name, component in emitter.components.items():
+        at = next(i for i, line in enumerate(lines)
+                  if line == f"module {name.replace('.', '_')} (")
+        assert lines[at - 1] == f"// {plain(contract(type(component)).summary)}"
+        head = " ".join(line.partition("// ")[2] for line in lines[at:lines.index(");", at)])
+        for port, said in port_texts(component).items():
+            # The elements of an array share a text, and an empty port does not come.
+            if re.search(rf"\b{port}\b", text) and not re.search(r"__\d", port):
+                assert plain(first_sentence(said)) in head, f"{name}.{port}"
+
+
+def test_a_port_without_a_text_is_told_by_its_shape():
+    text = emit(Cell())
+    assert "x__1,  // element 1 of x: unsigned, 4 bits" in text
+    assert "// One register.\nmodule adder (" in text
+
+
+def test_a_port_with_a_text_is_told_by_it():
+    class Told(wiring.Component):
+        """Adds, as :class:`gen.x.Cell` does, ``x`` and ``x``.
+
+        Members
+        -------
+        x[2] : Operands of ``y``. In each cycle.
+        i : Stream of words.
+        y : Sum.
+        """
+
+        module_name = "told"
+
+        def __init__(self):
+            super().__init__({"x": In(4).array(2), "i": In(stream.Signature(signed(3))),
+                              "y": Out(signed(4))})
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += [self.y.eq(self.x[0] + self.x[1] + self.i.payload),
+                         self.i.ready.eq(self.i.valid)]
+            return m
+
+    text = emit(Told())
+    assert "// Adds, as Cell does, x and x.\nmodule told (" in text
+    notes = re.findall(r"put .*?(\w+),?  // (.*)", text)
+    assert notes == [("x__0", "element 0 of x: Operands of y"), ("x__1", "element 1 of x"),
+                     ("i__payload", "stream i: Stream of words; signed"),
+                     ("i__valid", "stream i, into the block: a payload is offered"),
+                     ("i__ready", "stream i: the payload is taken"), ("y", "Sum; signed")]
 
 
 def test_engine_manifest(engine):

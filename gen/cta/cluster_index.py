@@ -46,12 +46,14 @@ class ClusterIndex(wiring.Component):
     -------
     hash[hash_columns] : Hash value of column c, c cycles after ``valid``. Format ``fmt.hash``.
     valid : A token is hashed; column 0 is there.
-    first, last : The token is the first, the last of its pass.
+    first : The token is the first of its pass.
+    last : The token is the last of its pass.
     lsh : Clustering of the token.
     hpass : Pass over the tokens, 0..passes-1.
     ct_valid : A cluster index is there.
     ct : That index, in order of first appearance.
-    ct_first, ct_last : The token is the first, the last of its clustering.
+    ct_first : The token is the first of its clustering.
+    ct_last : The token is the last of its clustering.
     ct_lsh : Its clustering.
     k : Clusters up to and with this token; with ``ct_last`` those of the clustering.
     overflow : Tokens up to and with this one that found a layer full.

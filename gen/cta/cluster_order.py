@@ -31,7 +31,8 @@ class ClusterOrder(wiring.Component):
     start : A job begins; everything is forgotten.
     job : The job word, stable while the job runs.
     ct_valid : CIM gives the cluster index of a token.
-    ct_first, ct_last : The token is the first, the last of its clustering.
+    ct_first : The token is the first of its clustering.
+    ct_last : The token is the last of its clustering.
     ct_lsh : Clustering of the token.
     lost : Tokens of the clustering so far that found a layer full.
     ct_index : Number of that token, which is its address in the cluster tables.

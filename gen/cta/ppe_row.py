@@ -64,7 +64,9 @@ class PPERow(wiring.Component):
     inv_w[3] : Mantissa of 1/w of LSH c. Format ``fmt.multiplier``; of the job.
     pre[3] : Right shift of a hash sum before the product with 1/w, by LSH. Of the job.
     post[3] : Right shift of that product, by LSH. Of the job.
-    shift_q, shift_k, shift_v : Right shift of the sums of Q, K and V. Of the job.
+    shift_q : Right shift of the sums of Q. Of the job.
+    shift_k : Right shift of the sums of K. Of the job.
+    shift_v : Right shift of the sums of V. Of the job.
     shift_s : Right shift of a score. Of the job.
     shift_o : Right shift of an output, beyond what the guard and the reciprocal ask for. Of the
         job.

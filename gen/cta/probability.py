@@ -74,8 +74,10 @@ class Probability(wiring.Component):
     sat_prob : Exponentials that saturated, of the sums written in this cycle.
     ct_en : A pair of tokens is asked for in the cluster tables.
     ct_addr : That pair: tokens 2p and 2p+1.
-    ct1_even, ct1_odd : Cluster of the even and of the odd token in CT1, one cycle later.
-    ct2_even, ct2_odd : Cluster of the even and of the odd token in CT2, one cycle later.
+    ct1_even : Cluster of the even token in CT1, one cycle later.
+    ct1_odd : Cluster of the odd token in CT1, one cycle later.
+    ct2_even : Cluster of the even token in CT2, one cycle later.
+    ct2_odd : Cluster of the odd token in CT2, one cycle later.
     clear : The AP entries are cleared, one a cycle.
     clear_count : How many are cleared.
     clear_busy : They are being cleared.

@@ -84,7 +84,8 @@ class BlockDiagonal(wiring.Component):
     Members
     -------
     valid : There are inputs and weights.
-    first, last : The inputs are the first, the last of a group.
+    first : The inputs are the first of a group.
+    last : The inputs are the last of a group.
     x[z_lanes] : Inputs. Format as :func:`operand`.
     w[multipliers] : Weights: for each result those of the inputs. Format ``fmt.weight``.
     o_valid : There are results.
