@@ -11,7 +11,12 @@ from amaranth.lib.wiring import In, Out
 from gen.emit import Emitter
 from model.fixed import clog2
 
-__all__ = ["SRAM"]
+__all__ = ["SRAM", "address_width"]
+
+
+def address_width(depth: int) -> int:
+    """Bits of an address 0..depth-1 of an SRAM: at least one."""
+    return max(1, clog2(depth))
 
 
 class SRAM(wiring.Component):
@@ -47,7 +52,7 @@ class SRAM(wiring.Component):
             self._MustUse__used = True      # what is not there need not be used
             raise ValueError(f"SRAM: width is {width}, depth is {depth}, both must be at least 1")
         self.width, self.depth, self.rw = width, depth, rw
-        address = max(1, clog2(depth))
+        address = address_width(depth)
         members = {"w_en": In(1), "w_addr": In(address), "w_data": In(width),
                    "r_en": In(1), "r_addr": In(address), "r_data": Out(width)}
         if rw:

@@ -4,9 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import SRAM, address_width
 from gen.blocks.pipeline import delay, stages
-from gen.cta.score_buffer import index_width
 from gen.fixed import shape
 from model.cta.config import CTAConfig
 
@@ -54,9 +53,9 @@ class APBank(wiring.Component):
     def __init__(self, cfg: CTAConfig, entries: int):
         self.cfg, self.entries = cfg, entries
         self.module_name = f"cta_ap_bank_{entries}"
-        at = index_width(entries)
+        at = address_width(entries)
         super().__init__({
-            "en": In(1), "round": In(index_width(cfg.pag_rounds)), "index": In(at),
+            "en": In(1), "round": In(address_width(cfg.pag_rounds)), "index": In(at),
             "p": In(shape(cfg.fmt.prob)).array(cfg.tiles),
             "grown": Out(shape(cfg.ap_bank)).array(cfg.b),
             "take": In(1), "take_index": In(at),

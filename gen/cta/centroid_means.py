@@ -4,9 +4,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay, stages
 from gen.cta.centroid_sums import sum_rows
-from gen.cta.lane import address_width
 from gen.emit import place
 from gen.fixed import leading_one, popcount, round_half_up, saturate, shape
 from model.cta.config import CTAConfig

@@ -4,9 +4,8 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import SRAM, address_width
 from gen.blocks.pipeline import delay, stages
-from gen.cta.lane import address_width
 from gen.fixed import shape
 from model.cta.config import CTAConfig
 

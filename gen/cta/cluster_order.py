@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.cta.centroid_sums import CentroidJob
-from gen.cta.host import JobWord
+from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 

@@ -4,8 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
-from gen.cta.lane import address_width
+from gen.blocks.memory import SRAM, address_width
 from gen.emit import place
 from model.cta.config import CTAConfig
 

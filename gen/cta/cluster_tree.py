@@ -4,9 +4,8 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import SRAM, address_width
 from model.cta.config import CTAConfig
-from model.fixed import clog2
 
 __all__ = ["ThreadSignature", "TreeLayer", "layer_rows"]
 
@@ -37,7 +36,7 @@ class ThreadSignature(wiring.Signature):
 
     def __init__(self, rows: int):
         super().__init__({"valid": Out(1), "first": Out(1), "last": Out(1), "lsh": Out(2),
-                          "node": Out(max(1, clog2(rows))), "fresh": Out(1), "over": Out(1)})
+                          "node": Out(address_width(rows)), "fresh": Out(1), "over": Out(1)})
 
 
 class TreeLayer(wiring.Component):
@@ -71,7 +70,7 @@ class TreeLayer(wiring.Component):
         # Layers of one size are one hardware: the capacities are the configuration's.
         self.module_name = f"cta_tree_layer_{self.rows}_{self.children}"
         self.row = data.ArrayLayout(
-            data.StructLayout({"made": 1, "id": max(1, clog2(self.children))}), 1 << cfg.digit)
+            data.StructLayout({"made": 1, "id": address_width(self.children)}), 1 << cfg.digit)
         super().__init__({"i": In(ThreadSignature(self.rows)), "digit": In(cfg.digit),
                           "o": Out(ThreadSignature(self.children))})
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.host import JobWord, StatusWord
+from gen.cta.words import JobWord, StatusWord
 from model.cta.config import CTAConfig
 from model.cta.job import ErrorCode, Mode, Saturation
 from model.cta.timing import tail

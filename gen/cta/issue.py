@@ -4,8 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay
-from gen.cta.lane import LaneCommand, address_width
+from gen.cta.lane import LaneCommand
 from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl

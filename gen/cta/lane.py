@@ -4,21 +4,14 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import SRAM, address_width
 from gen.cta.pe import PEControl
 from gen.emit import place
 from gen.fixed import saturate, shape
 from model.cta.config import CTAConfig
 from model.cta.layout import ELEMENT_WIDTH
-from model.fixed import clog2
 
-__all__ = ["Lane", "LaneCommand", "WriteBack", "CentroidRead", "CentroidWrite", "LoadWrite",
-           "address_width"]
-
-
-def address_width(depth: int) -> int:
-    """Width of an SRAM address."""
-    return max(1, clog2(depth))
+__all__ = ["Lane", "LaneCommand", "WriteBack", "CentroidRead", "CentroidWrite", "LoadWrite"]
 
 
 class LaneCommand(data.StructLayout):

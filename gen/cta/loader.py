@@ -4,8 +4,9 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.host import LoadCommand, beat_width
-from gen.cta.lane import LoadWrite, address_width
+from gen.blocks.memory import address_width
+from gen.cta.lane import LoadWrite
+from gen.cta.words import LoadCommand, beat_width
 from model.cta.config import CTAConfig
 from model.cta.layout import Parameter, Target, parameter_rows
 

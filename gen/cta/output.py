@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.host import beat_width
-from gen.cta.lane import address_width
+from gen.blocks.memory import address_width
+from gen.cta.words import beat_width
 from model.cta.config import CTAConfig
 from model.cta.layout import ELEMENT_WIDTH
 

@@ -8,11 +8,12 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay, stages
 from gen.cta.accumulate import APBank
 from gen.cta.exponent import Exponent
 from gen.cta.normalise import Normalise
-from gen.cta.score_buffer import ScoreBuffer, index_width
+from gen.cta.score_buffer import ScoreBuffer
 from gen.emit import place
 from gen.fixed import popcount, shape
 from model.cta.config import CTAConfig
@@ -91,13 +92,13 @@ class Probability(wiring.Component):
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        at1, at2 = index_width(cfg.k1), index_width(cfg.k2)
+        at1, at2 = address_width(cfg.k1), address_width(cfg.k2)
         super().__init__({
             "score": In(shape(cfg.fmt.score)).array(cfg.b), "score_valid": In(1),
             "score_first": In(1), "score_level2": In(1), "score_last": In(1), "cs_done": Out(1),
             "start": In(1), "n": In(cfg.count_width), "exact": In(1), "cols": In(range(cfg.b + 1)),
             "done": Out(1), "sat_prob": Out(range(cfg.pag + 1)),
-            "ct_en": Out(1), "ct_addr": Out(index_width(-(-cfg.n // 2))),
+            "ct_en": Out(1), "ct_addr": Out(address_width(-(-cfg.n // 2))),
             "ct1_even": In(at1), "ct1_odd": In(at1), "ct2_even": In(at2), "ct2_odd": In(at2),
             "clear": In(1), "clear_count": In(cfg.count_width), "clear_busy": Out(1),
             "ap_en": In(1), "ap_level2": In(1), "ap_index": In(max(at1, at2)),
@@ -118,8 +119,8 @@ class Probability(wiring.Component):
         cfg = self.cfg
         pair = Signal.like(self.ct_addr)
         last_pair = Signal.like(self.ct_addr)
-        round_ = Signal(index_width(cfg.pag_rounds), name="round")
-        last_round = Signal(index_width(cfg.pag_rounds))
+        round_ = Signal(address_width(cfg.pag_rounds), name="round")
+        last_round = Signal(address_width(cfg.pag_rounds))
         odd_n = Signal()
         exact = Signal(name="exact_walk")
         running = Signal()
@@ -214,7 +215,7 @@ class Probability(wiring.Component):
         banks = {}
         for level, entries in ((1, cfg.k1), (2, cfg.k2)):
             take = Signal(name=f"take{level}")
-            take_index = Signal(index_width(entries), name=f"take{level}_index")
+            take_index = Signal(address_width(entries), name=f"take{level}_index")
             asked = self.ap_en & (self.ap_level2 if level == 2 else ~self.ap_level2)
             m.d.comb += [take.eq(asked | (sweeping & (sweep < entries))),
                          take_index.eq(Mux(sweeping, sweep, self.ap_index))]

@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.host import JobWord
-from gen.cta.lane import address_width
+from gen.blocks.memory import address_width
+from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Wait

@@ -4,18 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import SRAM, address_width
 from gen.blocks.pipeline import delay
 from gen.fixed import shape
 from model.cta.config import CTAConfig
-from model.fixed import clog2
 
-__all__ = ["ScoreBuffer", "index_width"]
-
-
-def index_width(entries: int) -> int:
-    """Bits of an index 0..entries-1, as an SRAM counts them."""
-    return max(1, clog2(entries))
+__all__ = ["ScoreBuffer"]
 
 
 class ScoreBuffer(wiring.Component):
@@ -61,7 +55,7 @@ class ScoreBuffer(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         score = shape(cfg.fmt.score)
-        one, two = index_width(cfg.k1), index_width(cfg.k2)
+        one, two = address_width(cfg.k1), address_width(cfg.k2)
         super().__init__({
             "score": In(score).array(cfg.b), "valid": In(1), "first": In(1), "level2": In(1),
             "last": In(1), "cs_done": Out(1), "take": In(1), "r_en": In(2),
@@ -78,7 +72,7 @@ class ScoreBuffer(wiring.Component):
         valid, first, level2, last = delay(
             m, Cat(self.valid, self.first, self.level2, self.last), b - 2, reset=True,
             name="flags")
-        count = Signal(index_width(max(cfg.k1, cfg.k2)))
+        count = Signal(address_width(max(cfg.k1, cfg.k2)))
         was_level2 = Signal()
         index = Signal.like(count)
         w_index = Signal.like(count)

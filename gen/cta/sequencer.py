@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.lane import address_width
+from gen.blocks.memory import address_width
 from gen.cta.partial_sum import Inject
 from gen.cta.schedule import RowDescriptor
 from model.cta.config import CTAConfig

@@ -11,7 +11,6 @@ from gen.cta.cluster_index import ClusterIndex
 from gen.cta.cluster_order import ClusterOrder
 from gen.cta.cluster_table import ClusterTables
 from gen.cta.control import Control
-from gen.cta.host import JobWord, LoadCommand, StatusWord, Trace, beat_width
 from gen.cta.issue import Issue
 from gen.cta.lane import Lane
 from gen.cta.loader import Loader
@@ -24,6 +23,7 @@ from gen.cta.probability import Probability
 from gen.cta.schedule import Schedule
 from gen.cta.sequencer import Sequencer
 from gen.cta.systolic_array import SystolicArray
+from gen.cta.words import JobWord, LoadCommand, StatusWord, Trace, beat_width
 from gen.cta.write_back import WriteBackControl
 from gen.emit import place
 from gen.fixed import popcount

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.lookup.host import JobWord, StatusWord
+from gen.lookup.words import JobWord, StatusWord
 from model.lookup.config import LookupConfig
 from model.lookup.job import ErrorCode, Saturation
 from model.lookup.layout import HOST_LANES

@@ -4,10 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import SRAM, address_width
 from gen.blocks.pipeline import delay, stages
 from gen.fixed import shape
-from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.timing import accumulator_words
 
@@ -16,7 +15,7 @@ __all__ = ["GatherAccumulate", "word_width"]
 
 def word_width(cfg: LookupConfig) -> int:
     """Bits of the number of a word in a bank."""
-    return max(1, clog2(accumulator_words(cfg)))
+    return address_width(accumulator_words(cfg))
 
 
 class GatherAccumulate(wiring.Component):

@@ -6,8 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from model.fixed import clog2
 from model.lookup.config import STAGES, LookupConfig
-from model.lookup.timing import (beats, contexts, frame_cycles, frames, outputs, steps,
-                                 token_slots)
+from model.lookup.timing import beats, contexts, frame_cycles, frames, outputs, steps, token_slots
 from model.lookup.weight_layout import weight_words
 
 __all__ = ["StageIssue", "GroupIssue", "Step"]

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.lookup.host import BEAT, LoadCommand
+from gen.lookup.words import BEAT, LoadCommand
 from model.lookup.config import LookupConfig
 from model.lookup.layout import Parameter, Target, shift_rows, table_parts
 from model.lookup.weight_layout import weight_beats

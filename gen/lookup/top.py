@@ -8,9 +8,9 @@ from gen.emit import place
 from gen.lookup.control import Control
 from gen.lookup.gather import Gather
 from gen.lookup.hash import Hash
-from gen.lookup.host import BEAT, Elements, JobWord, LoadCommand, StatusWord, Trace
 from gen.lookup.loader import Loader
 from gen.lookup.projection import Projection
+from gen.lookup.words import BEAT, Elements, JobWord, LoadCommand, StatusWord, Trace
 from model.lookup.config import LookupConfig
 from model.lookup.layout import Target
 

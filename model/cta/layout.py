@@ -1,6 +1,6 @@
 """The words at the border of the accelerator: commands, status, and how operands are laid out.
 
-``gen.cta.host`` builds its ports from these tables, ``verif`` and ``sw`` pack and unpack with
+``gen.cta.words`` builds its ports from these tables, ``verif`` and ``sw`` pack and unpack with
 them. Fields are listed from the lowest bit; every width is fixed so that software need not know
 the configuration to build a word.
 """

@@ -1,6 +1,6 @@
 """The words at the border of the LookupFFN engine: commands, status, and how operands are laid out.
 
-``gen.lookup.host`` builds its ports from these tables, ``verif`` and ``sw`` pack and unpack with
+``gen.lookup.words`` builds its ports from these tables, ``verif`` and ``sw`` pack and unpack with
 them. Fields are listed from the lowest bit. Words are packed by ``model.words``.
 """
 

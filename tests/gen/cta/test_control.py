@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import Signal
 
 from gen.cta.control import Control
-from gen.cta.host import JobWord, LoadCommand, StatusWord
+from gen.cta.words import JobWord, LoadCommand, StatusWord
 from model.cta.config import CTAConfig
 from model.cta.job import ErrorCode, Mode, Saturation
 from model.cta.layout import JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS, pack_fields

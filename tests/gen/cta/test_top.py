@@ -14,9 +14,9 @@ from model.cta import head, layout, stimulus
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
-from tests.gen.mutants import edited
 from sw.sim.cta import Session
 from sw.sim.engine import Run
+from tests.gen.mutants import edited
 
 CFG = CTAConfig(b=2, d=8, l=1, n=5, k0=4, k1=5, k2=3, pag=2)
 

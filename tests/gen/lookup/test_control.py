@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import Signal
 
 from gen.lookup.control import Control
-from gen.lookup.host import JobWord, LoadCommand, StatusWord
+from gen.lookup.words import JobWord, LoadCommand, StatusWord
 from model.lookup.config import LookupConfig
 from model.lookup.job import ErrorCode, Saturation
 from model.lookup.layout import HOST_LANES, JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from amaranth.hdl import Signal
 
-from gen.lookup.host import BEAT
 from gen.lookup.loader import Loader
+from gen.lookup.words import BEAT
 from model.lookup import stimulus
-from model.lookup.config import LookupConfig
 from model.lookup.admission import is_legal
+from model.lookup.config import LookupConfig
 from model.lookup.layout import Load, Target, shift_rows, table_beats, weight_loads
 from model.lookup.weight_layout import weight_beats
 from tests.gen.mutants import edited

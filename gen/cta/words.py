@@ -4,7 +4,7 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 
 from model.cta.config import CTAConfig
-from model.cta.layout import (ELEMENT_WIDTH, JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS, TRACE_FIELDS)
+from model.cta.layout import ELEMENT_WIDTH, JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS, TRACE_FIELDS
 
 __all__ = ["LoadCommand", "JobWord", "StatusWord", "Trace", "beat_width"]
 

@@ -3,8 +3,14 @@
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 
-from model.lookup.layout import (ELEMENT_WIDTH, HOST_LANES, JOB_FIELDS, LOAD_FIELDS, STATUS_FIELDS,
-                                 TRACE_FIELDS)
+from model.lookup.layout import (
+                                 ELEMENT_WIDTH,
+                                 HOST_LANES,
+                                 JOB_FIELDS,
+                                 LOAD_FIELDS,
+                                 STATUS_FIELDS,
+                                 TRACE_FIELDS,
+)
 
 __all__ = ["LoadCommand", "JobWord", "StatusWord", "Trace", "Elements", "BEAT"]
 
