@@ -30,10 +30,10 @@ class BeatMemory(wiring.Component):
     -------
     w_en : A beat is written.
     w_addr : Number of the beat.
-    w_data[8] : Its elements, the first of the sequence lowest.
+    w_data[8] : Elements of the beat written, the first of the sequence lowest.
     r_en : A word is read.
     r_addr : Number of the word.
-    r_data[lanes] : Its elements, one cycle later.
+    r_data[lanes] : Elements of the word read, one cycle after ``r_en``.
     """
 
     def __init__(self, *, fmt, beat: int, lanes: int, words: int):

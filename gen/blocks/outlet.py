@@ -22,9 +22,9 @@ class Outlet(wiring.Component):
     Members
     -------
     start : The pipeline begins an item.
-    open : It may.
+    open : The pipeline may begin an item.
     put : The pipeline delivers an item.
-    item : That item.
+    item : Item that the pipeline delivers, with ``put``.
     o : Stream of items.
     """
 

@@ -21,11 +21,11 @@ class ShiftMemory(wiring.Component):
     Members
     -------
     p_en : A shift is written, here or elsewhere.
-    p_addr : Its address. As :class:`model.lookup.layout.Parameter` counts them.
+    p_addr : Address of the shift written. As :class:`model.lookup.layout.Parameter` counts them.
     p_data : The shift.
     r_en : A shift is read.
-    r_addr : Its number, from ``base`` on.
-    r_data : That shift, one cycle later.
+    r_addr : Number of the shift read, from ``base`` on.
+    r_data : Shift read, one cycle after ``r_en``.
     """
 
     def __init__(self, *, base: int, depth: int):

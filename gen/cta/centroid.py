@@ -35,7 +35,7 @@ class CentroidAggregation(wiring.Component):
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.
-    ct : Its cluster, one cycle after ``ct_en``.
+    ct : Cluster of that token, one cycle after ``ct_en``.
     ct1 : Cluster of the same token in LSH1, for a residual.
     tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
     tok_addr : Row of the token banks.
@@ -47,8 +47,8 @@ class CentroidAggregation(wiring.Component):
     k[3] : Clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job.
     cacc_busy : CACC has a token under way.
     cavg_en : The operand of CAVG is at the other column.
-    cavg_x[d] : That operand: the scaled sum of a cluster. Format ``cfg.left``.
-    cavg_value : Its factor: the mantissa of 1/count. Format ``cfg.value``.
+    cavg_x[d] : Operand of CAVG, the scaled sum of a cluster. Format ``cfg.left``.
+    cavg_value : Factor of CAVG, the mantissa of 1/count. Format ``cfg.value``.
     cavg_sum[d] : Their product, three cycles after ``cavg_en``.
     c_we : A centroid is written.
     c_lsh : Clustering of that centroid; 1 goes to the C1 banks, 0 and 2 to those of C0 and C2.

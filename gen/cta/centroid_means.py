@@ -103,13 +103,13 @@ class CentroidMeans(wiring.Component):
     full_slice : Slice of that job.
     full_k : Clusters of that job.
     read_en : The count of a cluster is read; its sums follow a cycle later.
-    read_addr : That cluster.
-    read_last : It is the last of the job; the bank is free.
+    read_addr : Cluster whose count and sums are read.
+    read_last : The cluster read is the last of the job; the bank is free.
     count : Members of the cluster, one cycle after ``read_en``.
     sums[d] : Sums of its members, two cycles after ``read_en``. Format ``cfg.csum``.
     cavg_en : The operand is at the borrowed column.
-    cavg_x[d] : That operand: the scaled sum. Format ``cfg.left``.
-    cavg_value : Its factor: the mantissa of 1/count. Format ``cfg.value``.
+    cavg_x[d] : Operand of CAVG, the scaled sum of a cluster. Format ``cfg.left``.
+    cavg_value : Factor of CAVG, the mantissa of 1/count. Format ``cfg.value``.
     cavg_sum[d] : Their product, three cycles after ``cavg_en``.
     c_we : A centroid is written.
     c_lsh : Clustering of that centroid.

@@ -68,7 +68,7 @@ class CentroidSums(wiring.Component):
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.
-    ct : Its cluster, one cycle after ``ct_en``.
+    ct : Cluster of that token, one cycle after ``ct_en``.
     ct1 : Cluster of the same token in LSH1, for a residual.
     tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
     tok_addr : Row of the token banks.
@@ -82,8 +82,8 @@ class CentroidSums(wiring.Component):
     full_slice : Slice of that bank.
     full_k : Clusters of that bank.
     read_en : CAVG reads the count of a cluster; its sums follow a cycle later.
-    read_addr : That cluster.
-    read_last : It is the last of the bank, which is free from the next cycle on.
+    read_addr : Cluster whose count and sums are read.
+    read_last : The cluster read is the last of the bank, which is free from the next cycle on.
     count : Members of the cluster, one cycle after ``read_en``.
     sums[d] : Sums of its members, two cycles after ``read_en``. Format ``cfg.csum``.
     k[3] : Clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job.

@@ -51,10 +51,10 @@ class ClusterIndex(wiring.Component):
     lsh : Clustering of the token.
     hpass : Pass over the tokens, 0..passes-1.
     ct_valid : A cluster index is there.
-    ct : That index, in order of first appearance.
+    ct : Cluster index of a token, in order of first appearance.
     ct_first : The token is the first of its clustering.
     ct_last : The token is the last of its clustering.
-    ct_lsh : Its clustering.
+    ct_lsh : Clustering of the index.
     k : Clusters up to and with this token; with ``ct_last`` those of the clustering.
     overflow : Tokens up to and with this one that found a layer full.
     """

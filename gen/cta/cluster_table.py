@@ -35,13 +35,13 @@ class ClusterTables(wiring.Component):
     pair_addr : Number p of the pair of tokens 2p and 2p+1.
     pair[6] : Their clusters: even and odd token of CT0, of CT1, of CT2.
     one_en : One token is read from all tables.
-    one_addr : That token.
-    one[3] : Its clusters in CT0, CT1, CT2.
+    one_addr : Token that is read from all tables.
+    one[3] : Clusters of the one token in CT0, CT1, CT2, one cycle after ``one_en``.
     cag_en : CAG reads one token.
     cag_lsh : Table of that read.
     cag_addr : Token of that read.
-    cag : Its cluster in that table.
-    cag_ct1 : Its cluster in CT1.
+    cag : Cluster of CAG's token in the table ``cag_lsh``, one cycle after ``cag_en``.
+    cag_ct1 : Cluster of CAG's token in CT1, one cycle after ``cag_en``.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -26,8 +26,8 @@ class ThreadSignature(wiring.Signature):
     Members
     -------
     valid : There is a thread.
-    first : Its token is the first of the clustering.
-    last : Its token is the last of the clustering.
+    first : The token of the thread is the first of the clustering.
+    last : The token of the thread is the last of the clustering.
     lsh : Clustering of the token.
     node : Node of this layer that the thread is at.
     fresh : The node was made by this very token.

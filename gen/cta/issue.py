@@ -41,18 +41,18 @@ class Issue(wiring.Component):
     slot : The slot of this cycle.
     cmd : Command for lane 0.
     ct_en : The cluster of a token is asked for, for its residual.
-    ct_addr : That token.
-    ct1 : Its cluster in LSH1, one cycle after ``ct_en``.
+    ct_addr : Token whose cluster is asked for.
+    ct1 : Cluster of that token in LSH1, one cycle after ``ct_en``.
     bias_en : A bias is asked for.
-    bias_v : It is one of V, else of Q.
-    bias_addr : Its dimension.
+    bias_v : The bias asked for is one of V, else of Q.
+    bias_addr : Dimension of the bias asked for.
     inject : What enters the bottom of column 0; its ``bias`` comes from elsewhere in this cycle.
     ap_en : An AP is asked for.
-    ap_last : It is the last of the batch.
-    ap_level2 : It is of level 2.
-    ap_entry : Its index within the level.
+    ap_last : The AP asked for is the last of the batch.
+    ap_level2 : The AP asked for is of level 2.
+    ap_entry : Index of the AP asked for, within its level.
     ppe : What the sum at the top of column 0 is.
-    partial : Whether and where that sum is kept for the next slice.
+    partial : Whether the sum at the top of column 0 is kept for the next slice, and where.
     """
 
     def __init__(self, cfg: CTAConfig):

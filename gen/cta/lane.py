@@ -86,25 +86,25 @@ class Lane(wiring.Component):
     Members
     -------
     cmd : What the lane reads for the array.
-    cmd_up : The same for the lane above, one cycle later.
+    cmd_up : Command for the lane above, ``cmd`` of one cycle before.
     x : Operand for row i of the array, two cycles after ``cmd``. Format ``cfg.left``.
     pe : Control of that operand, in the same cycle.
     latch : The operands of the cycle before become the values of this row.
     linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``.
     kv : Write-back of K and V, from the lane below.
-    kv_up : The same for the lane above, one cycle later.
+    kv_up : Write-back of K and V for the lane above, ``kv`` of one cycle before.
     out[b] : Outputs at the top of the columns. Format ``fmt.output``.
     o : Write-back of O, from the lane above.
-    o_down : The same for the lane below, one cycle later.
+    o_down : Write-back of O for the lane below, ``o`` of one cycle before.
     load : Write of the loader.
     load_data : Element of that write, in the same cycle.
     cag : Row that CAG asks for.
     cag_x : Element of that row, two cycles later. Format ``cfg.left``.
-    cag_moved : That element is a residual that saturated.
+    cag_moved : ``cag_x`` is a residual that saturated.
     c : Write of a centroid.
     c_data : Element of that centroid, in the same cycle. Format ``fmt.centroid``.
     read_en : The output reads a row of O.
-    read_addr : That row.
+    read_addr : Row of O that the output reads.
     read_data : Element of that row, one cycle later, as the bank holds it.
     """
 

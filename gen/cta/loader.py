@@ -38,7 +38,7 @@ class Loader(wiring.Component):
     enable : Commands may be taken.
     load : Stream of load commands. Payload ``LoadCommand``.
     data : Stream of beats of ``lanes`` elements.
-    write : Which banks take the beat, and where.
+    write : Banks that take the beat, and its row in them.
     group : Lane group of the beat.
     beat : The beat, one cycle after its transfer.
     p_en : The beat is a parameter, in its low 32 bits.

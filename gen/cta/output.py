@@ -34,11 +34,11 @@ class OutputStream(wiring.Component):
     m : Tokens of the query tensor, which are the rows of the output.
     tables : The cluster tables follow.
     ct_en : The clusters of a token are asked for.
-    ct_addr : That token.
-    ct[3] : Its clusters in CT0, CT1, CT2, one cycle later.
+    ct_addr : Token whose clusters are asked for.
+    ct[3] : Clusters of the token in CT0, CT1, CT2, one cycle after ``ct_en``.
     row_en : A row of O is asked for.
-    row_addr : That row, which is a cluster of CT0.
-    row[d] : Its elements, one cycle later. Format ``fmt.output``.
+    row_addr : Row of O that is asked for, a cluster of CT0.
+    row[d] : Elements of the row of O, one cycle after ``row_en``. Format ``fmt.output``.
     out : Stream of output beats. Payload :func:`Beat`.
     busy : The output is not complete.
     done : The last beat is taken.

@@ -36,9 +36,9 @@ class Parameters(wiring.Component):
     pre[3] : Right shift of a hash sum before the product with 1/w, by LSH.
     post[3] : Right shift of that product, by LSH.
     bias_en : A bias is asked for.
-    bias_v : It is one of V, else of Q.
-    bias_addr : Its dimension.
-    bias : That bias, one cycle later. Format ``fmt.bias``.
+    bias_v : The bias asked for is one of V, else of Q.
+    bias_addr : Dimension of the bias asked for.
+    bias : Bias of that dimension, one cycle after ``bias_en``. Format ``fmt.bias``.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -55,7 +55,7 @@ class PartialSums(wiring.Component):
     Members
     -------
     ctl : What enters the bottom of column 0.
-    write : Whether and where the sum that column 0 shows now is kept.
+    write : Whether the sum that column 0 shows now is kept, and where.
     sum[b] : Sum at the top of column j. Format ``cfg.acc``.
     inject[b] : What the sum of column j starts with. Format ``cfg.acc``.
     """

@@ -63,9 +63,9 @@ class Probability(wiring.Component):
     -------
     score[b] : Score of column j, j cycles after its flags. Format ``fmt.score``.
     score_valid : Column 0 has a score.
-    score_first : It is the first of its batch.
-    score_level2 : It is of level 2.
-    score_last : It is the last of its batch.
+    score_first : The score is the first of its batch.
+    score_level2 : The score is of level 2.
+    score_last : The score is the last of its batch.
     cs_done : The last score of a batch is written.
     start : PAG takes the oldest batch of scores.
     n : Tokens of the key and value tensor, read with ``start``.
@@ -74,18 +74,18 @@ class Probability(wiring.Component):
     done : The last sum of the batch is written.
     sat_prob : Exponentials that saturated, of the sums written in this cycle.
     ct_en : A pair of tokens is asked for in the cluster tables.
-    ct_addr : That pair: tokens 2p and 2p+1.
+    ct_addr : Pair p that is asked for: the tokens 2p and 2p+1.
     ct1_even : Cluster of the even token in CT1, one cycle later.
     ct1_odd : Cluster of the odd token in CT1, one cycle later.
     ct2_even : Cluster of the even token in CT2, one cycle later.
     ct2_odd : Cluster of the odd token in CT2, one cycle later.
     clear : The AP entries are cleared, one a cycle.
-    clear_count : How many are cleared.
-    clear_busy : They are being cleared.
+    clear_count : Number of AP entries to clear, of each level.
+    clear_busy : AP entries are being cleared.
     ap_en : The array asks for an AP entry.
-    ap_level2 : It is of level 2.
-    ap_index : Its index within the level.
-    ap[b] : That entry of query j, ``ap_latency`` + j cycles later. Format ``cfg.value``.
+    ap_level2 : The AP entry asked for is of level 2.
+    ap_index : Index of the AP entry asked for, within its level.
+    ap[b] : AP entry of query j, ``ap_latency`` + j cycles after ``ap_en``. Format ``cfg.value``.
     """
 
     module_name = "cta_probability"

@@ -36,9 +36,9 @@ class ScoreBuffer(wiring.Component):
     -------
     score[b] : Score of column j, j cycles after its flags. Format ``fmt.score``.
     valid : Column 0 has a score.
-    first : It is the first of its batch.
-    level2 : It is of level 2.
-    last : It is the last of its batch.
+    first : The score is the first of its batch.
+    level2 : The score is of level 2.
+    last : The score is the last of its batch.
     cs_done : The last word of a batch is written.
     take : The reading side goes to the next batch.
     r_en : Lanes that read: bit 0 for the even token, bit 1 for the odd one.

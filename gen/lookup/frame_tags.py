@@ -31,15 +31,15 @@ class FrameTags(wiring.Component):
     -------
     go : A frame is issued.
     issue_ctx : Context of that frame.
-    issue_final : It is a last stage.
-    row : Its stage and copy, 4*copy + stage.
+    issue_final : The frame issued is a last stage.
+    row : Stage and copy of the frame issued, 4*copy + stage.
     block_beat : A beat reaches the rounding of block products.
     block_shift : Right shift of that beat.
     beat : A beat reaches the rounding of transforms.
     shift : Right shift of that beat.
     ctx : Context of that beat.
-    final : It is of a last stage.
-    word : Its number in the frame.
+    final : The beat is of a last stage.
+    word : Number of the beat in its frame.
     p_en : A shift is written.
     p_addr : Address of the write. As :class:`model.lookup.layout.Parameter` counts them.
     p_data : The shift.

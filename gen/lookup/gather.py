@@ -51,15 +51,15 @@ class Gather(wiring.Component):
     rows : Stream of rows. Payload :func:`gen.lookup.hash.row_layout`.
     y : Stream of outputs, d/8 beats a token. Payload :func:`gen.lookup.gather_output.y_layout`.
     o_en : The bias of an element is written.
-    o_addr : That element.
-    o_data : Its bias. Format ``fmt.out_bias``.
+    o_addr : Element whose bias is written.
+    o_data : Bias of that element. Format ``fmt.out_bias``.
     sat_output : Elements that saturated in this cycle.
     beats : The table port delivers a beat in this cycle.
     busy : From the cycle after ``start`` until the last beat of y has left.
     residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.
     t_en : A beat of the tables is written. With internal tables only, and so are the next two.
     t_addr : Number of that beat: row * row_beats + beat.
-    t_data : That beat: ``lanes`` entries of 8 bits, signed, the first lowest.
+    t_data : Beat of the tables: ``lanes`` entries of 8 bits, signed, the first lowest.
     request : Stream of beat numbers that are read. With external tables only.
     response : Stream of the beats read, in order. With external tables only.
     """

@@ -46,7 +46,7 @@ class GatherAccumulate(wiring.Component):
     take : A word of sums is read.
     take_bank : Bank of that word.
     take_word : Number of that word.
-    sums : That word, one cycle later. Format ``cfg.gather_acc``.
+    sums : Word of sums, one cycle after ``take``. Format ``cfg.gather_acc``.
     """
 
     module_name = "lookup_gather_accumulate"

@@ -51,14 +51,14 @@ class GatherOutput(wiring.Component):
     tokens : Tokens of the job. Read with ``start``.
     shift_y : Right shift of the sums. Stable while the job runs.
     o_en : The bias of an element is written.
-    o_addr : That element.
-    o_data : Its bias. Format ``fmt.out_bias``.
+    o_addr : Element whose bias is written.
+    o_data : Bias of that element. Format ``fmt.out_bias``.
     full : Banks whose sums are complete, a bit a bank.
     clear : Banks whose sums have been taken, a bit a bank, for one cycle.
     take : A word of sums is read.
     take_bank : Bank of that word.
     take_word : Number of that word.
-    sums : That word, one cycle later. Format ``cfg.gather_acc``.
+    sums : Word of sums, one cycle after ``take``. Format ``cfg.gather_acc``.
     y : Stream of outputs, d/8 beats a token. Payload :func:`y_layout`.
     sat_output : Elements that saturated, as they are put on the stream.
     residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.

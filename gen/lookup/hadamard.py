@@ -33,9 +33,9 @@ class ButterflyLevel(wiring.Component):
     Members
     -------
     valid : There is a beat.
-    i[lanes] : Its elements, ``width`` bits.
+    i[lanes] : Elements of the beat, ``width`` bits each.
     o_valid : A beat of results leaves.
-    o[lanes] : Its elements, one bit more.
+    o[lanes] : Elements of the beat of results, one bit more.
     """
 
     def __init__(self, *, lanes: int, half: int, width: int):
@@ -120,9 +120,9 @@ class Hadamard(wiring.Component):
     Members
     -------
     valid : There is a beat of a frame.
-    i[z_lanes] : Its elements. Format ``fmt.stage``.
+    i[z_lanes] : Elements of the frame's beat. Format ``fmt.stage``.
     o_valid : A beat of a transform leaves.
-    o[z_lanes] : Its elements. Format ``cfg.hadamard``.
+    o[z_lanes] : Elements of the transform's beat. Format ``cfg.hadamard``.
     """
 
     module_name = "lookup_hadamard"

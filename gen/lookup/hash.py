@@ -42,8 +42,8 @@ class Hash(wiring.Component):
     z : Stream of soft codes. Payload :func:`gen.lookup.grouping.z_layout`.
     rows : Stream of rows. Payload :func:`row_layout`.
     s_en : The shift of a table is written.
-    s_addr : That table.
-    s_data : Its right shift of a score.
+    s_addr : Table whose shift is written.
+    s_data : Right shift of the scores of that table.
     sat_score : The score of a row is saturated.
     """
 

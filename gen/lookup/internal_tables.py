@@ -22,7 +22,7 @@ class InternalTables(wiring.Component):
     -------
     t_en : A beat is written.
     t_addr : Number of that beat: row * row_beats + beat.
-    t_data : That beat: ``lanes`` entries of 8 bits, signed, the first lowest.
+    t_data : Beat of the tables: ``lanes`` entries of 8 bits, signed, the first lowest.
     request : Stream of beat numbers that are read.
     response : Stream of the beats read, in order.
     """

@@ -45,13 +45,13 @@ class StageIssue(wiring.Component):
     slot : Slot of that token.
     take : All its copies are taken now.
     ready : The stage of a context is back.
-    ready_ctx : That context.
+    ready_ctx : Context whose stage is back.
     open : The queue of z has a place for a frame.
-    reserve : That place is used.
+    reserve : The place in the queue of z is used.
     go : A frame is issued.
     ctx : Context of that frame.
-    final : It is a last stage.
-    row : Its stage and copy, 4*copy + stage.
+    final : The frame issued is a last stage.
+    row : Stage and copy of the frame issued, 4*copy + stage.
     step : What the memories read in this cycle.
     """
 
@@ -130,7 +130,7 @@ class GroupIssue(wiring.Component):
     slot : Slot of that token.
     take : All its groups are taken now.
     open : The queue of z has a place for a frame.
-    reserve : That place is used.
+    reserve : The place in the queue of z is used.
     release : The last inputs of a token are read; its slot is free.
     step : What the memories read in this cycle.
     """

@@ -52,13 +52,13 @@ class Projection(wiring.Component):
         Payload :func:`gen.lookup.grouping.z_layout`.
     w_en : A beat of weights is written.
     w_addr : Number of that beat. In the order of ``model.lookup.weight_layout.weight_order``.
-    w_data : That beat: eight elements of 16 bits, the first lowest.
+    w_data : Beat of weights: eight elements of 16 bits, the first lowest.
     p_en : A shift is written.
     p_addr : Address of the write. As :class:`model.lookup.layout.Parameter` counts them.
     p_data : The shift, in its low 5 bits.
     b_en : The bias of an element of z is written.
-    b_addr : That element.
-    b_data : Its bias, in the low bits. Format ``fmt.z_bias``.
+    b_addr : Element of z whose bias is written.
+    b_data : Bias of that element, in the low bits. Format ``fmt.z_bias``.
     gain : Factor of the transform, of the job; unused if dense. Format ``fmt.mix``.
     skip : Factor of x, of the job; unused if dense. Format ``fmt.mix``.
     shift_skip : Right shift of the product with ``skip``, of the job; unused if dense.

@@ -29,13 +29,13 @@ class RowScores(wiring.Component):
     order : The job is table-major, else token-major. Stable while it runs.
     tokens : Tokens of the job. Read with ``start``.
     row_in : A row is written to the store.
-    token_in : It is the last of its token.
+    token_in : The row written is the last of its token.
     score_en : A score is read from the store.
-    score_addr : Its address.
+    score_addr : Address of the score read.
     valid : A row is told of; its score is at the output of the store.
     done : The last beat of that row is taken.
-    first : It is the first row of its token.
-    ends_batch : It is the last row of its batch.
+    first : The row told of is the first of its token.
+    ends_batch : The row told of is the last of its batch.
     size : Tokens of its batch.
     bank : Accumulator bank of its token.
     word : First word of its token in that bank.

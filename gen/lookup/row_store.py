@@ -31,14 +31,14 @@ class RowStore(wiring.Component):
     enable : Rows may be taken.
     rows : Stream of rows. Payload :func:`gen.lookup.hash.row_layout`.
     row_in : A row is taken in this cycle.
-    token_in : It is the last of its token.
+    token_in : The row taken is the last of its token.
     free : Tokens that are given up in this cycle.
     code_en : A code is read.
-    code_addr : Its address.
-    code : That code, one cycle later.
+    code_addr : Address of the code read.
+    code : Code of a row, one cycle after ``code_en``.
     score_en : A score is read.
-    score_addr : Its address.
-    score : That score, one cycle later. Format ``cfg.score``.
+    score_addr : Address of the score read.
+    score : Score of a row, one cycle after ``score_en``. Format ``cfg.score``.
     """
 
     module_name = "lookup_row_store"

@@ -34,15 +34,15 @@ class RowWalk(wiring.Component):
     order : The job is table-major, else token-major. Stable while it runs.
     tokens : Tokens of the job. Read with ``start``.
     row_in : A row is written to the store.
-    token_in : It is the last of its token.
+    token_in : The row written is the last of its token.
     step : The row is taken.
     valid : There is a row to take.
-    address : Its address in the store.
+    address : Address of the row to take, in the store.
     token : Number of its token in the batch.
     size : Tokens of its batch.
-    first : It is the first row of its token.
-    ends_table : It is the last row that the batch takes from its table.
-    ends_batch : It is the last row of its batch.
+    first : The row to take is the first of its token.
+    ends_table : The row to take is the last that the batch takes from its table.
+    ends_batch : The row to take is the last of its batch.
     """
 
     module_name = "lookup_row_walk"

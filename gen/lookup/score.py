@@ -40,7 +40,8 @@ class Score(wiring.Component):
     code : Row of the table; the sign of the first element is its highest bit.
     score : Weight of that row. Format ``cfg.score``.
     saturated : The weight is saturated.
-    entry : Which row: 0 the heaviest, j + 1 the one at bit j flipped. With ``cfg.neighbours`` only.
+    entry : Row asked for: 0 the heaviest, j + 1 the one at bit j flipped. With ``cfg.neighbours``
+        only.
     """
 
     module_name = "lookup_score"

@@ -45,19 +45,19 @@ class SoftCode(wiring.Component):
     Members
     -------
     valid : There is a beat of a last stage.
-    i[min(z_lanes, codes)] : Its elements, of the lanes that are ever a code.
+    i[min(z_lanes, codes)] : Elements of the beat, of the lanes that are ever a code.
         Format ``fmt.stage``; dense ``cfg.block_acc``.
     put : A beat of z is put in the queue.
-    item : That beat. Layout :func:`gen.lookup.grouping.z_layout`.
-    end : It is the last of its frame.
+    item : Beat of z, with ``put``. Layout :func:`gen.lookup.grouping.z_layout`.
+    end : The beat of z is the last of its frame.
     done : The x of a token is no longer needed.
     sat : Elements of the beat before that saturated.
     p_en : A shift is written.
-    p_addr : Its address. As :class:`model.lookup.layout.Parameter` counts them.
+    p_addr : Address of the shift written. As :class:`model.lookup.layout.Parameter` counts them.
     p_data : The shift.
     b_en : The bias of an element is written.
-    b_addr : That element.
-    b_data : Its bias. Format ``fmt.z_bias``.
+    b_addr : Element of z whose bias is written.
+    b_data : Bias of that element. Format ``fmt.z_bias``.
     gain : Factor of the transform, of the job. Format ``fmt.mix``; BH4 only, and so is what
         follows.
     skip : Factor of x, of the job. Format ``fmt.mix``.
@@ -65,7 +65,7 @@ class SoftCode(wiring.Component):
     q_en : A word of x is read from the token buffer.
     q_slot : Slot of its token.
     q_word : Number of the word.
-    q_data[min(z_lanes, codes)] : That word, one cycle later. Format ``fmt.x``.
+    q_data[min(z_lanes, codes)] : Elements of x, one cycle after ``q_en``. Format ``fmt.x``.
     """
 
     module_name = "lookup_soft_code"

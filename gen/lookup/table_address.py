@@ -39,10 +39,10 @@ class TableAddress(wiring.Component):
     order : The job is table-major, else token-major. Stable while it runs.
     tokens : Tokens of the job. Read with ``start``.
     row_in : A row is written to the store.
-    token_in : It is the last of its token.
+    token_in : The row written is the last of its token.
     code_en : A code is read from the store.
-    code_addr : Its address.
-    code : That code, one cycle later.
+    code_addr : Address of the code read.
+    code : Code of a row, one cycle after ``code_en``.
     beat : Stream of beat numbers.
     ends_table : The beat taken in this cycle is the last that this batch reads of its table.
     """

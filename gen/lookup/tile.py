@@ -30,7 +30,7 @@ class Tile(wiring.Component):
     tokens : Tokens of the job. Read with ``start``.
     fill : Stream of beat numbers for the table port.
     come : The table port delivers a beat.
-    data : That beat: ``lanes`` entries of 8 bits, signed, the first lowest.
+    data : Beat that the table port delivers: ``lanes`` entries of 8 bits, signed, the first lowest.
     read : Stream of beat numbers in the two halves.
     ends_table : The half at work is given up.
     beat : Stream of the beats read, in order.

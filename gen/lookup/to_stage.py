@@ -25,10 +25,10 @@ class ToStage(wiring.Component):
     Members
     -------
     valid : There are sums.
-    i[z_lanes] : Those sums, exact.
+    i[z_lanes] : Sums to round, exact.
     shift : Right shift of the sums, in the same cycle.
     o_valid : There are results.
-    o[z_lanes] : Those results. Format ``fmt.stage``.
+    o[z_lanes] : Rounded sums. Format ``fmt.stage``.
     sat : Results of the cycle before that saturated.
     """
 

@@ -32,17 +32,17 @@ class TokenBuffer(wiring.Component):
     x : Stream of tokens, d/8 beats each. Format ``fmt.x``, eight elements, the first lowest.
     waiting : A token is complete that no one has taken yet.
     slot : Slot of that token.
-    take : It is taken; ``slot`` goes to the next.
+    take : The waiting token is taken; ``slot`` goes to the next.
     release : The oldest slot is free.
     busy : A token or a part of one is inside.
     r_en : A word is read for the multipliers.
     r_slot : Slot of its token.
     r_word : Number of the word.
-    r_data[z_lanes] : That word, one cycle later. Format ``fmt.x``.
+    r_data[z_lanes] : Elements of the word read, one cycle after ``r_en``. Format ``fmt.x``.
     q_en : A word is read for the skip. BH4 only, and so are the next three.
     q_slot : Slot of its token.
     q_word : Number of the word.
-    q_data[z_lanes] : That word, one cycle later. Format ``fmt.x``.
+    q_data[z_lanes] : Elements of the word read, one cycle after ``q_en``. Format ``fmt.x``.
     """
 
     module_name = "lookup_token_buffer"

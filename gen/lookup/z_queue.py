@@ -28,10 +28,10 @@ class ZQueue(wiring.Component):
     Members
     -------
     open : There is a place for a frame.
-    reserve : That place is taken.
+    reserve : A place for a frame is taken.
     put : A beat is put in the queue.
-    end : It is the last of its frame.
-    item : That beat. Layout :func:`gen.lookup.grouping.z_layout`.
+    end : The beat put is the last of its frame.
+    item : Beat of z, with ``put``. Layout :func:`gen.lookup.grouping.z_layout`.
     z : Stream of the beats. Payload :func:`gen.lookup.grouping.z_layout`.
     busy : A place is taken.
     """

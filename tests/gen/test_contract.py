@@ -128,6 +128,8 @@ def test_descriptions_are_fit_for_verilog(kind):
     for name, member in told.members.items():
         assert re.match(r"[A-Z0-9`(]", member.text) and member.text.endswith("."), (
             f"{kind.__name__}.{name}: {member.text!r} must be sentences")
+        assert not re.match(r"(It|Its|That|Those|They|The same)\b", member.text), (
+            f"{kind.__name__}.{name}: {member.text!r} does not stand by itself")
         line = plain(first_sentence(member.text))
         assert 3 <= len(line) <= 90, f"{kind.__name__}.{name}: {line!r} has {len(line)} characters"
 
