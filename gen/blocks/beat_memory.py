@@ -1,4 +1,4 @@
-"""Memory that is written in host beats and read in words of another width."""
+"""Beat memory: it is written in host beats and read in words of another width."""
 
 from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring

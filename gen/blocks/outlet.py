@@ -1,4 +1,4 @@
-"""Outlet: the stream at the end of a pipeline that does not stall."""
+"""Outlet: it is the stream at the end of a pipeline that does not stall."""
 
 from amaranth.hdl import Array, Module, Mux, Shape, Signal
 from amaranth.lib import stream, wiring

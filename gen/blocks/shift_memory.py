@@ -1,4 +1,4 @@
-"""Shift memory: one kind of the shifts that the host writes."""
+"""Shift memory: it keeps one kind of the shifts that the host writes."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""AP banks: sums of exponentials by cluster, at any order of clusters (CTA, Fig. 9d)."""
+"""AP banks: they hold the sums of exponentials by cluster, in any order (CTA, Fig. 9d)."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring

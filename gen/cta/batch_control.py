@@ -1,4 +1,4 @@
-"""Batch control: starts PAG on a batch of scores when its AP banks are free."""
+"""Batch control: it starts PAG on a batch of scores when its AP banks are free."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring

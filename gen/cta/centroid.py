@@ -1,4 +1,4 @@
-"""CAG: cluster tables and tokens to centroids, on two borrowed columns (CTA, Sec. IV-B (3))."""
+"""CAG: it makes centroids of tables and tokens on two borrowed columns (CTA, Sec. IV-B (3))."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""CAVG: centroids from sums and counts (CTA, Sec. IV-B (3))."""
+"""CAVG: it makes centroids of sums and counts (CTA, Sec. IV-B (3))."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring

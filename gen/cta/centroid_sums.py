@@ -1,4 +1,4 @@
-"""CACC: the sum and the number of the members of each cluster (CTA, Sec. IV-B (3))."""
+"""CACC: it sums and counts the members of each cluster (CTA, Sec. IV-B (3))."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring

@@ -1,4 +1,4 @@
-"""CIM: hash codes to cluster indices, one code a cycle (CTA, Sec. IV-B (2))."""
+"""CIM: it turns hash codes into cluster indices, one code a cycle (CTA, Sec. IV-B (2))."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Clustering order: hands the slices of each clustering to CAG as soon as its table begins."""
+"""Clustering order: it hands the slices of a clustering to CAG as soon as its table begins."""
 
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib import stream, wiring

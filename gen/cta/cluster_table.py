@@ -1,4 +1,4 @@
-"""Cluster tables: CT0, CT1, CT2, the cluster of every token."""
+"""Cluster tables: CT0, CT1 and CT2 keep the cluster of every token."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Control: takes a job, refuses what is illegal, counts, and reports."""
+"""Control: it takes a job, refuses what is illegal, counts, and reports."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""Issue: spreads a slot over the cycles in which the edges of the array need its parts."""
+"""Issue: it spreads a slot over the cycles in which the edges of the array need its parts."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring

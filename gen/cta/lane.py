@@ -32,14 +32,14 @@ class LaneCommand(data.StructLayout):
 
 
 class WriteBack(data.StructLayout):
-    """Write the value that column ``col`` shows at the top to row ``addr`` of a bank."""
+    """``en``: what column ``col`` shows at the top is written to row ``addr`` of a bank."""
 
     def __init__(self, cfg: CTAConfig, depth: int):
         super().__init__({"en": 1, "col": address_width(cfg.b), "addr": address_width(depth)})
 
 
 class CentroidRead(data.StructLayout):
-    """A row for CACC: token ``addr``, less C1 row ``c1_addr`` if ``residual``."""
+    """``en``: CACC reads token row ``addr``, less C1 row ``c1_addr`` if ``residual`` is set."""
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"en": 1, "residual": 1, "addr": address_width(cfg.token_depth),
@@ -47,7 +47,7 @@ class CentroidRead(data.StructLayout):
 
 
 class CentroidWrite(data.StructLayout):
-    """A finished centroid row from CAVG."""
+    """CAVG writes a finished centroid to row ``addr`` of the C1 bank or of the C0 and C2 bank."""
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"c1": 1, "c02": 1,
@@ -55,7 +55,7 @@ class CentroidWrite(data.StructLayout):
 
 
 class LoadWrite(data.StructLayout):
-    """A row address of the loader."""
+    """The loader writes to row ``addr`` of the token bank or of the weight bank."""
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"token": 1, "weight": 1,

@@ -1,4 +1,4 @@
-"""Loader: brings tokens, weights and parameters from the host streams to the banks."""
+"""Loader: it brings tokens, weights and parameters from the host streams to the banks."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""Output: O of every token to the host, and the cluster tables on request."""
+"""Output: it sends O of every token to the host, and the cluster tables on request."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring

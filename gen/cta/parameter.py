@@ -1,4 +1,4 @@
-"""Parameters: LSH biases and widths, Q and V biases, by weight set."""
+"""Parameters: they are LSH biases and widths, and the biases of Q and V, by weight set."""
 
 from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring

@@ -21,7 +21,11 @@ class Inject(enum.Enum, shape=2):
 
 
 class InjectControl(data.StructLayout):
-    """Control of one cycle of injection at column 0; climbs a column a cycle to the right."""
+    """What enters column 0 in one cycle; it climbs a column a cycle to the right.
+
+    ``kind``: zero, a bias or a partial sum. ``addr``: where the partial sum lies. ``bias``: the
+    bias, which columns 0..cols-1 take.
+    """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"kind": Inject, "addr": address_width(depth(cfg, True)),
@@ -29,7 +33,7 @@ class InjectControl(data.StructLayout):
 
 
 class PartialSumWrite(data.StructLayout):
-    """Keep the sum that column 0 shows now at ``addr``."""
+    """``en``: the sum that column 0 shows now is kept at ``addr``."""
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"en": 1, "addr": address_width(depth(cfg, True))})

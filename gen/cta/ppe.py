@@ -11,7 +11,10 @@ __all__ = ["PPE", "PPEOp"]
 
 
 class PPEOp(enum.Enum, shape=unsigned(3)):
-    """What a sum at the top of a column is. PSUM passes the PPE by."""
+    """What a sum at the top of a column is.
+
+    The names are those of Table I's phases. A PSUM is a partial sum, which passes the PPE by.
+    """
 
     NONE = 0
     PSUM = 1

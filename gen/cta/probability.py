@@ -1,4 +1,4 @@
-"""PAG, probability aggregation: scores in, aggregated probabilities out (CTA, Fig. 9)."""
+"""PAG, probability aggregation: scores come in, aggregated probabilities go out (CTA, Fig. 9)."""
 
 from functools import reduce
 from operator import or_

@@ -1,4 +1,4 @@
-"""Schedule: steps through the program of Table I and names the next row for the array."""
+"""Schedule: it steps through the program of Table I and names the next row for the array."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring

@@ -1,4 +1,4 @@
-"""CS buffers: the compressed scores of two batches of queries, as wide words (CTA, Sec. IV-B)."""
+"""CS buffers: they keep the scores of two batches of queries as wide words (CTA, Sec. IV-B)."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring

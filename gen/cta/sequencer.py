@@ -1,4 +1,4 @@
-"""Sequencer: issues the rows of the schedule to the array, one slot a cycle."""
+"""Sequencer: it issues the rows of the schedule to the array, one slot a cycle."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
@@ -23,12 +23,14 @@ class Phase(enum.Enum, shape=2):
 
 
 class Slot(data.StructLayout):
-    """One cycle of work for the array.
+    """The work of the array in one cycle.
 
     At most one of ``token, weight, c1, c02`` is read, at ``addr`` (C1 at ``c1_addr``), or the
     residual of token ``index``, whose C1 row is ``c1_addr`` + CT1[index]. ``load_last`` ends a
-    value load. ``first``, ``last`` and ``index`` are of the stream, ``entry`` is the index within
+    value load. ``first``, ``last`` and ``index`` are of the stream; ``entry`` is the index within
     its level. Unless ``part_last`` is set the sums are partial and further slices follow.
+    ``bias_cols`` columns take a bias. ``shortcut`` tells that Q goes to the value registers after
+    this slot.
     """
 
     def __init__(self, cfg: CTAConfig):

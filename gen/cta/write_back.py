@@ -1,4 +1,4 @@
-"""Write-back: sends K and V up the lanes to the KV banks and O down them to the rows of C0."""
+"""Write-back: it sends K and V up the lanes to the KV banks and O down them to the rows of C0."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Block-diagonal product: the multipliers of the projection."""
+"""Block-diagonal product: it holds the multipliers of the projection."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring

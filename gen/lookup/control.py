@@ -1,4 +1,4 @@
-"""Control: takes a job, refuses what is illegal, lets its tokens in, counts, and reports."""
+"""Control: it takes a job, refuses what is illegal, lets tokens in, counts, and reports."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring

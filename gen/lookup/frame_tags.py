@@ -1,4 +1,4 @@
-"""Frame tags: what the pipeline behind the multipliers knows of the frames that pass."""
+"""Frame tags: they tell the pipeline behind the multipliers what frames pass."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring

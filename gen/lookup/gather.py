@@ -1,4 +1,4 @@
-"""Gather: weighted sums of table rows (LookupFFN, eq. 7), from rows to y."""
+"""Gather: it makes y of rows, as weighted sums of table rows (LookupFFN, eq. 7)."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""Gather-accumulate: a beat of table entries times its score, added to a token's sums."""
+"""Gather-accumulate: it adds a beat of table entries times its score to a token's sums."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring

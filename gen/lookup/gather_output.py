@@ -1,4 +1,4 @@
-"""Gather output: complete sums to y."""
+"""Gather output: it makes y of complete sums."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring

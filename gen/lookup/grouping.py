@@ -1,4 +1,4 @@
-"""Grouping: from the lanes of the projection to the tau elements of a table."""
+"""Grouping: it cuts the beats of the projection into the tau elements of a table."""
 
 from math import gcd
 

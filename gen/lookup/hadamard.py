@@ -1,4 +1,4 @@
-"""Hadamard transform of a stream of frames."""
+"""Hadamard: it transforms a stream of frames."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Hash: soft hash code to rows, each a table, a code and a weight."""
+"""Hash: it makes rows of soft hash codes; a row is a table, a code and a weight."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring

@@ -1,4 +1,4 @@
-"""InternalTables: what stands behind the table port where all tables are in SRAM."""
+"""InternalTables: it stands behind the table port where all tables are in SRAM."""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""Issue: what the multipliers do next."""
+"""Issue: it decides what the multipliers do next."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -13,9 +13,11 @@ __all__ = ["StageIssue", "GroupIssue", "Step"]
 
 
 class Step(data.StructLayout):
-    """One cycle of the multipliers: where inputs and weights lie, where a group begins and ends.
+    """What the multipliers do in one cycle.
 
-    BH4: ``fresh`` inputs are x of token buffer slot ``slot``, others are stages of context ``ctx``.
+    ``first``, ``last``: a group begins, ends. The inputs are word ``word``, and the weights word
+    ``weight``. BH4: ``fresh`` inputs are x of token buffer slot ``slot``, others are stages of
+    context ``ctx``.
     """
 
     def __init__(self, cfg: LookupConfig):

@@ -1,4 +1,4 @@
-"""Loader: brings weights, biases, shifts and internal tables from the host streams to the blocks."""
+"""Loader: it brings weights, biases, shifts and internal tables from the host to the blocks."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""Projection: tokens to soft codes, by BH4 or by a dense matrix."""
+"""Projection: it turns tokens into soft codes, by BH4 or by a dense matrix."""
 
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import data, stream, wiring

@@ -1,4 +1,4 @@
-"""RowScores: the score of the row whose beats come next, and where they are added."""
+"""RowScores: it tells the score of the row whose beats come next, and where they are added."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""RowStore: codes and scores of tokens between the hash and the gather."""
+"""RowStore: it keeps codes and scores of tokens between the hash and the gather."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""RowWalk: in which order the rows of a job are taken from where they wait."""
+"""RowWalk: it tells in which order the rows of a job are taken from where they wait."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring

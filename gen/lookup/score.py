@@ -1,4 +1,4 @@
-"""Code and score of a row from the tau elements of its table (LookupFFN, eqs. 6 to 8)."""
+"""Score: it makes code and score of a row of a table's tau elements (LookupFFN, eqs. 6 to 8)."""
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring

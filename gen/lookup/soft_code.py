@@ -1,4 +1,4 @@
-"""Soft code: from the last stage to z."""
+"""Soft code: it makes z of the results of the last stage."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""TableAddress: from codes to the beats of their rows."""
+"""TableAddress: it turns codes into the beats of their rows."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring

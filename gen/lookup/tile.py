@@ -1,4 +1,4 @@
-"""Tile: one table at a time, near the lanes, for all tokens of a batch."""
+"""Tile: it keeps one table at a time near the lanes, for all tokens of a batch."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""From exact sums to the stage format."""
+"""ToStage: it rounds exact sums to the stage format."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring

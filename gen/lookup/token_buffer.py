@@ -1,4 +1,4 @@
-"""Token buffer: tokens from their arrival until the last sum that needs them."""
+"""Token buffer: it keeps tokens from their arrival until the last sum that needs them."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring

@@ -1,4 +1,4 @@
-"""Queue of z: lets the multipliers run freely in front of a stream that may stall."""
+"""Queue of z: it lets the multipliers run freely in front of a stream that may stall."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
