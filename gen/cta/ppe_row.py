@@ -8,6 +8,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
+from gen.cta.interfaces import LSHParameters, PPEEvents, PPESettings
 from gen.cta.ppe import PPE, PPEOp
 from gen.emit import place
 from gen.fixed import popcount, shape
@@ -60,28 +61,15 @@ class PPERow(wiring.Component):
     ap_top[b] : Probability that leaves column j at the top, two cycles before its ``sum``.
         Format ``fmt.ap``.
     res[b] : Result register at the top of column j. Format ``cfg.acc``.
-    lsh_bias[3*l] : Bias b of hash function f of LSH c, at c*l + f. Format ``fmt.bias``; of the job.
-    inv_w[3] : Mantissa of 1/w of LSH c. Format ``fmt.multiplier``; of the job.
-    pre[3] : Right shift of a hash sum before the product with 1/w, by LSH. Of the job.
-    post[3] : Right shift of that product, by LSH. Of the job.
-    shift_q : Right shift of the sums of Q. Of the job.
-    shift_k : Right shift of the sums of K. Of the job.
-    shift_v : Right shift of the sums of V. Of the job.
-    shift_s : Right shift of a score. Of the job.
-    shift_o : Right shift of an output, beyond what the guard and the reciprocal ask for. Of the
-        job.
-    exact : The job is exact attention: every token is in the sum of probabilities once, not twice.
+    lsh : Parameters of the LSHs.
+    job : Shifts and mode of the job.
     hash[hash_columns] : Hash value of column j, held until the next. Format ``fmt.hash``.
     linear[b] : Element of Q, K or V of column j, held until the next. Format ``fmt.qkv``.
     score[b] : Score of column j, held until the next. Format ``fmt.score``.
     out[b] : Normalised result of column j, row d-1 first. Format ``fmt.output``.
     out_valid[b] : ``out`` of this live column is new in this cycle.
     shift[b] : The result chain of the column moves up.
-    sat_hash : Saturated operands and hash values of this cycle.
-    sat_linear : Saturated elements of Q, K, V of this cycle.
-    sat_score : Saturated scores and score differences of this cycle.
-    sat_output : Saturated operands and outputs of this cycle.
-    zero_rows : Columns whose sum of probabilities is found to be zero in this cycle.
+    events : Saturations and zero sums of this cycle.
     """
 
     module_name = "cta_ppe_row"
@@ -92,18 +80,12 @@ class PPERow(wiring.Component):
             "ctl": In(PPEControl(cfg)),
             "sum": In(acc).array(b), "ap_top": In(shape(fmt.ap)).array(b),
             "res": In(acc).array(b),
-            "lsh_bias": In(shape(fmt.bias)).array(3 * cfg.l),
-            "inv_w": In(shape(fmt.multiplier)).array(3),
-            "pre": In(5).array(3), "post": In(5).array(3),
-            "shift_q": In(5), "shift_k": In(5), "shift_v": In(5), "shift_s": In(5),
-            "shift_o": In(signed(4)), "exact": In(1),
+            "lsh": In(LSHParameters(cfg)), "job": In(PPESettings()),
             "hash": Out(shape(fmt.hash)).array(cfg.hash_columns),
             "linear": Out(shape(fmt.qkv)).array(b), "score": Out(shape(fmt.score)).array(b),
             "out": Out(shape(fmt.output)).array(b), "out_valid": Out(1).array(b),
             "shift": Out(1).array(b),
-            "sat_hash": Out(range(2 * b + 1)), "sat_linear": Out(range(b + 1)),
-            "sat_score": Out(range(2 * b + 1)), "sat_output": Out(range(2 * b + 1)),
-            "zero_rows": Out(range(b + 1)),
+            "events": Out(PPEEvents(cfg)),
         })
         self.cfg = cfg
 
@@ -117,7 +99,7 @@ class PPERow(wiring.Component):
         # Every token is in the sum once a level, hence a factor 2 that exact mode lacks.
         shift_out = Signal(5)
         m.d.sync += shift_out.eq(cfg.result_guard + cfg.fmt.multiplier.width - 1
-                                 + self.shift_o + self.exact)
+                                 + self.job.shift_o + self.job.exact)
 
         ctl, drain = self.ctl, self._drain(m)
         for j, ppe in enumerate(row):
@@ -129,9 +111,9 @@ class PPERow(wiring.Component):
                 ppe.bias.eq(bias), ppe.drain.eq(drain), self.shift[j].eq(drain),
                 ppe.sum.eq(self.sum[j]), ppe.ap_top.eq(self.ap_top[j]), ppe.res.eq(self.res[j]),
                 *(to.eq(by) for name in ("inv_w", "pre", "post")
-                  for to, by in zip(getattr(ppe, name), getattr(self, name))),
-                ppe.shift_q.eq(self.shift_q), ppe.shift_k.eq(self.shift_k),
-                ppe.shift_v.eq(self.shift_v), ppe.shift_s.eq(self.shift_s),
+                  for to, by in zip(getattr(ppe, name), getattr(self.lsh, name))),
+                *(getattr(ppe, name).eq(getattr(self.job, name))
+                  for name in ("shift_q", "shift_k", "shift_v", "shift_s")),
                 ppe.shift_out.eq(shift_out),
                 self.linear[j].eq(ppe.linear), self.score[j].eq(ppe.score),
                 self.out[j].eq(ppe.out), self.out_valid[j].eq(ppe.out_valid),
@@ -150,10 +132,9 @@ class PPERow(wiring.Component):
         table = [Const(int(entry), recip.shape()) for entry in cfg.recip_table]
         m.d.comb += [recip.eq(Array(table)[index]), *(ppe.recip.eq(recip) for ppe in row)]
 
-        for count, flags in ((self.sat_hash, "sat_hash"), (self.sat_linear, "sat_linear"),
-                             (self.sat_score, "sat_score"), (self.sat_output, "sat_output"),
-                             (self.zero_rows, "zero_row")):
-            m.d.sync += count.eq(popcount(Cat(getattr(ppe, flags) for ppe in row)))
+        for name in self.events.signature.members:
+            flags = Cat(getattr(ppe, name.removesuffix("s")) for ppe in row)
+            m.d.sync += getattr(self.events, name).eq(popcount(flags))
         return m
 
     def _drain(self, m):
@@ -174,6 +155,6 @@ class PPERow(wiring.Component):
         bias, exists = Signal(shape(cfg.fmt.bias)), Signal()
         for hpass, function in enumerate(range(j, cfg.l, cfg.b)):
             with m.If(ctl.hpass == hpass):
-                biases = Array(self.lsh_bias[c * cfg.l + function] for c in range(3))
+                biases = Array(self.lsh.bias[c * cfg.l + function] for c in range(3))
                 m.d.comb += [bias.eq(biases[ctl.lsh]), exists.eq(1)]
         return bias, exists

@@ -5,13 +5,14 @@ from operator import or_
 from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay, stages
 from gen.cta.accumulate import APBank
 from gen.cta.exponent import Exponent
+from gen.cta.interfaces import PairLookup, ScoreFlags
 from gen.cta.normalise import Normalise
 from gen.cta.score_buffer import ScoreBuffer
 from gen.emit import place
@@ -20,9 +21,16 @@ from model.cta.config import CTAConfig
 from model.cta.timing import PAG_STEP
 from model.fixed import clog2
 
-__all__ = ["Probability"]
+__all__ = ["APRead", "Probability"]
 
 LANES = ("even", "odd")
+
+
+class APRead(data.StructLayout):
+    """The array asks for entry ``index`` of its level, ``level2`` or not; ``last`` of a batch."""
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"en": 1, "last": 1, "level2": 1, "index": range(max(2, cfg.k1, cfg.k2))})
 
 
 class Probability(wiring.Component):
@@ -41,15 +49,15 @@ class Probability(wiring.Component):
 
     * ``score[j]`` comes j cycles after the flags, which belong to column 0. ``start`` may come in
       the cycle of ``cs_done`` or later. Two batches fit.
-    * ``start`` takes the oldest batch not yet taken. ``ct_addr`` is valid from the next cycle on, a
+    * ``start`` takes the oldest batch not yet taken. ``ct.addr`` is valid from the next cycle on, a
       pair a cycle; the four CT entries come the cycle after. ``done`` comes ``pag_cycles`` after
       ``start``, ``sat_prob`` up to and including that cycle.
-    * ``ap_en`` may come from the cycle after ``done`` on: ``ap[j]`` is valid ``ap_latency`` + j
-      cycles later, 0 in columns from ``cols`` on and in cycles that no ``ap_en`` asked for. The
+    * ``read.en`` may come from the cycle after ``done`` on: ``ap[j]`` is valid ``ap_latency`` + j
+      cycles later, 0 in columns from ``cols`` on and in cycles that no ``read.en`` asked for. The
       entry is cleared, so each index is read once a batch, and none in use is left out. ``start``
-      may come ``ap_clear_delay`` cycles after the last ``ap_en``.
+      may come ``ap_clear_delay`` cycles after the last ``read.en``.
     * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from
-      the next cycle until ``start`` and ``ap_en`` are allowed again. It is needed once after a
+      the next cycle until ``start`` and ``read.en`` are allowed again. It is needed once after a
       reset.
 
     Numerics: golden ``model.cta.probability`` (exp2, aggregate, normalise). ``sat_prob`` counts the
@@ -62,10 +70,7 @@ class Probability(wiring.Component):
     Members
     -------
     score[b] : Score of column j, j cycles after its flags. Format ``fmt.score``.
-    score_valid : Column 0 has a score.
-    score_first : The score is the first of its batch.
-    score_level2 : The score is of level 2.
-    score_last : The score is the last of its batch.
+    flags : What goes with the score of column 0.
     cs_done : The last score of a batch is written.
     start : PAG takes the oldest batch of scores.
     n : Tokens of the key and value tensor, read with ``start``.
@@ -73,36 +78,24 @@ class Probability(wiring.Component):
     cols : Live columns of the batch, read with ``start``.
     done : The last sum of the batch is written.
     sat_prob : Exponentials that saturated, of the sums written in this cycle.
-    ct_en : A pair of tokens is asked for in the cluster tables.
-    ct_addr : Pair p that is asked for: the tokens 2p and 2p+1.
-    ct1_even : Cluster of the even token in CT1, one cycle later.
-    ct1_odd : Cluster of the odd token in CT1, one cycle later.
-    ct2_even : Cluster of the even token in CT2, one cycle later.
-    ct2_odd : Cluster of the odd token in CT2, one cycle later.
+    ct : Asks the cluster tables for pairs of tokens.
     clear : The AP entries are cleared, one a cycle.
-    clear_count : Number of AP entries to clear, of each level.
-    clear_busy : AP entries are being cleared.
-    ap_en : The array asks for an AP entry.
-    ap_level2 : The AP entry asked for is of level 2.
-    ap_index : Index of the AP entry asked for, within its level.
-    ap[b] : AP entry of query j, ``ap_latency`` + j cycles after ``ap_en``. Format ``cfg.value``.
+    clear_count : How many are cleared.
+    clear_busy : They are being cleared.
+    read : The array asks for an AP entry.
+    ap[b] : That entry of query j, ``ap_latency`` + j cycles later. Format ``cfg.value``.
     """
 
     module_name = "cta_probability"
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        at1, at2 = address_width(cfg.k1), address_width(cfg.k2)
         super().__init__({
-            "score": In(shape(cfg.fmt.score)).array(cfg.b), "score_valid": In(1),
-            "score_first": In(1), "score_level2": In(1), "score_last": In(1), "cs_done": Out(1),
+            "score": In(shape(cfg.fmt.score)).array(cfg.b), "flags": In(ScoreFlags()), "cs_done": Out(1),
             "start": In(1), "n": In(cfg.count_width), "exact": In(1), "cols": In(range(cfg.b + 1)),
             "done": Out(1), "sat_prob": Out(range(cfg.pag + 1)),
-            "ct_en": Out(1), "ct_addr": Out(address_width(-(-cfg.n // 2))),
-            "ct1_even": In(at1), "ct1_odd": In(at1), "ct2_even": In(at2), "ct2_odd": In(at2),
-            "clear": In(1), "clear_count": In(cfg.count_width), "clear_busy": Out(1),
-            "ap_en": In(1), "ap_level2": In(1), "ap_index": In(max(at1, at2)),
-            "ap": Out(shape(cfg.value)).array(cfg.b)})
+            "ct": Out(PairLookup(cfg)), "clear": In(1), "clear_count": In(cfg.count_width), "clear_busy": Out(1),
+            "read": In(APRead(cfg)), "ap": Out(shape(cfg.value)).array(cfg.b)})
 
     def elaborate(self, platform):
         m = Module()
@@ -117,8 +110,8 @@ class Probability(wiring.Component):
     def _walk(self, m):
         """Steps through pairs and rounds; gives what each step carries, by cycle of its way."""
         cfg = self.cfg
-        pair = Signal.like(self.ct_addr)
-        last_pair = Signal.like(self.ct_addr)
+        pair = Signal.like(self.ct.addr)
+        last_pair = Signal.like(self.ct.addr)
         round_ = Signal(address_width(cfg.pag_rounds), name="round")
         last_round = Signal(address_width(cfg.pag_rounds))
         odd_n = Signal()
@@ -129,7 +122,7 @@ class Probability(wiring.Component):
         last_tile = Signal(low)
         last_column = (self.cols - 1)[:clog2(cfg.b)]
 
-        m.d.comb += [self.ct_en.eq(running), self.ct_addr.eq(pair), ends.eq(pair == last_pair)]
+        m.d.comb += [self.ct.en.eq(running), self.ct.addr.eq(pair), ends.eq(pair == last_pair)]
         with m.If(self.start):
             m.d.sync += [running.eq(1), pair.eq(0), round_.eq(0), last_pair.eq((self.n - 1) >> 1),
                          odd_n.eq(self.n[0]), exact.eq(self.exact),
@@ -148,7 +141,7 @@ class Probability(wiring.Component):
         asked = delay(m, pair, 1, name="pair")
         index = {}
         for lane, name in enumerate(LANES):
-            for level, ct in ((1, getattr(self, f"ct1_{name}")), (2, getattr(self, f"ct2_{name}"))):
+            for level, ct in ((1, getattr(self.ct, f"ct1_{name}")), (2, getattr(self.ct, f"ct2_{name}"))):
                 identity = Cat(Const(lane, 1), asked)[:len(ct)] if level == 1 else 0
                 index[level, lane] = stages(m, Mux(exact, identity, ct), 5,
                                             name=f"index{level}_{name}")
@@ -166,8 +159,8 @@ class Probability(wiring.Component):
         m.submodules.score_buffer = place(platform, buffer)
         m.d.comb += [
             *(to.eq(of) for to, of in zip(buffer.score, self.score)),
-            buffer.valid.eq(self.score_valid), buffer.first.eq(self.score_first),
-            buffer.level2.eq(self.score_level2), buffer.last.eq(self.score_last),
+            buffer.valid.eq(self.flags.valid), buffer.first.eq(self.flags.first),
+            buffer.level2.eq(self.flags.level2), buffer.last.eq(self.flags.last),
             self.cs_done.eq(buffer.cs_done), buffer.take.eq(self.start),
             buffer.r_en.eq(steps.en[2])]
         units = []
@@ -216,9 +209,9 @@ class Probability(wiring.Component):
         for level, entries in ((1, cfg.k1), (2, cfg.k2)):
             take = Signal(name=f"take{level}")
             take_index = Signal(address_width(entries), name=f"take{level}_index")
-            asked = self.ap_en & (self.ap_level2 if level == 2 else ~self.ap_level2)
+            asked = self.read.en & (self.read.level2 if level == 2 else ~self.read.level2)
             m.d.comb += [take.eq(asked | (sweeping & (sweep < entries))),
-                         take_index.eq(Mux(sweeping, sweep, self.ap_index))]
+                         take_index.eq(Mux(sweeping, sweep, self.read.index))]
             for lane, name in enumerate(LANES):
                 bank = APBank(cfg, entries)
                 m.submodules[f"ap{level}_{name}"] = place(platform, bank)
@@ -235,8 +228,8 @@ class Probability(wiring.Component):
 
     def _read_out(self, m, platform, banks):
         captured = delay(m, self.done, 1, reset=True, name="captured")
-        reads = delay(m, self.ap_en, 1, reset=True, name="reads")
-        level2 = delay(m, self.ap_level2, 1, name="level2")
+        reads = delay(m, self.read.en, 1, reset=True, name="reads")
+        level2 = delay(m, self.read.level2, 1, name="level2")
         for j in range(self.cfg.b):
             column = Normalise(self.cfg)
             m.submodules[f"normalise_{j}"] = place(platform, column)

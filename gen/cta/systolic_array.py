@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
+from gen.cta.interfaces import BorrowedColumns, LeftEdge
 from gen.cta.pe import PE, PEControl
 from gen.emit import place
 from gen.fixed import shape
@@ -141,9 +142,7 @@ class SystolicArray(wiring.Component):
 
     Members
     -------
-    x[d] : Operand of row i from the left, in X+i. Format ``cfg.left``.
-    ctl[d] : Control of that operand, in the same cycle.
-    latch[d] : The operands of row i in the cycle before become its values.
+    left : Operands and control of the rows, those of row i in X+i.
     ap[b] : Value of dataflow 2 into column j from below, in X+j. Format ``fmt.ap``.
     inject[b] : What the sum of column j starts with, in X+2+j. Format ``cfg.acc``.
     shortcut[b] : Value of column j by the shortcut. Format ``fmt.qkv``.
@@ -151,15 +150,8 @@ class SystolicArray(wiring.Component):
     sum[b] : Sum of column j at the top, in X+d+2+j. Format ``cfg.acc``.
     ap_top[b] : Value of dataflow 2 at the top of column j, in X+d+j. Format ``fmt.ap``.
     res[b] : Result register at the top of column j. Format ``cfg.acc``.
-    cacc_en : CACC borrows its column in this cycle.
-    cacc_x[d] : Operand of CACC in lane i. Format ``cfg.left``.
-    cacc_acc[d] : Addend of CACC in lane i, two cycles after ``cacc_en``. Format ``cfg.csum``.
-    cacc_sum[d] : Sum of CACC in lane i, three cycles after ``cacc_en``. Format ``cfg.csum``.
-    cavg_en : CAVG borrows its column in this cycle.
-    cavg_x[d] : Operand of CAVG in lane i. Format ``cfg.left``.
-    cavg_value : Factor of CAVG, the same in all lanes. Format ``cfg.value``.
-    cavg_sum[d] : Product of CAVG in lane i, three cycles after ``cavg_en``. As wide as both
-        factors.
+    cag : Use of the borrowed columns.
+    cacc_x[d] : Operand of CACC in lane i, with ``cag.cacc_en``. Format ``cfg.left``.
     """
 
     module_name = "cta_systolic_array"
@@ -167,30 +159,26 @@ class SystolicArray(wiring.Component):
     def __init__(self, cfg):
         b, d = cfg.b, cfg.d
         left, acc, ap = shape(cfg.left), shape(cfg.acc), shape(cfg.fmt.ap)
-        mean = signed(cfg.left.width + cfg.value.width)
         super().__init__({
-            "x": In(left).array(d), "ctl": In(PEControl).array(d), "latch": In(1).array(d),
+            "left": In(LeftEdge(cfg)), "cag": In(BorrowedColumns(cfg)), "cacc_x": In(left).array(d),
             "ap": In(ap).array(b), "inject": In(acc).array(b),
             "shortcut": In(shape(cfg.fmt.qkv)).array(b), "shift": In(1).array(b),
             "sum": Out(acc).array(b), "ap_top": Out(ap).array(b), "res": Out(acc).array(b),
-            "cacc_en": In(1), "cacc_x": In(left).array(d),
-            "cacc_acc": In(shape(cfg.csum)).array(d), "cacc_sum": Out(shape(cfg.csum)).array(d),
-            "cavg_en": In(1), "cavg_x": In(left).array(d), "cavg_value": In(shape(cfg.value)),
-            "cavg_sum": Out(mean).array(d),
         })
         self.cfg = cfg
 
     def elaborate(self, platform):
         m = Module()
+        left, cag = self.left, self.cag
         rows = [SystolicRow(self.cfg) for _ in range(self.cfg.d)]
         for i, row in enumerate(rows):
             m.submodules[f"row_{i}"] = place(platform, row)
             m.d.comb += [
-                row.x.eq(self.x[i]), row.ctl.eq(self.ctl[i]), row.latch.eq(self.latch[i]),
-                row.cacc_en.eq(self.cacc_en), row.cacc_x.eq(self.cacc_x[i]),
-                row.cacc_acc.eq(self.cacc_acc[i]), self.cacc_sum[i].eq(row.cacc_sum),
-                row.cavg_en.eq(self.cavg_en), row.cavg_x.eq(self.cavg_x[i]),
-                row.cavg_value.eq(self.cavg_value), self.cavg_sum[i].eq(row.cavg_sum),
+                row.x.eq(left.x[i]), row.ctl.eq(left.ctl[i]), row.latch.eq(left.latch[i]),
+                row.cacc_en.eq(cag.cacc_en), row.cacc_x.eq(self.cacc_x[i]),
+                row.cacc_acc.eq(cag.cacc_acc[i]), cag.cacc_sum[i].eq(row.cacc_sum),
+                row.cavg_en.eq(cag.cavg_en), row.cavg_x.eq(cag.cavg_x[i]),
+                row.cavg_value.eq(cag.cavg_value), cag.cavg_sum[i].eq(row.cavg_sum),
             ]
             for j in range(self.cfg.b):
                 below = rows[i - 1]

@@ -22,8 +22,8 @@ def _pe(cfg):
 
 
 def _array(cfg):
-    from verif.cta.array_top import ArrayTop
-    return ArrayTop(cfg)
+    from gen.cta.columns import Columns
+    return Columns(cfg)
 
 
 def _ppe(cfg):

@@ -20,21 +20,23 @@ __all__ = ["Program", "random_program"]
 class Program(PortTable):
     """Phases of the array. ``at`` is the next cycle in which an operand may enter row 0."""
 
-    EVENTS = ("sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows")
+    EVENTS = tuple(f"events__{name}" for name in (
+        "sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows"))
 
     def __init__(self, cfg, params, shifts, exact=False):
-        super().__init__(control=("ctl", "latch", "ppe_ctl", "cacc_en", "cavg_en"),
-                         events=self.EVENTS)
+        super().__init__(control=("left__ctl", "left__latch", "ppe", "cag__cacc_en",
+                                  "cag__cavg_en"), events=self.EVENTS)
         self.cfg, self.params, self.exact, self.at = cfg, params, exact, 4
         self.shifts = shifts
         self.ended = -cfg.d    # cycle in which the PPE of column 0 saw the last output phase end
-        self.static["exact", None] = int(exact)
+        self.static["job__exact", None] = int(exact)
         for name, shift in shifts.items():
-            self.static[name, None] = shift
+            self.static[f"job__{name}", None] = shift
         for c, p in enumerate(params):
-            self.static |= {("inv_w", c): p.inv_w, ("pre", c): p.pre, ("post", c): p.post}
+            self.static |= {("lsh__inv_w", c): p.inv_w, ("lsh__pre", c): p.pre,
+                            ("lsh__post", c): p.post}
             for f, bias in enumerate(p.b):
-                self.static["lsh_bias", c * cfg.l + f] = int(bias)
+                self.static["lsh__bias", c * cfg.l + f] = int(bias)
 
     # -- phases -------------------------------------------------------------------------------
 
@@ -43,15 +45,15 @@ class Program(PortTable):
         b, d = self.cfg.b, self.cfg.d
         for i in range(d):
             for k in range(b):
-                self.drive[self.at + k + i]["x", i] = int(values[b - 1 - k][i])
-            self.drive[self.at + b + i]["latch", i] = 1
+                self.drive[self.at + k + i]["left__x", i] = int(values[b - 1 - k][i])
+            self.drive[self.at + b + i]["left__latch", i] = 1
         self.at += b
 
     def hash(self, c, x):
         """LSH c of tokens ``x`` (n, dw): all passes, all slices."""
         cfg, p = self.cfg, self.params[c]
         codes, moved = lsh.hash_codes(cfg, x, p)
-        self.total["sat_hash"] += moved
+        self.total["events__sat_hash"] += moved
         # A drain holds the multiplier for d cycles from ended + 3 on; a sum is d + 2 on its way.
         self.at = max(self.at, self.ended + 1 - cfg.b)
         for hpass in range(cfg.passes):
@@ -72,7 +74,7 @@ class Program(PortTable):
         """Q, K or V of up to b centroids ``c`` (k, dw), an element a cycle. Returns the rows."""
         cfg, live = self.cfg, len(c)
         y, moved = linear.linear(cfg, c, w, bias, self.shifts[f"shift_{op.name.lower()}"])
-        self.total["sat_linear"] += moved
+        self.total["events__sat_linear"] += moved
         # Columns beyond the batch keep what they had: the last rows stand for that.
         c = np.concatenate([c, np.repeat(c[-1:], cfg.b - live, axis=0)])
         for part, last, before in self._slices():
@@ -91,14 +93,14 @@ class Program(PortTable):
         y = self.linear(PPEOp.Q, c, wq, bq)
         self.at += 3
         for i in range(self.cfg.d):
-            self.drive[self.at + i]["ctl", i] = PEControl.const({"sc": 1}).as_bits()
+            self.drive[self.at + i]["left__ctl", i] = PEControl.const({"sc": 1}).as_bits()
         return y
 
     def score(self, q, k, k1):
         """Scores of the queries in the value registers and ``k`` (k1+k2, d)."""
         cfg, live = self.cfg, len(q)
         s, moved = score.scores(cfg, q, k, k1, self.shifts["shift_s"], self.exact)
-        self.total["sat_score"] += moved
+        self.total["events__sat_score"] += moved
         for t in range(s.shape[1]):
             zero = self.exact and t == k1
             at = self._operand(*((None, None) if zero else (k[t], [0] * cfg.b)))
@@ -110,8 +112,8 @@ class Program(PortTable):
         """O of up to b rows ``ap`` (k0, k) and ``v`` (k, d), drained while the next phase runs."""
         cfg, live, count = self.cfg, len(ap), len(v)
         o, moved, zeros = output.outputs(cfg, ap, v, self.shifts["shift_o"], self.exact)
-        self.total["sat_output"] += moved
-        self.total["zero_rows"] += zeros
+        self.total["events__sat_output"] += moved
+        self.total["events__zero_rows"] += zeros
         # The first product joins a result two cycles later, with the last shift of the drain.
         self.at = max(self.at, self.ended + cfg.d)
         for t in range(count):
@@ -138,14 +140,15 @@ class Program(PortTable):
         """CAG in one cycle: a sum on one borrowed column, a product on the other."""
         cfg, f = self.cfg, self.cfg.fmt
         reciprocal = int(rng.choice(cfg.mean_table))
-        self.drive[cycle]["cacc_en", None] = self.drive[cycle]["cavg_en", None] = 1
-        self.drive[cycle]["cavg_value", None] = reciprocal
+        self.drive[cycle] |= {("cag__cacc_en", None): 1, ("cag__cavg_en", None): 1}
+        self.drive[cycle]["cag__cavg_value", None] = reciprocal
         for i in range(cfg.d):
             x, mean = (int(v) for v in rng.integers(f.token.min, f.token.max + 1, 2))
             acc = int(rng.integers(cfg.csum.min, cfg.csum.max + 1)) // 2
-            self.drive[cycle] |= {("cacc_x", i): x, ("cavg_x", i): mean}
-            self.drive[cycle + 2]["cacc_acc", i] = acc
-            self.expect[cycle + 3] |= {("cacc_sum", i): acc + x, ("cavg_sum", i): mean * reciprocal}
+            self.drive[cycle] |= {("cacc_x", i): x, ("cag__cavg_x", i): mean}
+            self.drive[cycle + 2]["cag__cacc_acc", i] = acc
+            self.expect[cycle + 3] |= {("cag__cacc_sum", i): acc + x,
+                                       ("cag__cavg_sum", i): mean * reciprocal}
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -159,9 +162,9 @@ class Program(PortTable):
         """One operand a row, from the next cycle on; the cycle in which column 0 shows its sum."""
         cfg = self.cfg
         for i, element in enumerate(() if x is None else x):
-            self.drive[self.at + i]["x", i] = int(element)
+            self.drive[self.at + i]["left__x", i] = int(element)
             if ctl:
-                self.drive[self.at + i]["ctl", i] = ctl
+                self.drive[self.at + i]["left__ctl", i] = ctl
         for j, partial in enumerate(() if inject is None else inject):
             self.drive[self.at + 2 + j]["inject", j] = int(partial)
         self.at += 1
@@ -169,7 +172,7 @@ class Program(PortTable):
 
     def _ppe(self, cycle, op, **fields):
         layout = PPEControl(self.cfg)
-        self.drive[cycle]["ppe_ctl", None] = layout.const({"op": op, **fields}).as_bits()
+        self.drive[cycle]["ppe", None] = layout.const({"op": op, **fields}).as_bits()
 
 
 def random_program(cfg, rng, exact=False):

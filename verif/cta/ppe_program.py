@@ -17,7 +17,8 @@ class Program(PortTable):
     The model is asked about accumulators by operands that make it form them: a unit matrix.
     """
 
-    EVENTS = ("sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows")
+    EVENTS = tuple(f"events__{name}" for name in (
+        "sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows"))
 
     def __init__(self, cfg):
         super().__init__(control=("ctl",), events=self.EVENTS)
@@ -28,11 +29,12 @@ class Program(PortTable):
         cfg = self.cfg
         self.at = max(self.at, self.ended + cfg.d + 6) + cfg.b + 2
         self.params, self.shifts, self.exact, self._since = params, shifts, exact, self.at - 2
-        self._static = {("exact", None): int(exact)}
-        self._static |= {(name, None): shift for name, shift in shifts.items()}
+        self._static = {("job__exact", None): int(exact)}
+        self._static |= {(f"job__{name}", None): shift for name, shift in shifts.items()}
         for c, p in enumerate(params):
-            self._static |= {("inv_w", c): p.inv_w, ("pre", c): p.pre, ("post", c): p.post}
-            self._static |= {("lsh_bias", c * cfg.l + f): int(b) for f, b in enumerate(p.b)}
+            self._static |= {("lsh__inv_w", c): p.inv_w, ("lsh__pre", c): p.pre,
+                             ("lsh__post", c): p.post}
+            self._static |= {("lsh__bias", c * cfg.l + f): int(b) for f, b in enumerate(p.b)}
 
     def hold(self):
         """Drive the job-static inputs from the last ``set`` to the end of what goes on."""
@@ -45,7 +47,7 @@ class Program(PortTable):
         cfg, p = self.cfg, self.params[c]
         unit = LSHParams(np.eye(cfg.l, dtype=np.int64), p.b, p.inv_w, p.pre, p.post)
         codes, moved = lsh.hash_codes(cfg, sums, unit)
-        self.total["sat_hash"] += moved
+        self.total["events__sat_hash"] += moved
         self.at = max(self.at, self.ended + cfg.d + 3)
         for hpass in range(cfg.passes):
             here = slice(hpass * cfg.b, (hpass + 1) * cfg.b)
@@ -59,7 +61,7 @@ class Program(PortTable):
         unit = np.eye(len(sums), dtype=np.int64)
         y, moved = linear.linear(self.cfg, sums.T, unit, None,
                                  self.shifts[f"shift_{op.name.lower()}"])
-        self.total["sat_linear"] += moved
+        self.total["events__sat_linear"] += moved
         for row, out in zip(sums, y.T):
             s = self._step(row, op=op, cols=len(row))
             for j, value in enumerate(out):
@@ -69,7 +71,7 @@ class Program(PortTable):
         """Scores from accumulators ``sums`` (k1 + k2, live); exact mode uses the first k1."""
         unit = np.eye(len(sums), dtype=np.int64)
         out, moved = score.scores(self.cfg, sums.T, unit, k1, self.shifts["shift_s"], self.exact)
-        self.total["sat_score"] += moved
+        self.total["events__sat_score"] += moved
         for t in range(out.shape[1]):
             zero = self.exact and t == k1
             s = self._step(None if zero else sums[t], op=PPEOp.SCORE, first=t == 0,
@@ -81,8 +83,8 @@ class Program(PortTable):
         """O from probabilities ``ap`` (live, k) and ``v`` (k, d); ``res`` brings their products."""
         cfg, live = self.cfg, len(ap)
         o, moved, zeros = output.outputs(cfg, ap, v, self.shifts["shift_o"], self.exact)
-        self.total["sat_output"] += moved
-        self.total["zero_rows"] += zeros
+        self.total["events__sat_output"] += moved
+        self.total["events__zero_rows"] += zeros
         self.at = max(self.at, self.ended + cfg.d + 3)
         for t, column in enumerate(ap.T):
             for j, share in enumerate(column):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gen.cta.probability import APRead
 from model.cta import probability
 from model.cta.timing import ap_clear_delay, ap_latency, cs_latency, pag_cycles
 from verif.port_table import PortTable
@@ -60,10 +61,10 @@ class Program(PortTable):
     Values come from ``model.cta.probability``, cycles from ``model.cta.timing``.
     """
 
-    QUIET = ("cs_done", "done", "ct_en", "clear_busy")
+    QUIET = ("cs_done", "done", "ct__en", "clear_busy")
 
     def __init__(self, cfg):
-        super().__init__(control=("score_valid", "start", "clear", "ap_en"), events=("sat_prob",))
+        super().__init__(control=("flags__valid", "start", "clear", "read"), events=("sat_prob",))
         self.cfg = cfg
 
     async def play(self, ports, seed):
@@ -79,9 +80,9 @@ class Program(PortTable):
         count = batch.scores.shape[1]
         for x in range(count):
             at += int(batch.gaps[x]) if batch.gaps is not None else 0
-            self.drive[at] |= {("score_valid", None): 1, ("score_first", None): int(x == 0),
-                               ("score_level2", None): int(x >= batch.k1),
-                               ("score_last", None): int(x == count - 1)}
+            self.drive[at] |= {("flags__valid", None): 1, ("flags__first", None): int(x == 0),
+                               ("flags__level2", None): int(x >= batch.k1),
+                               ("flags__last", None): int(x == count - 1)}
             for j, value in enumerate(batch.scores[:, x]):
                 self.drive[at + j]["score", j] = int(value)
             at += 1
@@ -97,12 +98,12 @@ class Program(PortTable):
         pairs = -(-n // 2)
         for step in range(-(-cols // self.cfg.tiles) * pairs):
             pair = step % pairs
-            self.expect[at + 1 + step] |= {("ct_en", None): 1, ("ct_addr", None): pair}
+            self.expect[at + 1 + step] |= {("ct__en", None): 1, ("ct__addr", None): pair}
             for name, table in (("ct1", batch.ct1), ("ct2", batch.ct2)):
                 for lane, parity in enumerate(("even", "odd")):
                     # PAG numbers the tokens itself in exact mode, and masks the absent one.
                     if 2 * pair + lane < n and not batch.exact:
-                        self.drive[at + 2 + step][f"{name}_{parity}", None] = int(
+                        self.drive[at + 2 + step][f"ct__{name}_{parity}", None] = int(
                             table[2 * pair + lane])
         banks, saturated = probability.aggregate(self.cfg, batch.scores, batch.ct1, batch.ct2,
                                                  batch.k1, batch.exact)
@@ -123,8 +124,8 @@ class Program(PortTable):
         """Read AP from cycle ``at`` on, in random order; gives the cycle of the last."""
         ap = probability.normalise(self.cfg, banks)
         for x in rng.permutation(ap.shape[1]):
-            self.drive[at] |= {("ap_en", None): 1, ("ap_level2", None): int(x >= k1),
-                               ("ap_index", None): int(x - k1 if x >= k1 else x)}
+            self.drive[at]["read", None] = APRead(self.cfg).const({
+                "en": 1, "level2": x >= k1, "index": int(x - k1 if x >= k1 else x)}).as_bits()
             for j, value in enumerate(ap[:, x]):
                 self.expect[at + ap_latency(self.cfg) + j]["ap", j] = int(value)
             at += 1

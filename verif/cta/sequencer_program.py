@@ -198,7 +198,7 @@ def head_program(cfg, rng, heads, slow=True, cut=False):
             table.drive[cycle]["c1_done", None] = int(cycle >= driven["c1"])
             table.drive[cycle]["centroids_done", None] = int(cycle >= driven["centroids"])
             if cycle >= driven["centroids"]:
-                table.drive[cycle] |= {(name, None): getattr(head, name)
+                table.drive[cycle] |= {(f"clusters__{name}", None): getattr(head, name)
                                        for name in ("k0", "k1", "k")}
             if cycle > start:
                 table.expect[cycle] |= _expected(slots.get(cycle))
@@ -254,11 +254,11 @@ def _timeline(cfg, rng, head, start, slow):
 def _expected(slot):
     """What shows in a cycle; without a slot nothing is read and nothing goes on."""
     if slot is None:
-        return {("busy", None): 0, ("activity", None): TraceOp.IDLE, ("slot_op", None): 0,
+        return {("activity", None): TraceOp.IDLE, ("slot_op", None): 0,
                 ("slot_stream", None): 0, ("slot_load_last", None): 0,
                 **{(f"slot_{name}", None): 0 for name in READS}}
     shown = dict.fromkeys(READS, 0) | slot
     activity = shown.pop("activity")
-    return {("busy", None): 1, ("activity", None): activity,
+    return {("activity", None): activity,
             **{(f"slot_{name}", None): int(getattr(value, "value", value))
                for name, value in shown.items()}}

@@ -1,47 +1,36 @@
-"""Schedule and sequencer, wired as the engine wires them, with every field of a slot as a port."""
+"""The program of the engine with every field of a slot as a port of its own."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from gen.cta.schedule import Schedule
-from gen.cta.sequencer import Sequencer, Slot
+from gen.cta.program import Program
+from gen.cta.sequencer import Slot
 from gen.emit import place
-from model.cta.schedule import Op
 
 __all__ = ["SequencerTop"]
 
-INNER = {"rows", "out_issued"}
-
 
 class SequencerTop(wiring.Component):
-    """Inputs are those of the schedule; ``stop`` comes with ``start``. ``slot_op`` and so on are
-    the fields of the slot."""
+    """Ports are those of the program, but the slot: ``slot_op`` and so on are its fields."""
 
     module_name = "cta_sequencer_top"
 
-    def __init__(self, cfg, schedule=Schedule, sequencer=Sequencer):
-        self.schedule, self.sequencer, self.fields = schedule(cfg), sequencer(cfg), Slot(cfg)
-        members = {name: member for name, member in self.schedule.signature.members.items()
-                   if name not in INNER}
-        members |= {name: Out(self.sequencer.signature.members[name].shape)
-                    for name in ("busy", "activity")}
-        members |= {f"slot_{name}": Out(field.shape) for name, field in self.fields}
-        super().__init__(members)
+    def __init__(self, cfg):
+        self.program, self.fields = Program(cfg), Slot(cfg)
+        members = dict(self.program.signature.members)
+        del members["slot"]
+        self.names = tuple(members)
+        super().__init__(members | {f"slot_{name}": Out(field.shape) for name, field in self.fields})
 
     def elaborate(self, platform):
         m = Module()
-        schedule, sequencer = self.schedule, self.sequencer
-        m.submodules.schedule = place(platform, schedule)
-        m.submodules.sequencer = place(platform, sequencer)
-        slot = sequencer.slot
-        wiring.connect(m, schedule.rows, sequencer.rows)
-        for name in ("start", "job", "k0", "k1", "k", "c1_done", "centroids_done", "ap_done"):
-            m.d.comb += getattr(schedule, name).eq(getattr(self, name))
-        m.d.comb += [
-            schedule.out_issued.eq((slot.op == Op.OUT) & slot.last), sequencer.stop.eq(self.start),
-            self.ended.eq(schedule.ended), self.busy.eq(sequencer.busy),
-            self.activity.eq(sequencer.activity),
-            *(getattr(self, f"slot_{name}").eq(getattr(slot, name)) for name, _ in self.fields),
-        ]
+        program = self.program
+        m.submodules.program = place(platform, program)
+        wiring.connect(m, wiring.flipped(self.clusters), program.clusters)
+        for name, member in program.signature.members.items():
+            if member.is_port and name in self.names:
+                inside, outside = getattr(program, name), getattr(self, name)
+                m.d.comb += outside.eq(inside) if member.flow == Out else inside.eq(outside)
+        m.d.comb += [getattr(self, f"slot_{name}").eq(program.slot[name]) for name, _ in self.fields]
         return m

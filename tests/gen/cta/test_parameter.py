@@ -39,28 +39,23 @@ def check(cfg, seed, block=Parameters):
         for k, address in writes:
             value = raw(rows[address]) if address in rows else rng.getrandbits(32)
             held[k, address] = value
-            ctx.set(dut.w_en, 1)
-            ctx.set(dut.w_set, k)
-            ctx.set(dut.w_addr, address)
-            ctx.set(dut.w_data, value & 0xFFFFFFFF)
+            ctx.set(dut.write, {"en": 1, "set": k, "addr": address, "data": value & 0xFFFFFFFF})
             await ctx.tick()
-            ctx.set(dut.w_en, 0)
-            ctx.set(dut.w_data, rng.getrandbits(32))
+            ctx.set(dut.write.en, 0)
+            ctx.set(dut.write.data, rng.getrandbits(32))
             if rng.random() < 0.2:
                 await ctx.tick()
         for k in rng.sample(range(cfg.sets), cfg.sets):
             ctx.set(dut.set, k)
             for c in range(3):
-                got = [ctx.get(dut.lsh_bias[c * cfg.l + j]) for j in range(cfg.l)]
+                got = [ctx.get(dut.lsh.bias[c * cfg.l + j]) for j in range(cfg.l)]
                 assert got == [held[k, 16 * c + j] for j in range(cfg.l)], f"seed {seed}: set {k}"
-                got = [ctx.get(port[c]) for port in (dut.inv_w, dut.pre, dut.post)]
+                got = [ctx.get(port[c]) for port in (dut.lsh.inv_w, dut.lsh.pre, dut.lsh.post)]
                 want = [held[k, 16 * c + Parameter.LSH_INV_W + i] for i in range(3)]
                 assert got == want, f"seed {seed}: LSH{c} of set {k}"
             reads = [(v, t) for v in range(2) for t in range(cfg.d)]
             for v, t in rng.sample(reads, len(reads)):
-                ctx.set(dut.bias_en, 1)
-                ctx.set(dut.bias_v, v)
-                ctx.set(dut.bias_addr, t)
+                ctx.set(dut.read, {"en": 1, "v": v, "addr": t})
                 await ctx.tick()
                 want = held[k, (Parameter.BV if v else Parameter.BQ) + t]
                 assert ctx.get(dut.bias) == want, f"seed {seed}: bias {t} of set {k}"
@@ -74,11 +69,11 @@ def test_parameters(name):
 
 
 MUTANTS = {
-    "sets share their LSH": ("self.w_en & (self.w_set == k)", "self.w_en"),
-    "BV over BQ": ("Cat(self.w_addr[:low], is_v, self.w_set)",
-                   "Cat(self.w_addr[:low], is_q, self.w_set)"),
+    "sets share their LSH": ("write.en & (write.set == k)", "write.en"),
+    "BV over BQ": ("Cat(write.addr[:low], is_v, write.set)",
+                   "Cat(write.addr[:low], is_q, write.set)"),
     "A0 for all": ("16 * c + Parameter.LSH_B + j", "Parameter.LSH_B + j"),
-    "writes beyond the biases": ("self.w_en & (is_q | is_v)", "self.w_en"),
+    "writes beyond the biases": ("write.en & (is_q | is_v)", "write.en"),
 }
 
 

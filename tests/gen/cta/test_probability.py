@@ -103,8 +103,8 @@ def test_first_starts_a_batch_whatever_came_before():
     rng = np.random.default_rng(7)
     program = Program(cfg)
     for cycle in range(3):
-        program.drive[cycle] |= {("score_valid", None): 1, ("score_first", None): int(cycle == 0),
-                                 ("score_level2", None): 0, ("score_last", None): 0}
+        program.drive[cycle] |= {("flags__valid", None): 1, ("flags__first", None): int(cycle == 0),
+                                 ("flags__level2", None): 0, ("flags__last", None): 0}
     only = random_batch(rng, cfg, n=24, cols=4)
     banks, done = program.walk(only, program.feed(only, 3))
     program.read(rng, banks, only.k1, done + 1)

@@ -5,11 +5,11 @@ import pytest
 from amaranth.hdl import Cat, Const, Value
 
 from gen.cta import systolic_array
+from gen.cta.columns import Columns
 from gen.cta.pe import PE
 from model.cta.config import CTAConfig
 from tests.gen.mutants import rewired
 from verif.cta.array_program import random_program
-from verif.cta.array_top import ArrayTop
 from verif.port_table import play_native
 
 # b, l, slices: the hash leaves several columns, two, one, none, or needs several passes.
@@ -19,7 +19,7 @@ SHAPES = [(2, 1, 1), (2, 5, 2), (4, 2, 1), (4, 3, 2), (4, 4, 1), (8, 6, 1)]
 def run(seed, b, l, slices, exact=False):  # noqa: E741
     cfg = CTAConfig(b=b, d=8, dw=8 * slices, l=l, n=32)
     program = random_program(cfg, np.random.default_rng(seed), exact)
-    play_native(ArrayTop(cfg), program, seed)
+    play_native(Columns(cfg), program, seed)
 
 
 @pytest.mark.parametrize("b, l, slices", SHAPES)
