@@ -94,10 +94,10 @@ def test_no_path_from_input_to_output(name, tried):
 
 
 NO_RESET = {
-    "command of a slot": (CTA, "gen.cta.top.Issue", Issue, "elaborate",
+    "command of a slot": (CTA, "gen.cta.dispatch.Issue", Issue, "elaborate",
                           "early = self._later(m, slot, wait - 2, reset=True)",
                           "early = self._later(m, slot, wait - 2)"),
-    "partial sums": (CTA, "gen.cta.top.Issue", Issue, "elaborate",
+    "partial sums": (CTA, "gen.cta.dispatch.Issue", Issue, "elaborate",
                      "before = self._later(m, known, 2, reset=True)",
                      "before = self._later(m, known, 2)"),
     "rows to the outlet": (Lookup, "gen.lookup.top.Hash", Hash, "elaborate",

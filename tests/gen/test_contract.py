@@ -32,7 +32,7 @@ TOPS = (
 )
 """Engines in which every component is used, and every port that only some configurations have."""
 
-TO_DO = {"cta.CTA", "lookup.Lookup"}
+TO_DO = {"lookup.Lookup"}
 """Components whose docstrings do not describe their ports yet. Empty in the end."""
 
 

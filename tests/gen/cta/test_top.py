@@ -9,6 +9,14 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from gen.cta.array import Array
+from gen.cta.attention import Attention
+from gen.cta.clustering import Clustering
+from gen.cta.columns import Columns
+from gen.cta.dispatch import Dispatch
+from gen.cta.host import Host
+from gen.cta.lanes import Lanes
+from gen.cta.program import Program
 from gen.cta.top import CTA
 from model.cta import head, layout, stimulus
 from model.cta.config import CTAConfig
@@ -123,33 +131,44 @@ def test_heads_with_pauses():
 
 
 MUTANTS = {
-    "lanes not skewed": ("below.cmd_up if below else issue.cmd", "issue.cmd"),
-    "results go up": ("above.o_down if above else write_back.o", "write_back.o"),
-    "C2 for C1": ("cag.c_we & (cag.c_lsh == 1)", "cag.c_we & (cag.c_lsh == 2)"),
-    "CT2 twice": ("pag.ct1_even.eq(tables.pair[2])", "pag.ct1_even.eq(tables.pair[4])"),
-    "scores one late": ("delay(m, issue.ppe, SCORE_STAGES, reset=True)",
-                        "delay(m, issue.ppe, SCORE_STAGES + 1, reset=True)"),
-    "no shortcut": ("array.shortcut[j].eq(ppe.linear[j])", "array.shortcut[j].eq(0)"),
-    "no bias": ("partial.ctl.bias.eq(parameters.bias)", "partial.ctl.bias.eq(0)"),
-    "k without level 2": ("k.eq(cag.k[1] + k2)", "k.eq(cag.k[1])"),
-    "drain forgotten": ("schedule.out_issued.eq((slot.op == Op.OUT) & slot.last)",
+    "lanes not skewed": ("top", Lanes, "below.cmd_up if below else self.ctl.cmd", "self.ctl.cmd"),
+    "results go up": ("top", Lanes, "above.o_down if above else self.ctl.o", "self.ctl.o"),
+    "C2 for C1": ("top", Clustering, "cag.c_we & (cag.c_lsh == 1)", "cag.c_we & (cag.c_lsh == 2)"),
+    "CT2 twice": ("top", Clustering, "tables.pair[2:]", "(*tables.pair[4:], *tables.pair[4:])"),
+    "scores one late": ("top", Dispatch, "delay(m, fate, SCORE_STAGES, reset=True)",
+                        "delay(m, fate, SCORE_STAGES + 1, reset=True)"),
+    "no shortcut": ("array", Columns, "array.shortcut[j].eq(row.linear[j])",
+                    "array.shortcut[j].eq(0)"),
+    "no bias": ("top", Array, "partial.ctl.bias.eq(parameters.bias)", "partial.ctl.bias.eq(0)"),
+    "k without level 2": ("top", Clustering, "clusters.k.eq(clusters.k1 + clusters.k2)",
+                          "clusters.k.eq(clusters.k1)"),
+    "drain forgotten": ("top", Program, "schedule.out_issued.eq((slot.op == Op.OUT) & slot.last)",
                         "schedule.out_issued.eq(0)"),
-    "events swapped": ("residuals, cag.sat_centroid", "cag.sat_centroid, residuals"),
+    "batches unlimited": ("top", Attention, "batches.ap_last.eq(self.read.last)",
+                          "batches.ap_last.eq(1)"),
+    "loads unused": ("top", Host, "loader.used.eq(control.start)", "loader.used.eq(0)"),
+    "events swapped": ("", CTA, "Saturation.RESIDUAL: lanes.sat_residual",
+                       "Saturation.RESIDUAL: clustering.sat_centroid"),
 }
+"""Where the assembly is used, the assembly, what stands in its ``elaborate``, what is put there."""
 
 
-def killed(name):
+def killed(name, monkeypatch):
+    where, block, old, new = MUTANTS[name]
+    mutant = edited(block, old, new)
+    if where:
+        monkeypatch.setattr(f"gen.cta.{where}.{block.__name__}", mutant)
     work = [*jobs(1, 1), *jobs(2, 3)[2:]]
     with pytest.raises(AssertionError, match="seed|more happens"):
-        check(1, work, block=edited(CTA, *MUTANTS[name]))
+        check(1, work, block=CTA if where else mutant)
 
 
-def test_mutant():
-    killed("lanes not skewed")
+def test_mutant(monkeypatch):
+    killed("lanes not skewed", monkeypatch)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutants(name):
-    """Wires of the top, one at a time."""
-    killed(name)
+def test_mutants(name, monkeypatch):
+    """Wires of the top and of each assembly, one at a time."""
+    killed(name, monkeypatch)
