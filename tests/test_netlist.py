@@ -41,7 +41,7 @@ ENGINES = {
     "lookup neighbours": partial(Lookup, LookupConfig(**LEAST, neighbours=True, residual=True)),
 }
 DATA = re.compile(
-    r"w_data|subtract|ctl_\d|fresh|over|(ct|i_|o_)_(first|last|lsh)|item|end|shift|score|saturated"
+    r"load__beat|w_data|subtract|ctl_\d|fresh|over|(ct|i_|o_)_(first|last|lsh)|item|end|shift|score|saturated"
     r"|i__\d+")
 """Registers that are reset though they are data, by name: each stands beside a valid."""
 

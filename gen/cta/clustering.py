@@ -8,7 +8,7 @@ from gen.cta.centroid import CentroidAggregation
 from gen.cta.cluster_index import ClusterIndex
 from gen.cta.cluster_order import ClusterOrder
 from gen.cta.cluster_table import ClusterTables
-from gen.cta.interfaces import (BorrowedColumns, ClusterCounts, HashFlags, PairLookup, TokenLookup)
+from gen.cta.interfaces import BorrowedColumns, ClusterCounts, HashFlags, PairLookup, TokenLookup
 from gen.cta.lanes import CentroidRows
 from gen.cta.words import JobWord
 from gen.emit import place
@@ -107,8 +107,9 @@ class Clustering(wiring.Component):
             rows.write.c1.eq(cag.c_we & (cag.c_lsh == 1)),
             rows.write.c02.eq(cag.c_we & (cag.c_lsh != 1)), rows.write.addr.eq(cag.c_addr),
             *(to.eq(by) for pairs in ((columns.cacc_acc, cag.acc), (cag.cacc_sum, columns.cacc_sum),
-                                      (columns.cavg_x, cag.cavg_x), (cag.cavg_sum, columns.cavg_sum),
-                                      (rows.data, cag.c_data)) for to, by in zip(*pairs)),
+                                      (columns.cavg_x, cag.cavg_x),
+                                      (cag.cavg_sum, columns.cavg_sum), (rows.data, cag.c_data))
+              for to, by in zip(*pairs)),
             order.done.eq(cag.done), order.done_lsh.eq(cag.c_lsh),
             order.done_slice.eq(cag.c_slice), self.sat_centroid.eq(cag.sat_centroid),
             self.cacc.eq(cag.cacc_busy), self.cavg.eq(cag.cavg_busy),

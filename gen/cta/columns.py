@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.cta.interfaces import (BorrowedColumns, LeftEdge, LSHParameters, PPEEvents, PPESettings)
+from gen.cta.interfaces import BorrowedColumns, LeftEdge, LSHParameters, PPEEvents, PPESettings
 from gen.cta.ppe_row import PPEControl, PPERow
 from gen.cta.systolic_array import SystolicArray
 from gen.emit import place

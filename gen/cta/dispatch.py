@@ -83,7 +83,8 @@ class Dispatch(wiring.Component):
         hashed = fate.shape()(delay(m, fate, HASH_STAGES, reset=True))
         scored = fate.shape()(delay(m, fate, SCORE_STAGES, reset=True))
         m.d.comb += [
-            self.hash.valid.eq(hashed.op == PPEOp.HASH), self.score.valid.eq(scored.op == PPEOp.SCORE),
+            self.hash.valid.eq(hashed.op == PPEOp.HASH),
+            self.score.valid.eq(scored.op == PPEOp.SCORE),
             *(getattr(self.hash, name).eq(getattr(hashed, name))
               for name in ("first", "last", "lsh", "hpass")),
             *(getattr(self.score, name).eq(getattr(scored, name))

@@ -13,7 +13,6 @@ from gen.cta.parameter import ParameterWrite
 from gen.cta.words import JobWord, LoadCommand, StatusWord, beat_width
 from gen.emit import place
 from model.cta.config import CTAConfig
-from model.cta.job import Saturation
 from model.cta.schedule import Op
 
 __all__ = ["Host"]
@@ -65,7 +64,8 @@ class Host(wiring.Component):
         self.control = Control(cfg)
         members = self.control.signature.members
         super().__init__({
-            "load": In(stream.Signature(LoadCommand)), "data": In(stream.Signature(beat_width(cfg))),
+            "load": In(stream.Signature(LoadCommand)),
+            "data": In(stream.Signature(beat_width(cfg))),
             "job": In(stream.Signature(JobWord)), "out": Out(stream.Signature(Beat(cfg))),
             "status": Out(stream.Signature(StatusWord)), "start": Out(1), "word": Out(JobWord),
             "lanes": Out(LaneLoad(cfg)), "parameter": Out(ParameterWrite), "op": In(Op),

@@ -12,8 +12,8 @@ from gen.cta.pe import PEControl
 from gen.fixed import shape
 from model.cta.config import CTAConfig
 
-__all__ = ["BorrowedColumns", "ClusterCounts", "HashFlags", "LSHParameters", "LeftEdge", "PPEEvents",
-           "PPESettings", "PairLookup", "RowRead", "ScoreFlags", "TokenLookup"]
+__all__ = ["BorrowedColumns", "ClusterCounts", "HashFlags", "LSHParameters", "LeftEdge",
+           "PPEEvents", "PPESettings", "PairLookup", "RowRead", "ScoreFlags", "TokenLookup"]
 
 
 class LeftEdge(Signature):
@@ -27,8 +27,8 @@ class LeftEdge(Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"x": Out(shape(cfg.left)).array(cfg.d), "ctl": Out(PEControl).array(cfg.d),
-                          "latch": Out(1).array(cfg.d)})
+        super().__init__({"x": Out(shape(cfg.left)).array(cfg.d),
+                          "ctl": Out(PEControl).array(cfg.d), "latch": Out(1).array(cfg.d)})
 
 
 class BorrowedColumns(Signature):
@@ -203,6 +203,6 @@ class PPEEvents(Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"sat_hash": Out(range(2 * cfg.b + 1)), "sat_linear": Out(range(cfg.b + 1)),
-                          "sat_score": Out(range(2 * cfg.b + 1)),
-                          "sat_output": Out(range(2 * cfg.b + 1)), "zero_rows": Out(range(cfg.b + 1))})
+        once, twice = Out(range(cfg.b + 1)), Out(range(2 * cfg.b + 1))
+        super().__init__({"sat_hash": twice, "sat_linear": once, "sat_score": twice,
+                          "sat_output": twice, "zero_rows": once})

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.cta.interfaces import LeftEdge, RowRead
-from gen.cta.lane import (CentroidRead, CentroidWrite, Lane, LaneCommand, LoadWrite, WriteBack)
+from gen.cta.lane import CentroidRead, CentroidWrite, Lane, LaneCommand, LoadWrite, WriteBack
 from gen.cta.words import beat_width
 from gen.emit import place
 from gen.fixed import popcount, shape

@@ -91,10 +91,12 @@ class Probability(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "score": In(shape(cfg.fmt.score)).array(cfg.b), "flags": In(ScoreFlags()), "cs_done": Out(1),
+            "score": In(shape(cfg.fmt.score)).array(cfg.b), "flags": In(ScoreFlags()),
+            "cs_done": Out(1),
             "start": In(1), "n": In(cfg.count_width), "exact": In(1), "cols": In(range(cfg.b + 1)),
             "done": Out(1), "sat_prob": Out(range(cfg.pag + 1)),
-            "ct": Out(PairLookup(cfg)), "clear": In(1), "clear_count": In(cfg.count_width), "clear_busy": Out(1),
+            "ct": Out(PairLookup(cfg)), "clear": In(1), "clear_count": In(cfg.count_width),
+            "clear_busy": Out(1),
             "read": In(APRead(cfg)), "ap": Out(shape(cfg.value)).array(cfg.b)})
 
     def elaborate(self, platform):
@@ -141,7 +143,8 @@ class Probability(wiring.Component):
         asked = delay(m, pair, 1, name="pair")
         index = {}
         for lane, name in enumerate(LANES):
-            for level, ct in ((1, getattr(self.ct, f"ct1_{name}")), (2, getattr(self.ct, f"ct2_{name}"))):
+            for level in (1, 2):
+                ct = getattr(self.ct, f"ct{level}_{name}")
                 identity = Cat(Const(lane, 1), asked)[:len(ct)] if level == 1 else 0
                 index[level, lane] = stages(m, Mux(exact, identity, ct), 5,
                                             name=f"index{level}_{name}")

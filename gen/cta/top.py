@@ -56,7 +56,8 @@ class CTA(wiring.Component):
         self.cfg = cfg
         cfg.require_buildable()
         super().__init__({
-            "load": In(stream.Signature(LoadCommand)), "data": In(stream.Signature(beat_width(cfg))),
+            "load": In(stream.Signature(LoadCommand)),
+            "data": In(stream.Signature(beat_width(cfg))),
             "job": In(stream.Signature(JobWord)), "out": Out(stream.Signature(Beat(cfg))),
             "status": Out(stream.Signature(StatusWord)), "activity": Out(Trace),
         })
@@ -64,7 +65,8 @@ class CTA(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         parts = host, program, dispatch, lanes, array, clustering, attention = [
-            kind(self.cfg) for kind in (Host, Program, Dispatch, Lanes, Array, Clustering, Attention)]
+            kind(self.cfg)
+            for kind in (Host, Program, Dispatch, Lanes, Array, Clustering, Attention)]
         for part in parts:
             m.submodules[type(part).__name__.lower()] = place(platform, part)
         for part in (program, array, clustering, attention):

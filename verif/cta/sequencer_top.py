@@ -21,7 +21,8 @@ class SequencerTop(wiring.Component):
         members = dict(self.program.signature.members)
         del members["slot"]
         self.names = tuple(members)
-        super().__init__(members | {f"slot_{name}": Out(field.shape) for name, field in self.fields})
+        super().__init__(members | {f"slot_{name}": Out(field.shape)
+                                    for name, field in self.fields})
 
     def elaborate(self, platform):
         m = Module()
@@ -32,5 +33,6 @@ class SequencerTop(wiring.Component):
             if member.is_port and name in self.names:
                 inside, outside = getattr(program, name), getattr(self, name)
                 m.d.comb += outside.eq(inside) if member.flow == Out else inside.eq(outside)
-        m.d.comb += [getattr(self, f"slot_{name}").eq(program.slot[name]) for name, _ in self.fields]
+        m.d.comb += [getattr(self, f"slot_{name}").eq(program.slot[name])
+                     for name, _ in self.fields]
         return m

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from gen.cta import host
 from gen.cta.array import Array
 from gen.cta.attention import Attention
 from gen.cta.clustering import Clustering
 from gen.cta.columns import Columns
 from gen.cta.dispatch import Dispatch
-from gen.cta.host import Host
 from gen.cta.lanes import Lanes
 from gen.cta.program import Program
 from gen.cta.top import CTA
@@ -144,9 +144,9 @@ MUTANTS = {
                           "clusters.k.eq(clusters.k1)"),
     "drain forgotten": ("top", Program, "schedule.out_issued.eq((slot.op == Op.OUT) & slot.last)",
                         "schedule.out_issued.eq(0)"),
-    "batches unlimited": ("top", Attention, "batches.ap_last.eq(self.read.last)",
-                          "batches.ap_last.eq(1)"),
-    "loads unused": ("top", Host, "loader.used.eq(control.start)", "loader.used.eq(0)"),
+    "one query a batch": ("top", Attention, "pag.cols.eq(batches.cols)", "pag.cols.eq(1)"),
+    "queries at the keys": ("top", host.Host, "control.query_issued.eq(self.op == Op.Q)",
+                            "control.query_issued.eq(self.op == Op.K)"),
     "events swapped": ("", CTA, "Saturation.RESIDUAL: lanes.sat_residual",
                        "Saturation.RESIDUAL: clustering.sat_centroid"),
 }
