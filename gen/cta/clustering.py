@@ -8,7 +8,14 @@ from gen.cta.centroid import CentroidAggregation
 from gen.cta.cluster_index import ClusterIndex
 from gen.cta.cluster_order import ClusterOrder
 from gen.cta.cluster_table import ClusterTables
-from gen.cta.interfaces import BorrowedColumns, ClusterCounts, HashFlags, PairLookup, TokenLookup
+from gen.cta.interfaces import (
+    BorrowedColumns,
+    ClusterCounts,
+    HashFlags,
+    PairLookup,
+    ResidualLookup,
+    TokenLookup,
+)
 from gen.cta.lanes import CentroidRows
 from gen.cta.words import JobWord
 from gen.emit import place
@@ -65,7 +72,7 @@ class Clustering(wiring.Component):
         super().__init__({
             "start": In(1), "job": In(JobWord),
             "hash": In(shape(cfg.fmt.hash)).array(cfg.hash_columns), "flags": In(HashFlags(cfg)),
-            "residual": In(TokenLookup(cfg)), "output": In(TokenLookup(cfg)),
+            "residual": In(ResidualLookup(cfg)), "output": In(TokenLookup(cfg)),
             "pairs": In(PairLookup(cfg)), "rows": Out(CentroidRows(cfg)),
             "columns": Out(BorrowedColumns(cfg)), "clusters": Out(ClusterCounts(cfg)),
             "overflow": Out(cfg.count_width).array(3), "c1_done": Out(1),
@@ -120,7 +127,8 @@ class Clustering(wiring.Component):
         m.d.comb += [
             tables.one_en.eq(self.residual.en | output.en),
             tables.one_addr.eq(Mux(output.en, output.addr, self.residual.addr)),
-            *(to.eq(by) for asks in (self.residual, output) for to, by in zip(asks.ct, tables.one)),
+            self.residual.ct1.eq(tables.one[1]),
+            *(to.eq(by) for to, by in zip(output.ct, tables.one)),
             tables.pair_en.eq(pairs.en), tables.pair_addr.eq(pairs.addr),
             *(to.eq(by) for to, by in zip((pairs.ct1_even, pairs.ct1_odd, pairs.ct2_even,
                                            pairs.ct2_odd), tables.pair[2:])),

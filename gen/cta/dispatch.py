@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
 from gen.cta.array import ArrayControl
-from gen.cta.interfaces import HashFlags, ScoreFlags, TokenLookup
+from gen.cta.interfaces import HashFlags, ResidualLookup, ScoreFlags
 from gen.cta.issue import Issue
 from gen.cta.lanes import LaneControl
 from gen.cta.ppe import PPEOp
@@ -55,7 +55,7 @@ class Dispatch(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "start": In(1), "slot": In(Slot(cfg)), "tables": Out(TokenLookup(cfg)),
+            "start": In(1), "slot": In(Slot(cfg)), "tables": Out(ResidualLookup(cfg)),
             "lanes": Out(LaneControl(cfg)), "array": Out(ArrayControl(cfg)),
             "ap": Out(APRead(cfg)), "hash": Out(HashFlags(cfg)), "score": Out(ScoreFlags())})
 
@@ -67,7 +67,7 @@ class Dispatch(wiring.Component):
         array, lanes, tables, fate = self.array, self.lanes, self.tables, issue.ppe
         m.d.comb += [
             issue.slot.eq(self.slot), tables.en.eq(issue.ct_en), tables.addr.eq(issue.ct_addr),
-            issue.ct1.eq(tables.ct[1]), lanes.cmd.eq(issue.cmd),
+            issue.ct1.eq(tables.ct1), lanes.cmd.eq(issue.cmd),
             self.ap.en.eq(issue.ap_en), self.ap.last.eq(issue.ap_last),
             self.ap.level2.eq(issue.ap_level2), self.ap.index.eq(issue.ap_entry),
             array.bias.en.eq(issue.bias_en), array.bias.v.eq(issue.bias_v),

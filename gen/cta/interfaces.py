@@ -13,7 +13,7 @@ from gen.fixed import shape
 from model.cta.config import CTAConfig
 
 __all__ = ["BorrowedColumns", "ClusterCounts", "HashFlags", "LSHParameters", "LeftEdge",
-           "PPEEvents", "PPESettings", "PairLookup", "RowRead", "ScoreFlags", "TokenLookup"]
+           "PPEEvents", "PPESettings", "PairLookup", "ResidualLookup", "RowRead", "ScoreFlags", "TokenLookup"]
 
 
 class LeftEdge(Signature):
@@ -118,6 +118,21 @@ class TokenLookup(Signature):
     def __init__(self, cfg: CTAConfig):
         index = cfg.token_id_width
         super().__init__({"en": Out(1), "addr": Out(index), "ct": In(index).array(3)})
+
+
+class ResidualLookup(Signature):
+    """Asks the cluster tables for the cluster whose centroid is taken from a token.
+
+    Members
+    -------
+    en : The table is asked in this cycle.
+    addr : Number of the token.
+    ct1 : Cluster of the token in LSH1, one cycle later and until the next answer.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        index = cfg.token_id_width
+        super().__init__({"en": Out(1), "addr": Out(index), "ct1": In(index)})
 
 
 class PairLookup(Signature):
