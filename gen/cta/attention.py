@@ -44,7 +44,7 @@ class Attention(wiring.Component):
     pairs : Asks for the clusters of pairs of tokens.
     done : The probabilities of a batch are complete.
     read : The array asks for a probability.
-    ap[b] : That probability for column j. Format ``cfg.value``.
+    ap[b] : Probability asked for, for column j. Format ``cfg.value``.
     sat_prob : Saturated exponentials of this cycle.
     busy : PAG works on a batch, for the trace.
     """

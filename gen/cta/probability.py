@@ -80,10 +80,10 @@ class Probability(wiring.Component):
     sat_prob : Exponentials that saturated, of the sums written in this cycle.
     ct : Asks the cluster tables for pairs of tokens.
     clear : The AP entries are cleared, one a cycle.
-    clear_count : How many are cleared.
-    clear_busy : They are being cleared.
+    clear_count : Number of AP entries to clear, of each level.
+    clear_busy : AP entries are being cleared.
     read : The array asks for an AP entry.
-    ap[b] : That entry of query j, ``ap_latency`` + j cycles later. Format ``cfg.value``.
+    ap[b] : AP entry of query j, ``ap_latency`` + j cycles after ``read.en``. Format ``cfg.value``.
     """
 
     module_name = "cta_probability"
