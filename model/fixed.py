@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Format", "floor_shift", "round_half_up", "saturate", "wrap", "bits_for_range",
+__all__ = ["Format", "SHIFT", "floor_shift", "round_half_up", "saturate", "wrap", "bits_for_range",
            "clog2", "pack", "unpack"]
 
 
@@ -77,6 +77,10 @@ class Format:
     def real(self, raw, frac: int | None = None) -> np.ndarray:
         """Raw values to float64."""
         return np.ldexp(np.asarray(raw, dtype=np.float64), -(self.frac if frac is None else frac))
+
+
+SHIFT = Format(False, 5)
+"""A right shift that the host sets, 0..31: a field of this width in the words of both engines."""
 
 
 def floor_shift(raw, shift):

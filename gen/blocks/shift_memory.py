@@ -8,8 +8,6 @@ from gen.blocks.memory import SRAM
 
 __all__ = ["ShiftMemory"]
 
-KIND = 13      # bits of an address below the kind
-
 
 class ShiftMemory(wiring.Component):
     """Keeps the ``depth`` shifts from address ``base`` on, and passes by all others.
@@ -28,17 +26,17 @@ class ShiftMemory(wiring.Component):
     r_data : Shift read, one cycle after ``r_en``.
     """
 
-    def __init__(self, *, base: int, depth: int):
-        self.base, self.depth = base, depth
-        super().__init__({"p_en": In(1), "p_addr": In(16), "p_data": In(5),
-                          "r_en": In(1), "r_addr": In(range(max(2, depth))), "r_data": Out(5)})
+    def __init__(self, *, width: int, kind: int, base: int, depth: int):
+        self.width, self.kind, self.base, self.depth = width, kind, base, depth
+        super().__init__({"p_en": In(1), "p_addr": In(16), "p_data": In(width),
+                          "r_en": In(1), "r_addr": In(range(max(2, depth))), "r_data": Out(width)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.words = words = SRAM(width=5, depth=self.depth)
+        m.submodules.words = words = SRAM(width=self.width, depth=self.depth)
         # A number too large for the engine must not come back as a small one.
-        mine = self.p_addr[KIND:] == self.base >> KIND
-        exists = self.p_addr[:KIND] < self.depth
+        mine = self.p_addr[self.kind:] == self.base >> self.kind
+        exists = self.p_addr[:self.kind] < self.depth
         m.d.comb += [
             words.w_en.eq(self.p_en & mine & exists),
             words.w_addr.eq(self.p_addr), words.w_data.eq(self.p_data),

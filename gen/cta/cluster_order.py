@@ -7,11 +7,10 @@ from amaranth.lib.wiring import In, Out
 from gen.cta.centroid_sums import CentroidJob
 from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
+from model.cta.job import LSH, Mode
+from model.cta.schedule import CLUSTERINGS
 
 __all__ = ["ClusterOrder"]
-
-ORDER = (1, 0, 2)    # as in Table I; exact mode leaves at the second
 
 
 class ClusterOrder(wiring.Component):
@@ -78,28 +77,28 @@ class ClusterOrder(wiring.Component):
                         with m.Case(c):
                             m.d.sync += self.overflow[c].eq(self.lost)
 
-        lsh = Array(ORDER)[position]
-        of_query = (lsh == 0) & job.cross
+        lsh = Array(CLUSTERINGS)[position]
+        of_query = (lsh == LSH.QUERY) & job.cross
         m.d.comb += [
             out.lsh.eq(lsh), out.slice.eq(part), out.identity.eq(exact),
-            out.residual.eq(lsh == 2), out.query.eq(of_query), out.count.eq(job.n),
+            out.residual.eq(lsh == LSH.RESIDUAL), out.query.eq(of_query), out.count.eq(job.n),
             self.jobs.valid.eq(running & (exact | begun.bit_select(lsh, 1))),
         ]
-        with m.If(lsh == 0):
+        with m.If(lsh == LSH.QUERY):
             m.d.comb += out.count.eq(job.m)
         with m.If(self.jobs.valid & self.jobs.ready):
             m.d.sync += part.eq(part + 1)
             with m.If(part == cfg.slices - 1):
                 m.d.sync += [part.eq(0), position.eq(position + 1)]
-                with m.If(lsh == 2):
+                with m.If(lsh == LSH.RESIDUAL):
                     m.d.sync += running.eq(0)
-                with m.If(exact & (lsh == 0)):
+                with m.If(exact & (lsh == LSH.QUERY)):
                     m.d.sync += running.eq(0)
 
         with m.If(self.done & (self.done_slice == cfg.slices - 1)):
-            with m.If(self.done_lsh == 1):
+            with m.If(self.done_lsh == LSH.KEY):
                 m.d.sync += self.c1_done.eq(1)
-            with m.If((self.done_lsh == 2) | (exact & (self.done_lsh == 0))):
+            with m.If((self.done_lsh == LSH.RESIDUAL) | (exact & (self.done_lsh == LSH.QUERY))):
                 m.d.sync += self.centroids_done.eq(1)
 
         with m.If(self.start):

@@ -21,7 +21,7 @@ from gen.cta.words import JobWord
 from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
+from model.cta.job import LSH, Mode
 
 __all__ = ["Clustering"]
 
@@ -111,8 +111,8 @@ class Clustering(wiring.Component):
             rows.read.addr.eq(cag.tok_addr), rows.read.c1_addr.eq(cag.c1_addr),
             columns.cacc_en.eq(cag.cacc_en), columns.cavg_en.eq(cag.cavg_en),
             columns.cavg_value.eq(cag.cavg_value),
-            rows.write.c1.eq(cag.c_we & (cag.c_lsh == 1)),
-            rows.write.c02.eq(cag.c_we & (cag.c_lsh != 1)), rows.write.addr.eq(cag.c_addr),
+            rows.write.c1.eq(cag.c_we & (cag.c_lsh == LSH.KEY)),
+            rows.write.c02.eq(cag.c_we & (cag.c_lsh != LSH.KEY)), rows.write.addr.eq(cag.c_addr),
             *(to.eq(by) for pairs in ((columns.cacc_acc, cag.acc), (cag.cacc_sum, columns.cacc_sum),
                                       (columns.cavg_x, cag.cavg_x),
                                       (cag.cavg_sum, columns.cavg_sum), (rows.data, cag.c_data))

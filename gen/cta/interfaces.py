@@ -11,6 +11,8 @@ from gen.blocks.memory import address_width
 from gen.cta.pe import PEControl
 from gen.fixed import shape
 from model.cta.config import CTAConfig
+from model.cta.job import SHIFT_O
+from model.fixed import SHIFT
 
 __all__ = ["BorrowedColumns", "ClusterCounts", "HashFlags", "LSHParameters", "LeftEdge",
            "PPEEvents", "PPESettings", "PairLookup", "ResidualLookup", "RowRead", "ScoreFlags", "TokenLookup"]
@@ -184,7 +186,7 @@ class LSHParameters(Signature):
     def __init__(self, cfg: CTAConfig):
         super().__init__({"bias": Out(shape(cfg.fmt.bias)).array(3 * cfg.l),
                           "inv_w": Out(shape(cfg.fmt.multiplier)).array(3),
-                          "pre": Out(5).array(3), "post": Out(5).array(3)})
+                          "pre": Out(SHIFT.width).array(3), "post": Out(SHIFT.width).array(3)})
 
 
 class PPESettings(Signature):
@@ -201,8 +203,8 @@ class PPESettings(Signature):
     """
 
     def __init__(self):
-        super().__init__({"shift_q": Out(5), "shift_k": Out(5), "shift_v": Out(5),
-                          "shift_s": Out(5), "shift_o": Out(signed(4)), "exact": Out(1)})
+        super().__init__({"shift_q": Out(SHIFT.width), "shift_k": Out(SHIFT.width), "shift_v": Out(SHIFT.width),
+                          "shift_s": Out(SHIFT.width), "shift_o": Out(shape(SHIFT_O)), "exact": Out(1)})
 
 
 class PPEEvents(Signature):

@@ -17,8 +17,7 @@ from model.cta.timing import ap_latency, issue_delay, shortcut_pause, top_latenc
 
 __all__ = ["Issue"]
 
-PPE_OP = {Op.HASH: PPEOp.HASH, Op.K: PPEOp.K, Op.V: PPEOp.V, Op.Q: PPEOp.Q,
-          Op.SCORE: PPEOp.SCORE, Op.OUT: PPEOp.OUT}
+PPE_OP = {op: PPEOp[op.name] for op in Op}
 
 
 class Issue(wiring.Component):

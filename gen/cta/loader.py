@@ -71,9 +71,9 @@ class Loader(wiring.Component):
         # Per target: rows it has, first bank row, bank rows from one slice to the next.
         table = {Target.TOKEN_KV: (n, 0, n), Target.TOKEN_Q: (n, cfg.query_base, n)}
         for i, target in enumerate((Target.WQ, Target.WK, Target.WV)):
-            table[target] = (d, i * T * d, d)
+            table[target] = (d, cfg.weight_base(i), d)
         for i, target in enumerate((Target.A0, Target.A1, Target.A2)):
-            table[target] = (l, 3 * T * d + i * T * l, l)
+            table[target] = (l, cfg.weight_base(3 + i), l)
         table[Target.PARAMETER] = (int(Parameter.END), 0, 0)
         after = Signal(17)
         m.d.comb += after.eq(command.base + command.rows)

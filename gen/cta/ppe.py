@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
 from gen.fixed import floor_and_half, floor_shift, leading_one, round_half_up, saturate, shape
+from model.fixed import SHIFT
 
 __all__ = ["PPE", "PPEOp"]
 
@@ -97,9 +98,9 @@ class PPE(wiring.Component):
             "zero": In(1), "live": In(1),
             "sum": In(acc), "ap_top": In(shape(fmt.ap)), "res": In(acc),
             "bias": In(shape(fmt.bias)), "inv_w": In(shape(fmt.multiplier)).array(3),
-            "pre": In(5).array(3), "post": In(5).array(3),
-            "shift_q": In(5), "shift_k": In(5), "shift_v": In(5), "shift_s": In(5),
-            "shift_out": In(5),
+            "pre": In(SHIFT.width).array(3), "post": In(SHIFT.width).array(3),
+            "shift_q": In(SHIFT.width), "shift_k": In(SHIFT.width), "shift_v": In(SHIFT.width), "shift_s": In(SHIFT.width),
+            "shift_out": In(SHIFT.width),
             "index": Out(cfg.recip_index), "request": Out(1), "recip": In(shape(fmt.multiplier)),
             "drain": In(1),
             "hash": Out(shape(fmt.hash)), "linear": Out(shape(fmt.qkv)),
@@ -121,7 +122,7 @@ class PPE(wiring.Component):
         fmt = self.cfg.fmt
 
         # Cycle S: one shifter, two saturations.
-        is_linear, is_score, shift = Signal(), Signal(), Signal(5)
+        is_linear, is_score, shift = Signal(), Signal(), Signal(SHIFT.width)
         m.d.comb += [is_score.eq(self.op == PPEOp.SCORE), shift.eq(self.shift_s)]
         for op, amount in ((PPEOp.Q, self.shift_q), (PPEOp.K, self.shift_k),
                            (PPEOp.V, self.shift_v)):
@@ -191,7 +192,7 @@ class PPE(wiring.Component):
         hashes, drains = Signal(), Signal()
         m.d.comb += [hashes.eq(self.op == PPEOp.HASH), drains.eq(self.drain)]
         operand = Signal(signed(cfg.acc.width + cfg.result_guard))
-        shift, drop = Signal(5), Signal(5)
+        shift, drop = Signal(SHIFT.width), Signal(SHIFT.width)
         with m.If(hashes):
             m.d.comb += [operand.eq(self.sum + self.bias), shift.eq(Array(self.pre)[self.lsh]),
                          drop.eq(Array(self.post)[self.lsh])]

@@ -12,7 +12,7 @@ from gen.cta.interfaces import LSHParameters, PPEEvents, PPESettings
 from gen.cta.ppe import PPE, PPEOp
 from gen.emit import place
 from gen.fixed import popcount, shape
-from model.fixed import clog2
+from model.fixed import SHIFT, clog2
 
 __all__ = ["PPEControl", "PPEOp", "PPERow"]
 
@@ -97,7 +97,7 @@ class PPERow(wiring.Component):
             m.submodules[f"ppe_{j}"] = place(platform, ppe)
 
         # Every token is in the sum once a level, hence a factor 2 that exact mode lacks.
-        shift_out = Signal(5)
+        shift_out = Signal(SHIFT.width)
         m.d.sync += shift_out.eq(cfg.result_guard + cfg.fmt.multiplier.width - 1
                                  + self.job.shift_o + self.job.exact)
 

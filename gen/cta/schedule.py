@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.memory import address_width
 from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
-from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Wait
+from model.cta.job import LSH, Mode
+from model.cta.schedule import ENTRY, LINEAR, PROGRAM, Loop, Op, Wait
 from model.cta.timing import drain_guard, shortcut_pause, slice_interval
 
 __all__ = ["Schedule", "RowDescriptor"]
@@ -124,7 +124,7 @@ class Schedule(wiring.Component):
 
         # What it reads. Weight banks hold Wq, Wk, Wv, A0, A1, A2 slice by slice, set after set.
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
-        a_base = Array([3 * T * d + c * T * l for c in range(3)])[lsh]
+        a_base = Array([cfg.weight_base(len(LINEAR) + c) for c in LSH])[lsh]
         query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
         rows = Mux(query, self.k0, self.k)
         left = Mux(rows > base, rows - base, 0)
@@ -141,11 +141,11 @@ class Schedule(wiring.Component):
         ]
         with m.Switch(op):
             with m.Case(Op.HASH):
-                tokens = Mux(lsh == 0, job.m, job.n)
+                tokens = Mux(lsh == LSH.QUERY, job.m, job.n)
                 short = slice_interval(cfg) - b - tokens
                 m.d.comb += [
                     row.load_addr.eq(set_base + a_base + at["l"] + hpass * b),
-                    row.addr.eq(at["n"] + Mux((lsh == 0) & job.cross, cfg.query_base, 0)),
+                    row.addr.eq(at["n"] + Mux((lsh == LSH.QUERY) & job.cross, cfg.query_base, 0)),
                     row.length.eq(tokens), row.cols.eq(b),
                     row.pad.eq(Mux((short > 0) & (part != T - 1), short, 0)),
                     row.rows.eq(l), row.batch.eq(hpass * b),
@@ -153,7 +153,8 @@ class Schedule(wiring.Component):
             with m.Case(Op.K, Op.V):
                 m.d.comb += [
                     row.load_addr.eq(T * cfg.k0 + at["k2"] + base - self.k1),
-                    row.addr.eq(set_base + Mux(op == Op.K, T * d, 2 * T * d) + at["d"]),
+                    row.addr.eq(set_base + Mux(op == Op.K, cfg.weight_base(LINEAR.index(Op.K)),
+                                             cfg.weight_base(LINEAR.index(Op.V))) + at["d"]),
                     row.length.eq(d), row.pad.eq(max(0, b - d)),
                 ]
             with m.Case(Op.Q):

@@ -8,6 +8,7 @@ from gen.blocks.memory import address_width
 from gen.cta.partial_sum import Inject
 from gen.cta.schedule import RowDescriptor
 from model.cta.config import CTAConfig
+from model.cta.job import LSH
 from model.cta.layout import TraceOp
 from model.cta.schedule import Op
 
@@ -122,7 +123,7 @@ class Sequencer(wiring.Component):
         with m.Switch(row.op):
             with m.Case(Op.HASH):
                 m.d.comb += [slot.weight.eq(exists), slot.token.eq(streaming),
-                             slot.residual.eq(streaming & (row.lsh == 2)),
+                             slot.residual.eq(streaming & (row.lsh == LSH.RESIDUAL)),
                              slot.inject.eq(Mux(row.part_first, Inject.ZERO, Inject.PARTIAL))]
             with m.Case(Op.K, Op.V):
                 # A V bias goes to level 1 alone: the probabilities of each level sum to one.

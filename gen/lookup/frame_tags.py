@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.pipeline import delay
 from gen.blocks.shift_memory import ShiftMemory
 from gen.emit import place
-from model.fixed import clog2
+from model.fixed import SHIFT, clog2
 from model.lookup.config import STAGES, LookupConfig
-from model.lookup.layout import Parameter
+from model.lookup.layout import KIND, Parameter
 from model.lookup.timing import beats, contexts, frames
 
 __all__ = ["FrameTags"]
@@ -52,10 +52,10 @@ class FrameTags(wiring.Component):
         ctx = range(max(2, contexts(cfg)))
         super().__init__({
             "go": In(1), "issue_ctx": In(ctx), "issue_final": In(1), "row": In(range(frames(cfg))),
-            "block_beat": In(1), "block_shift": Out(5),
-            "beat": In(1), "shift": Out(5), "ctx": Out(ctx), "final": Out(1),
+            "block_beat": In(1), "block_shift": Out(SHIFT.width),
+            "beat": In(1), "shift": Out(SHIFT.width), "ctx": Out(ctx), "final": Out(1),
             "word": Out(range(max(2, beats(cfg)))),
-            "p_en": In(1), "p_addr": In(16), "p_data": In(5)})
+            "p_en": In(1), "p_addr": In(16), "p_data": In(SHIFT.width)})
 
     def elaborate(self, platform):
         m = Module()
@@ -65,7 +65,7 @@ class FrameTags(wiring.Component):
         tag = data.StructLayout({"block": 5, "hadamard": 5, "ctx": len(self.ctx), "final": 1})
         new = Signal(tag)
         for name, base in (("block", Parameter.BLOCK), ("hadamard", Parameter.HADAMARD)):
-            shifts = ShiftMemory(base=base, depth=cfg.copies * STAGES)
+            shifts = ShiftMemory(width=SHIFT.width, kind=KIND, base=base, depth=cfg.copies * STAGES)
             m.submodules[name] = place(platform, shifts)
             m.d.comb += [
                 shifts.p_en.eq(self.p_en), shifts.p_addr.eq(self.p_addr),

@@ -14,6 +14,7 @@ from gen.lookup.row_scores import RowScores
 from gen.lookup.row_store import RowStore
 from gen.lookup.table_address import TableAddress
 from gen.lookup.tile import Tile
+from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
 from model.lookup.layout import HOST_LANES
 from model.lookup.timing import SUM_STAGES
@@ -69,7 +70,7 @@ class Gather(wiring.Component):
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
         members = {
-            "start": In(1), "order": In(1), "tokens": In(16), "shift_y": In(5),
+            "start": In(1), "order": In(1), "tokens": In(16), "shift_y": In(SHIFT.width),
             "rows": In(stream.Signature(row_layout(cfg))),
             "y": Out(stream.Signature(y_layout(cfg))),
             "o_en": In(1), "o_addr": In(range(cfg.d)), "o_data": In(cfg.fmt.out_bias.width),

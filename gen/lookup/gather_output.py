@@ -11,7 +11,7 @@ from gen.emit import place
 from gen.fixed import floor_and_half, popcount, saturate, shape
 from gen.lookup.gather_accumulate import word_width
 from gen.lookup.row_walk import batch_size
-from model.fixed import clog2
+from model.fixed import SHIFT, clog2
 from model.lookup.config import LookupConfig
 from model.lookup.layout import HOST_LANES
 from model.lookup.timing import OUTPUT_STAGES
@@ -69,7 +69,7 @@ class GatherOutput(wiring.Component):
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
         members = {
-            "start": In(1), "order": In(1), "tokens": In(16), "shift_y": In(5),
+            "start": In(1), "order": In(1), "tokens": In(16), "shift_y": In(SHIFT.width),
             "o_en": In(1), "o_addr": In(range(cfg.d)), "o_data": In(cfg.fmt.out_bias.width),
             "full": In(2), "clear": Out(2),
             "take": Out(1), "take_bank": Out(1), "take_word": Out(word_width(cfg)),

@@ -11,6 +11,7 @@ from gen.emit import place
 from gen.fixed import shape
 from gen.lookup.grouping import Grouping, z_layout
 from gen.lookup.score import Score
+from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
 from model.lookup.timing import score_latency, score_sums
 
@@ -54,7 +55,7 @@ class Hash(wiring.Component):
         super().__init__({
             "z": In(stream.Signature(z_layout(cfg))),
             "rows": Out(stream.Signature(row_layout(cfg))),
-            "s_en": In(1), "s_addr": In(range(max(2, cfg.h))), "s_data": In(5),
+            "s_en": In(1), "s_addr": In(range(max(2, cfg.h))), "s_data": In(SHIFT.width),
             "sat_score": Out(1)})
 
     def elaborate(self, platform):
@@ -67,7 +68,7 @@ class Hash(wiring.Component):
         m.submodules.grouping = place(platform, grouping)
         m.submodules.score = place(platform, score)
         m.submodules.outlet = place(platform, outlet)
-        m.submodules.shifts = shifts = SRAM(width=5, depth=cfg.h)
+        m.submodules.shifts = shifts = SRAM(width=SHIFT.width, depth=cfg.h)
         wiring.connect(m, wiring.flipped(self.z), grouping.z)
         wiring.connect(m, outlet.o, wiring.flipped(self.rows))
 

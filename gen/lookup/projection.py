@@ -18,6 +18,7 @@ from gen.lookup.soft_code import SoftCode
 from gen.lookup.to_stage import ToStage
 from gen.lookup.token_buffer import TokenBuffer
 from gen.lookup.z_queue import ZQueue
+from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
 from model.lookup.layout import ELEMENT_WIDTH, HOST_LANES
 from model.lookup.timing import ROUNDING, beats, contexts, z_lanes
@@ -80,7 +81,7 @@ class Projection(wiring.Component):
             "w_data": In(HOST_LANES * ELEMENT_WIDTH),
             "p_en": In(1), "p_addr": In(16), "p_data": In(32),
             "b_en": In(1), "b_addr": In(16), "b_data": In(32),
-            "gain": In(shape(f.mix)), "skip": In(shape(f.mix)), "shift_skip": In(5),
+            "gain": In(shape(f.mix)), "skip": In(shape(f.mix)), "shift_skip": In(SHIFT.width),
             "sat_block": Out(range(lanes + 1)), "sat_hadamard": Out(range(lanes + 1)),
             "sat_z": Out(range(lanes + 1)), "busy": Out(1)})
 

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
 from gen.fixed import floor_and_half, saturate, shape
+from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
 from model.lookup.timing import score_latency, score_sums
 
@@ -49,7 +50,7 @@ class Score(wiring.Component):
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
         members = {
-            "z": In(data.ArrayLayout(shape(cfg.fmt.z), cfg.tau)), "shift": In(5),
+            "z": In(data.ArrayLayout(shape(cfg.fmt.z), cfg.tau)), "shift": In(SHIFT.width),
             "code": Out(cfg.tau), "score": Out(shape(cfg.score)), "saturated": Out(1)}
         if cfg.neighbours:
             members["entry"] = In(range(cfg.tau + 1))

@@ -10,9 +10,9 @@ from gen.blocks.shift_memory import ShiftMemory
 from gen.emit import place
 from gen.fixed import floor_and_half, popcount, round_half_up, saturate, shape
 from gen.lookup.grouping import z_layout
-from model.fixed import clog2
+from model.fixed import SHIFT, clog2
 from model.lookup.config import LookupConfig
-from model.lookup.layout import Parameter
+from model.lookup.layout import KIND, Parameter
 from model.lookup.timing import (
     beats,
     code_latency,
@@ -78,11 +78,11 @@ class SoftCode(wiring.Component):
             "valid": In(1), "i": In(shape(cfg.block_acc if dense else f.stage)).array(lanes),
             "put": Out(1), "item": Out(z_layout(cfg)), "end": Out(1), "done": Out(1),
             "sat": Out(range(lanes + 1)),
-            "p_en": In(1), "p_addr": In(16), "p_data": In(5),
+            "p_en": In(1), "p_addr": In(16), "p_data": In(SHIFT.width),
             "b_en": In(1), "b_addr": In(16), "b_data": In(shape(f.z_bias))}
         if not dense:
             members |= {
-                "gain": In(shape(f.mix)), "skip": In(shape(f.mix)), "shift_skip": In(5),
+                "gain": In(shape(f.mix)), "skip": In(shape(f.mix)), "shift_skip": In(SHIFT.width),
                 "q_en": Out(1), "q_slot": Out(range(token_slots(cfg))),
                 "q_word": Out(range(max(2, beats(cfg)))), "q_data": In(shape(f.x)).array(lanes)}
         super().__init__(members)
@@ -127,7 +127,7 @@ class SoftCode(wiring.Component):
 
     def _shift(self, m, platform, copy):
         """shift_z of a copy, one cycle later."""
-        shifts = ShiftMemory(base=Parameter.Z, depth=self.cfg.copies)
+        shifts = ShiftMemory(width=SHIFT.width, kind=KIND, base=Parameter.Z, depth=self.cfg.copies)
         m.submodules.shifts = place(platform, shifts)
         m.d.comb += [
             shifts.p_en.eq(self.p_en), shifts.p_addr.eq(self.p_addr),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
 from gen.fixed import floor_and_half, popcount, saturate, shape
+from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
 from model.lookup.timing import ROUNDING, z_lanes
 
@@ -35,7 +36,7 @@ class ToStage(wiring.Component):
     def __init__(self, cfg: LookupConfig, fmt):
         self.cfg = cfg
         lanes, stage = z_lanes(cfg), shape(cfg.fmt.stage)
-        super().__init__({"valid": In(1), "i": In(shape(fmt)).array(lanes), "shift": In(5),
+        super().__init__({"valid": In(1), "i": In(shape(fmt)).array(lanes), "shift": In(SHIFT.width),
                           "o_valid": Out(1), "o": Out(stage).array(lanes),
                           "sat": Out(range(lanes + 1))})
 

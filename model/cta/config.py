@@ -328,10 +328,17 @@ class CTAConfig(EngineConfig):
         """First token-bank row of the query tensor of a cross-attention job."""
         return self.n * self.slices
 
+    def weight_base(self, matrix: int) -> int:
+        """First row of a matrix within a weight set: 0..2 are Wq, Wk, Wv, 3..5 are A0, A1, A2.
+
+        Each is there slice by slice, a row a dimension of the head or a hash function.
+        """
+        return self.slices * (min(matrix, 3) * self.d + max(matrix - 3, 0) * self.l)
+
     @property
     def weight_rows(self) -> int:
-        """Rows of a weight bank that one weight set takes: Wq, Wk, Wv, then A0, A1, A2."""
-        return 3 * self.slices * (self.d + self.l)
+        """Rows of a weight bank that one weight set takes: all six matrices."""
+        return self.weight_base(6)
 
     @property
     def weight_depth(self) -> int:

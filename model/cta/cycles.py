@@ -8,7 +8,7 @@ is taken; the count goes to the last O in its bank.
 from dataclasses import dataclass, field
 
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
+from model.cta.job import LSH, Mode
 from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Row, Wait
 from model.cta.timing import (
     HASH_STAGES,
@@ -131,7 +131,7 @@ class _Run:
         cfg = self.cfg
         last = part == cfg.slices - 1
         if row.op is Op.HASH:
-            length = self.m if row.lsh == 0 else self.n
+            length = self.m if row.lsh == LSH.QUERY else self.n
             return length, 0 if last else max(0, slice_interval(cfg) - cfg.b - length)
         if row.op in (Op.K, Op.V):
             return cfg.d, max(0, cfg.b - cfg.d)
@@ -169,7 +169,7 @@ class _Run:
 
     def _centroids(self, lsh, offered):
         """CAG works through the slices of a clustering that is offered from that cycle on."""
-        cfg, count, k = self.cfg, self.m if lsh == 0 else self.n, self.sizes[lsh]
+        cfg, count, k = self.cfg, self.m if lsh == LSH.QUERY else self.n, self.sizes[lsh]
         for part in range(cfg.slices):
             job = cag_times(offered, count, k, self.cag)
             self.cag.append(job)
@@ -177,9 +177,9 @@ class _Run:
             name = f"C{lsh}" + (f" slice {part}" if cfg.slices > 1 else "")
             self._use("CACC", name, job.accept, job.following)
             self._use("CAVG", name, job.average, job.bank_free)
-        if lsh == 1:
+        if lsh == LSH.KEY:
             self.ready[Wait.C1] = job.done + 1
-        if lsh == (0 if self.mode is Mode.EXACT else 2):
+        if lsh == (LSH.QUERY if self.mode is Mode.EXACT else LSH.RESIDUAL):
             self.ready[Wait.CENTROIDS] = job.done + 1
 
     def _record(self, row, start, load, length, pad, batch, hpass):

@@ -5,18 +5,16 @@ import numpy as np
 from model.cta.centroid import centroids, residuals
 from model.cta.cluster_index import cluster_table
 from model.cta.config import CTAConfig
-from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Mode, Saturation
+from model.cta.job import SHIFT_O, ErrorCode, HeadResult, HeadWeights, Job, Mode, Saturation
 from model.cta.linear import linear
 from model.cta.lsh import hash_codes
 from model.cta.output import outputs
 from model.cta.probability import aggregate, normalise
 from model.cta.score import scores
 from model.errors import JobRefused, require_range, require_raw
+from model.fixed import SHIFT
 
 __all__ = ["JobRefused", "check", "validate", "trace", "run"]
-
-SHIFT_MAX = 31
-SHIFT_O_MIN, SHIFT_O_MAX = -8, 7
 
 
 def _refusal(cfg: CTAConfig, job: Job) -> tuple[ErrorCode, str]:
@@ -55,11 +53,11 @@ def validate(cfg: CTAConfig, weights: HeadWeights, job: Job) -> tuple[np.ndarray
         require_raw(f"lsh[{c}].a", p.a, (cfg.l, cfg.dw), f.lsh_a)
         require_raw(f"lsh[{c}].b", p.b, (cfg.l,), f.bias)
         require_range(f"lsh[{c}].inv_w", p.inv_w, 0, f.multiplier.max)
-        require_range(f"lsh[{c}].pre", p.pre, 0, SHIFT_MAX)
-        require_range(f"lsh[{c}].post", p.post, 0, SHIFT_MAX)
+        require_range(f"lsh[{c}].pre", p.pre, SHIFT.min, SHIFT.max)
+        require_range(f"lsh[{c}].post", p.post, SHIFT.min, SHIFT.max)
     for name in ("shift_q", "shift_k", "shift_v", "shift_s"):
-        require_range(name, getattr(job, name), 0, SHIFT_MAX)
-    require_range("shift_o", job.shift_o, SHIFT_O_MIN, SHIFT_O_MAX)
+        require_range(name, getattr(job, name), SHIFT.min, SHIFT.max)
+    require_range("shift_o", job.shift_o, SHIFT_O.min, SHIFT_O.max)
     return xq.astype(np.int64), xkv.astype(np.int64)
 
 

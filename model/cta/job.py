@@ -9,7 +9,14 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Mode", "ErrorCode", "Saturation", "LSHParams", "HeadWeights", "Job", "HeadResult"]
+from model.fixed import Format
+
+__all__ = ["Mode", "ErrorCode", "Saturation", "LSH", "LSHParams", "HeadWeights", "Job", "HeadResult",
+           "SHIFT_O"]
+
+SHIFT_O = Format(True, 4)
+"""The shift of O beyond what guard and reciprocal ask for: the binary point of O may lie on either
+side of that of V."""
 
 
 class Mode(IntEnum):
@@ -40,6 +47,14 @@ class Saturation(IntEnum):
     SCORE = 4      # score, or score less the maximum
     PROB = 5       # exponential above the format
     OUTPUT = 6     # O
+
+
+class LSH(IntEnum):
+    """The three hash functions and the clusterings that follow from them."""
+
+    QUERY = 0      # LSH0: tokens as queries, to C0
+    KEY = 1        # LSH1: tokens as keys, level 1, to C1
+    RESIDUAL = 2   # LSH2: what C1 leaves of the keys, level 2, to C2
 
 
 @dataclass(frozen=True)

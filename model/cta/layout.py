@@ -12,7 +12,9 @@ from enum import IntEnum
 import numpy as np
 
 from model.cta.config import CTAConfig
-from model.cta.job import HeadWeights, Job, Saturation
+from model.cta.job import SHIFT_O, HeadWeights, Job, Saturation
+from model.cta.schedule import Op
+from model.fixed import SHIFT
 from model.words import pack_fields, unpack_fields
 
 __all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "Target",
@@ -27,8 +29,8 @@ LOAD_FIELDS = (("target", 4), ("set", 4), ("base", 16), ("rows", 16))
 # shared_a: the value registers keep A from one LSH to the next (heeded where one slice and one
 # pass suffice). shift_o is signed.
 JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("set", 4), ("n", 16),
-              ("m", 16), ("shift_q", 5), ("shift_k", 5), ("shift_v", 5), ("shift_s", 5),
-              ("shift_o", 4))
+              ("m", 16), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
+              ("shift_o", SHIFT_O.width))
 
 STATUS_FIELDS = (("error", 8), ("zero_rows", 16),
                  ("k0", 16), ("k1", 16), ("k2", 16),
@@ -41,18 +43,10 @@ TRACE_FIELDS = (("sa", 4), ("lsh", 2), ("cim", 1), ("cacc", 1), ("cavg", 1), ("p
                 ("drain", 1), ("load", 1), ("output", 1))
 
 
-class TraceOp(IntEnum):
-    """Values of the trace field ``sa``; 1 to 6 are :class:`model.cta.schedule.Op`."""
-
-    IDLE = 0
-    HASH = 1
-    K = 2
-    V = 3
-    Q = 4
-    SCORE = 5
-    OUT = 6
-    LOAD = 7     # value registers
-    PAUSE = 8    # slots left empty on purpose: shortcut, hazards
+# What the array does, as the trace field ``sa`` tells it: nothing, an operation, the load of the
+# value registers, or slots that are left empty on purpose (shortcut, hazards).
+TraceOp = IntEnum("TraceOp", {"IDLE": 0, **{op.name: int(op) for op in Op},
+                              "LOAD": len(Op) + 1, "PAUSE": len(Op) + 2}, module=__name__)
 
 
 class Target(IntEnum):

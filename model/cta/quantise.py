@@ -22,16 +22,14 @@ import numpy as np
 from model.border import Borders
 from model.cta.bucket import bucket_fields
 from model.cta.config import CTAConfig
-from model.cta.job import HeadWeights, Job, LSHParams, Mode
+from model.cta.job import SHIFT_O, HeadWeights, Job, LSHParams, Mode
 from model.cta.reference import Operands, attention_exact
-from model.fixed import Format
+from model.fixed import SHIFT, Format
 
 __all__ = ["QuantiseError", "Peak", "Peaks", "Points", "Quantised", "quantise", "measure", "place",
            "shifts", "score_scale", "raw_weights", "peak", "point", "token_point", "lsh_a_point",
            "lsh_params", "idle_lsh"]
 
-SHIFT_MAX = 31
-SHIFT_O = (-8, 7)
 # A tensor of zeros, or of next to nothing, has no largest value to go by.
 POINT_MAX = 40
 # CTA's outputs may lie a little outside those of exact attention, which set the point.
@@ -204,10 +202,10 @@ def _projection(cfg, name, weight, bias, centroid, result):
     y = min(point(f.qkv, result.fit), centroid + w)
     # A huge result of tiny factors does not occur with finite tensors of matching size; the
     # weights give up bits before the shift runs out.
-    w = min(w, SHIFT_MAX + y - centroid)
+    w = min(w, SHIFT.max + y - centroid)
     if centroid + w - y < 0 or weight.largest and math.ldexp(weight.largest, w) < 0.5:
         raise QuantiseError(f"{name} reaches {weight.largest:.3g} and gives values up to "
-                            f"{result.largest:.3g}: no shift in 0..{SHIFT_MAX} fits")
+                            f"{result.largest:.3g}: no shift in 0..{SHIFT.max} fits")
     return w, y
 
 
@@ -226,10 +224,10 @@ def place(cfg: CTAConfig, peaks: Peaks, a_point) -> Points:
     shift_s = _shift_s(cfg, q, k)
     if shift_s < 0:
         raise QuantiseError(f"scores reach beyond 2**{f.score.width - 1 - f.score.frac} log2 "
-                            f"units: shift_s is {shift_s}, must be in 0..{SHIFT_MAX}")
+                            f"units: shift_s is {shift_s}, must be in 0..{SHIFT.max}")
     # Scores of next to nothing: K can do with fewer bits, and then Wk.
-    k -= max(0, shift_s - SHIFT_MAX)
-    wk = min(wk, SHIFT_MAX + k - centroid)
+    k -= max(0, shift_s - SHIFT.max)
+    wk = min(wk, SHIFT.max + k - centroid)
     o = point(f.output, peaks.o * OUTPUT_HEADROOM)
     o = int(np.clip(o, v - SHIFT_O[1], v - SHIFT_O[0]))
     return Points(token, centroid, a_point(token), wq, wk, wv, q, k, v, o)

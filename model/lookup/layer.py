@@ -1,19 +1,16 @@
 """One LookupFFN layer: the stages composed, operands checked, events counted."""
 
-import numpy as np
 
 from model.errors import JobRefused, require_range, require_raw
-from model.fixed import Format
+from model.fixed import SHIFT
 from model.lookup import bh4, gather
 from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Order, Saturation
 
-__all__ = ["JobRefused", "check", "validate", "trace", "run", "TOKENS_MAX", "SHIFT_MAX"]
+__all__ = ["JobRefused", "check", "validate", "trace", "run", "TOKENS_MAX"]
 
 TOKENS_MAX = 65535
-SHIFT_MAX = 31
-_SHIFT = Format(False, 5)
 
 
 def check(cfg: LookupConfig, weights: LayerWeights, job: Job) -> ErrorCode:
@@ -37,14 +34,14 @@ def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
     f, t = cfg.fmt, len(job.x)
     require_raw("x", job.x, (t, cfg.d), f.x)
     require_raw("w", weights.w, cfg.weight_shape, f.weight)
-    require_raw("shift_z", weights.shift_z, (cfg.copies,), _SHIFT)
+    require_raw("shift_z", weights.shift_z, (cfg.copies,), SHIFT)
     require_raw("z_bias", weights.z_bias, (cfg.codes,), f.z_bias)
     require_raw("tables", weights.tables, (cfg.h, 1 << cfg.tau, cfg.d), f.table)
-    require_raw("shift_s", weights.shift_s, (cfg.h,), _SHIFT)
+    require_raw("shift_s", weights.shift_s, (cfg.h,), SHIFT)
     require_raw("out_bias", weights.out_bias, (cfg.d,), f.out_bias)
     if cfg.projection == "bh4":
         for name in ("shift_block", "shift_hadamard"):
-            require_raw(name, getattr(weights, name), (cfg.copies, STAGES), _SHIFT)
+            require_raw(name, getattr(weights, name), (cfg.copies, STAGES), SHIFT)
     if cfg.residual:
         if job.residual is None:
             raise ValueError("residual is None, must be given to an engine that adds it")
@@ -54,7 +51,7 @@ def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
     for name in ("gain", "skip"):
         require_range(name, getattr(job, name), f.mix.min, f.mix.max)
     for name in ("shift_skip", "shift_y"):
-        require_range(name, getattr(job, name), 0, SHIFT_MAX)
+        require_range(name, getattr(job, name), 0, SHIFT.max)
     if job.order not in tuple(Order):
         raise ValueError(f"order is {job.order!r}, must be one of {[int(o) for o in Order]}")
 

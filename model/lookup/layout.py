@@ -9,20 +9,21 @@ from enum import IntEnum
 
 import numpy as np
 
+from model.fixed import SHIFT
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import Job, LayerWeights, Saturation
 from model.lookup.weight_layout import HOST_LANES, weight_order
 
 __all__ = ["HOST_LANES", "ELEMENT_WIDTH", "LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS",
-           "TRACE_FIELDS", "Target", "Parameter", "Load", "weight_loads", "token_beats", "shift_rows",
+           "TRACE_FIELDS", "Target", "Parameter", "KIND", "Load", "weight_loads", "token_beats", "shift_rows",
            "job_fields", "table_image", "table_parts", "table_beats"]
 
 ELEMENT_WIDTH = 16    # bits of one of them
 
 LOAD_FIELDS = (("target", 4), ("base", 28), ("beats", 32))
 
-JOB_FIELDS = (("order", 1), ("tokens", 16), ("gain", 16), ("skip", 16), ("shift_skip", 5),
-              ("shift_y", 5))
+JOB_FIELDS = (("order", 1), ("tokens", 16), ("gain", 16), ("skip", 16), 
+              ("shift_skip", SHIFT.width), ("shift_y", SHIFT.width))
 
 # cycles: from the job's acceptance to the transfer of the last beat of y.
 STATUS_FIELDS = (("error", 8), ("cycles", 40), ("table_bytes", 48),
@@ -43,13 +44,16 @@ class Target(IntEnum):
     #                 and beats are multiples of table_parts: no part of a row is left as it was
 
 
+KIND = 13    # bits of a row of the SHIFT target below the kind of shift
+
+
 class Parameter(IntEnum):
     """Base of each kind of shift in the SHIFT target."""
 
-    BLOCK = 0x0000       # + 4 c + j: copy c, stage j
-    HADAMARD = 0x2000    # + 4 c + j
-    Z = 0x4000           # + c
-    END = 0x5000
+    BLOCK = 0 << KIND       # + 4 c + j: copy c, stage j
+    HADAMARD = 1 << KIND    # + 4 c + j
+    Z = 2 << KIND           # + c
+    END = Z + 0x1000
 
 
 def shift_rows(cfg: LookupConfig) -> list[tuple[int, int]]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.border import Borders
-from model.fixed import Format
+from model.fixed import SHIFT, Format
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import LayerWeights
-from model.lookup.layer import SHIFT_MAX
 
 __all__ = ["Peaks", "Points", "peak", "point", "place", "shifts", "raw_weights", "raw_mix"]
 
@@ -92,7 +91,7 @@ def place(cfg: LookupConfig, peaks: Peaks) -> Points:
     # The one point of the accumulator: the coarsest that any table or the bias asks for.
     acc = min(int((table + score).min()), point(f.out_bias, peaks.out_bias))
     # A table far below the others is given fewer bits, for the sake of the shift's range.
-    table = np.minimum(table, acc + SHIFT_MAX - cfg.score_point)
+    table = np.minimum(table, acc + SHIFT.max - cfg.score_point)
     y = min(point(f.output, peaks.y), acc)
     if peaks.residual is not None:
         y = min(y, point(f.output, peaks.residual))

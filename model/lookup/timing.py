@@ -15,7 +15,10 @@ __all__ = ["z_lanes", "outputs", "beats", "z_beats", "steps", "frame_cycles", "f
            "frames", "delay_levels", "hadamard_latency", "block_latency", "ROUNDING", "SRAM_BEATS",
            "stage_latency", "contexts", "code_latency", "z_frames", "token_slots",
            "projection_interval", "score_sums", "score_latency", "hash_latency", "ADDRESS_STAGES",
-           "SUM_STAGES", "OUTPUT_STAGES", "row_slots", "accumulator_words"]
+           "SUM_STAGES", "OUTPUT_STAGES", "row_slots", "accumulator_words", "TABLE_LATENCY"]
+
+TABLE_LATENCY = 100
+"""Cycles from a request to its beat, of the table memory that is assumed where none is given."""
 
 # -- structure -----------------------------------------------------------------------------------
 

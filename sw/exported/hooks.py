@@ -22,6 +22,7 @@ from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import LayerResult, Order
+from model.lookup.timing import TABLE_LATENCY
 from sw.exported.codec import set_of
 from sw.exported.layer import AttentionLayer, FFNLayer
 from sw.exported.reader import read
@@ -30,7 +31,6 @@ from sw.sim.backends import tools
 __all__ = ["BACKENDS", "Call", "EngineHeads", "EngineFFN", "on_engine", "run_heads", "run_ffn"]
 
 BACKENDS = ("golden", "rtl")
-LATENCY = 100    # cycles of the simulated table memory, where tables are external
 
 
 def _require_backend(backend):
@@ -116,12 +116,12 @@ def run_ffn(layer: FFNLayer, x: np.ndarray, backend: str, order: Order = Order.T
     if backend == "rtl":
         with tools():
             from sw.sim.lookup import run_jobs
-            found = _accepted(run_jobs(layer.cfg, layer.weights, jobs, latency=LATENCY,
+            found = _accepted(run_jobs(layer.cfg, layer.weights, jobs, latency=TABLE_LATENCY,
                                        progress=progress))
     else:
         found = [lookup.run(layer.cfg, layer.weights, job) for job in jobs]
         for job, result in zip(jobs, found):
-            result.cycles = layer_cycles(layer.cfg, len(job.x), order, LATENCY).total
+            result.cycles = layer_cycles(layer.cfg, len(job.x), order, TABLE_LATENCY).total
     total = found[0]
     for result in found[1:]:
         total.y = np.concatenate([total.y, result.y])

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from model.border import Borders
 from model.errors import ConfigError
+from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
-from model.lookup.layer import SHIFT_MAX
 from model.lookup.points import Points, raw_mix, raw_weights, shifts
 from sw.exported.layer import FFNLayer
 from sw.quant import lookup_stages
@@ -73,8 +73,8 @@ class FakeLookup:
         self._weight_shifts, self._job_shifts = shifts(cfg, points)
         for name, value in (*self._weight_shifts.items(), *self._job_shifts.items()):
             low, high = int(np.min(value)), int(np.max(value))
-            if low < 0 or high > SHIFT_MAX:
-                raise ValueError(f"{name} is in {low}..{high}, must be in 0..{SHIFT_MAX}: the "
+            if low < 0 or high > SHIFT.max:
+                raise ValueError(f"{name} is in {low}..{high}, must be in 0..{SHIFT.max}: the "
                                  "layer's sizes lie beyond the formats")
 
     @staticmethod

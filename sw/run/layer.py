@@ -14,6 +14,7 @@ from model.lookup.cost import account, vanilla_flop
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import Job, LayerResult, LayerWeights, Order
 from model.lookup.reference import Layer, codes, forward, project, quantise
+from model.lookup.timing import TABLE_LATENCY
 from sw.io.figures import relative_error
 from sw.io.npz import InputError
 from sw.sim.backends import tools
@@ -21,7 +22,6 @@ from sw.sim.backends import tools
 __all__ = ["Prepared", "Outcome", "prepare", "execute", "build_rtl", "differences", "report",
            "cost"]
 
-LATENCY = 100      # cycles of the simulated table memory, where tables are external
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _simulate(cfg, weights, job, progress):
     with tools():
         from sw.sim.lookup import Refused, run_layer
         try:
-            return run_layer(cfg, weights, job, progress=progress, latency=LATENCY)
+            return run_layer(cfg, weights, job, progress=progress, latency=TABLE_LATENCY)
         except Refused as error:
             raise InputError(str(error)) from None
 
@@ -157,7 +157,7 @@ def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
     else:
         data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
         total = r.cycles if backend == "rtl" else layer_cycles(
-            cfg, len(real.x), prepared.job.order, LATENCY).total
+            cfg, len(real.x), prepared.job.order, TABLE_LATENCY).total
         data["cycles"] = {"source": "rtl" if backend == "rtl" else "cycle model", "total": total,
-                          "per_token": total / len(real.x), "table_latency": LATENCY}
+                          "per_token": total / len(real.x), "table_latency": TABLE_LATENCY}
     return data

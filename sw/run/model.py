@@ -10,7 +10,8 @@ from model.cta.job import Mode
 from model.lookup import bh4
 from model.lookup import hash as hashing
 from model.lookup.job import Order
-from sw.exported.hooks import BACKENDS, LATENCY, run_ffn, run_heads
+from model.lookup.timing import TABLE_LATENCY
+from sw.exported.hooks import BACKENDS, run_ffn, run_heads
 from sw.exported.layer import AttentionLayer
 from sw.exported.reader import entries, read_layer
 from sw.io.figures import event_lines
@@ -162,7 +163,7 @@ def _ffn(layer, tokens, args, progress):
         "saturations": _named(result.saturations), "table_bytes": result.table_bytes,
         "cycles": {"source": "rtl" if args.backend == "rtl" else "cycle model",
                    "total": result.cycles, "per_token": result.cycles / len(x),
-                   "table_latency": LATENCY}}
+                   "table_latency": TABLE_LATENCY}}
     lines = [f"t {len(x)}, h {cfg.h}, tau {cfg.tau}",
              f"cycles: {result.cycles}, {data['cycles']['per_token']:.0f} a token "
              f"({data['cycles']['source']})", f"table bytes read: {result.table_bytes:,}"]

@@ -14,6 +14,7 @@ import numpy as np
 from model.lookup import layout
 from model.lookup.config import LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Saturation
+from model.lookup.timing import TABLE_LATENCY
 from model.words import pack_fields, unpack_fields
 from sw.sim.engine import Engine, Run, Script, build_component
 from sw.sim.session import HostSession, Refused
@@ -121,7 +122,7 @@ def run_jobs(cfg: LookupConfig, weights: LayerWeights, jobs: Sequence[Job], *, s
 
 
 def run_layer(cfg: LookupConfig, weights: LayerWeights, job: Job, progress: bool = False,
-              seed: int = 1, stalls: float = 0.0, latency: int = 100, jitter: int = 0) -> LayerResult:
+              seed: int = 1, stalls: float = 0.0, latency: int = TABLE_LATENCY, jitter: int = 0) -> LayerResult:
     """One job on the RTL; ``rate`` is the simulated cycles a second. Raises :class:`Refused`."""
     result, = run_jobs(cfg, weights, [job], stalls=stalls, seed=seed, latency=latency,
                        jitter=jitter, progress=progress)

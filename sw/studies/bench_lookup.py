@@ -16,13 +16,13 @@ from model.lookup.cost import account
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import Order
 from model.lookup.stimulus import random_job
+from model.lookup.timing import TABLE_LATENCY
 from sw.run.layer import build_rtl, differences
 from sw.sim.backends import tools
 from sw.studies.emission import show_speed
 
 __all__ = ["run"]
 
-LATENCY = 100
 TOKENS = 128
 
 
@@ -48,19 +48,19 @@ def measure(case: Case, tokens: int = TOKENS, seed: int = 0) -> dict:
     weights, job = random_job(cfg, np.random.default_rng(seed), tokens, order=case.order)
     with tools():
         from sw.sim.lookup import run_layer
-        result = run_layer(cfg, weights, job, progress=sys.stderr.isatty(), latency=LATENCY)
+        result = run_layer(cfg, weights, job, progress=sys.stderr.isatty(), latency=TABLE_LATENCY)
     costs, beats = account(cfg), result.table_bytes // cfg.lanes
     bound = max(costs.bound, beats / tokens)
     return {
         "name": case.name, "order": case.order.name.lower(), "multipliers": cfg.multipliers,
-        "lanes": cfg.lanes, "tokens": tokens, "latency": LATENCY,
+        "lanes": cfg.lanes, "tokens": tokens, "latency": TABLE_LATENCY,
         "projection_bound": costs.projection_cycles, "gather_bound": costs.gather_cycles,
         "port_bound": beats / tokens, "cycles": result.cycles,
         "cycles_per_token": result.cycles / tokens,
         "of_bound": result.cycles / tokens / bound,
         "port_use": beats / result.cycles, "table_bytes": result.table_bytes,
         "equal": not differences(result, golden.run(cfg, weights, job)),
-        "as_modelled": result.cycles == layer_cycles(cfg, tokens, case.order, LATENCY).total,
+        "as_modelled": result.cycles == layer_cycles(cfg, tokens, case.order, TABLE_LATENCY).total,
         "cycles_per_second": result.rate,
     }
 
@@ -85,7 +85,7 @@ def run(seed: int = 0) -> tuple[dict, bool]:
     for case in CASES:
         build_rtl(case.cfg, progress=sys.stderr.isatty())
     print(f"d = {PAPER.d}, h = {PAPER.h}, tau = {PAPER.tau}, block = {PAPER.block}, {TOKENS} "
-          f"tokens; table memory: a beat of {PAPER.lanes} bytes a cycle, latency {LATENCY}\n")
+          f"tokens; table memory: a beat of {PAPER.lanes} bytes a cycle, latency {TABLE_LATENCY}\n")
     data = {"jobs": [measure(case, seed=seed) for case in CASES]}
     show(data["jobs"])
     show_speed(data, "gen.lookup", PAPER, ("d", "h", "tau", "block"))

@@ -10,6 +10,7 @@ import numpy as np
 
 from gen.cta.centroid_sums import CentroidJob
 from model.cta.centroid import centroids, residuals
+from model.cta.job import LSH
 from model.cta.timing import CAG_OPERAND, CAG_ROW_REQUEST, cag_times
 
 __all__ = ["KINDS", "Work", "works", "offer", "Player", "expected"]
@@ -37,7 +38,7 @@ class Work:
 
     @property
     def residual(self) -> bool:
-        return self.lsh == 2
+        return self.lsh == LSH.RESIDUAL
 
 
 def table_of(rng, kind, count, capacity):
@@ -65,10 +66,10 @@ def works(cfg, rng, counts, gaps=True):
         if rng.random() < 0.3:        # sums and centroids at the ends of their range
             x = np.where(rng.random(x.shape) < 0.7, np.where(x < 0, token.min, token.max), x)
         ct1 = table_of(rng, "few", count, cfg.k1)
-        if lsh == 2:
+        if lsh == LSH.RESIDUAL:
             c1, _ = centroids(cfg, x, ct1, int(ct1.max()) + 1)
             x, _ = residuals(cfg, x, c1, ct1)
-        query = lsh == 0 and rng.random() < 0.5
+        query = lsh == LSH.QUERY and rng.random() < 0.5
         for s in range(cfg.slices):
             jobs.append(Work(lsh, s, ct, ct1, x[:, s * cfg.d:(s + 1) * cfg.d], identity, query,
                              int(rng.choice([0, 0, 1, 7, 40])) * gaps))

@@ -8,6 +8,7 @@ are, when PAG has the probabilities of a batch.
 from dataclasses import dataclass, field
 
 from gen.cta.partial_sum import Inject
+from model.cta.job import LSH
 from model.cta.layout import JOB_FIELDS, TraceOp, pack_fields
 from model.cta.schedule import Op
 from verif.port_table import PortTable
@@ -53,7 +54,7 @@ def rows(cfg, head):
     parts = range(cfg.slices)
     if not head.exact:
         for lsh in (1, 0, 2):
-            kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != 1
+            kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != LSH.KEY
             for hpass in range(cfg.passes):
                 for part in parts:
                     yield _hash(cfg, head, lsh, hpass, part, kept)
@@ -76,18 +77,18 @@ def _columns(cfg):
 
 
 def _hash(cfg, head, lsh, hpass, part, kept):
-    row = Row(Op.HASH, waits="c1" if lsh == 2 else "")
+    row = Row(Op.HASH, waits="c1" if lsh == LSH.RESIDUAL else "")
     common = {"lsh": lsh, "hpass": hpass}
-    base = head.set * 3 * cfg.slices * (cfg.d + cfg.l) + 3 * cfg.dw
+    base = head.set * cfg.weight_rows + cfg.weight_base(3)
     for column in [] if kept else _columns(cfg):
         function = hpass * cfg.b + column
         row.load.append({} if function >= cfg.l else
                         {"weight": 1, "addr": base + (lsh * cfg.slices + part) * cfg.l + function})
-    first = part * cfg.n + (cfg.n * cfg.slices if lsh == 0 and head.cross else 0)
-    for token in range(head.m if lsh == 0 else head.n):
+    first = part * cfg.n + (cfg.n * cfg.slices if lsh == LSH.QUERY and head.cross else 0)
+    for token in range(head.m if lsh == LSH.QUERY else head.n):
         slot = {"token": 1, "addr": first + token, "inject": _inject(part, Inject.ZERO), **common,
                 "part_last": part == cfg.slices - 1, "cols": cfg.b}
-        if lsh == 2:
+        if lsh == LSH.RESIDUAL:
             slot |= {"residual": 1, "c1_addr": part * cfg.k1}
         row.stream.append(slot)
     if part != cfg.slices - 1:    # its sums come round to the bottom d + 3 slots later
@@ -159,7 +160,7 @@ def _inject(part, first):
 
 
 def _weight(cfg, head, which, part, dim):
-    base = head.set * 3 * cfg.slices * (cfg.d + cfg.l)
+    base = head.set * cfg.weight_rows
     return {"weight": 1, "addr": base + which * cfg.dw + part * cfg.d + dim,
             "part_last": part == cfg.slices - 1}
 

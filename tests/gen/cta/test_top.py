@@ -133,7 +133,7 @@ def test_heads_with_pauses():
 MUTANTS = {
     "lanes not skewed": ("top", Lanes, "below.cmd_up if below else self.ctl.cmd", "self.ctl.cmd"),
     "results go up": ("top", Lanes, "above.o_down if above else self.ctl.o", "self.ctl.o"),
-    "C2 for C1": ("top", Clustering, "cag.c_we & (cag.c_lsh == 1)", "cag.c_we & (cag.c_lsh == 2)"),
+    "C2 for C1": ("top", Clustering, "cag.c_lsh == LSH.KEY", "cag.c_lsh == LSH.RESIDUAL"),
     "CT2 twice": ("top", Clustering, "tables.pair[2:]", "(*tables.pair[4:], *tables.pair[4:])"),
     "scores one late": ("top", Dispatch, "delay(m, fate, SCORE_STAGES, reset=True)",
                         "delay(m, fate, SCORE_STAGES + 1, reset=True)"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from model.border import Borders
-from model.fixed import Format
-from model.lookup import layer, points, reference
+from model.fixed import SHIFT, Format
+from model.lookup import points, reference
 from model.lookup.config import STAGES, LookupConfig
 
 CFG = LookupConfig(d=24, h=5, tau=4, block=8)
@@ -52,7 +52,7 @@ def test_a_table_far_below_the_others_stays_within_the_shift():
     table[1] = 1e-9
     p = points.place(CFG, peaks(table=table))
     shift = points.shifts(CFG, p)[0]["shift_s"]
-    assert shift.max() <= layer.SHIFT_MAX and shift.min() >= 0
+    assert shift.max() <= SHIFT.max and shift.min() >= 0
     assert p.table[1] < points.point(CFG.fmt.table, 1e-9)
 
 
