@@ -15,7 +15,8 @@ from model.cta.job import SHIFT_O
 from model.fixed import SHIFT
 
 __all__ = ["BorrowedColumns", "ClusterCounts", "HashFlags", "LSHParameters", "LeftEdge",
-           "PPEEvents", "PPESettings", "PairLookup", "ResidualLookup", "RowRead", "ScoreFlags", "TokenLookup"]
+           "PPEEvents", "PPESettings", "PairLookup", "ResidualLookup", "RowRead",
+           "ScoreFlags", "TokenLookup"]
 
 
 class LeftEdge(Signature):
@@ -203,8 +204,9 @@ class PPESettings(Signature):
     """
 
     def __init__(self):
-        super().__init__({"shift_q": Out(SHIFT.width), "shift_k": Out(SHIFT.width), "shift_v": Out(SHIFT.width),
-                          "shift_s": Out(SHIFT.width), "shift_o": Out(shape(SHIFT_O)), "exact": Out(1)})
+        shift = Out(SHIFT.width)
+        super().__init__({"shift_q": shift, "shift_k": shift, "shift_v": shift, "shift_s": shift,
+                          "shift_o": Out(shape(SHIFT_O)), "exact": Out(1)})
 
 
 class PPEEvents(Signature):

@@ -61,7 +61,8 @@ class Issue(wiring.Component):
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "bias_en": Out(1), "bias_v": Out(1), "bias_addr": Out(address_width(cfg.d)),
             "inject": Out(InjectControl(cfg)),
-            "ap_en": Out(1), "ap_last": Out(1), "ap_level2": Out(1), "ap_entry": Out(range(max(2, cfg.k1, cfg.k2))),
+            "ap_en": Out(1), "ap_last": Out(1), "ap_level2": Out(1),
+            "ap_entry": Out(range(max(2, cfg.k1, cfg.k2))),
             "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg)),
         })
 

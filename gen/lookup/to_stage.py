@@ -36,7 +36,8 @@ class ToStage(wiring.Component):
     def __init__(self, cfg: LookupConfig, fmt):
         self.cfg = cfg
         lanes, stage = z_lanes(cfg), shape(cfg.fmt.stage)
-        super().__init__({"valid": In(1), "i": In(shape(fmt)).array(lanes), "shift": In(SHIFT.width),
+        super().__init__({"valid": In(1), "i": In(shape(fmt)).array(lanes),
+                          "shift": In(SHIFT.width),
                           "o_valid": Out(1), "o": Out(stage).array(lanes),
                           "sat": Out(range(lanes + 1))})
 

@@ -5,27 +5,48 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.emit import place
-from gen.lookup.control import Control
 from gen.lookup.gather import Gather
 from gen.lookup.hash import Hash
-from gen.lookup.loader import Loader
+from gen.lookup.host import Host
 from gen.lookup.projection import Projection
-from gen.lookup.words import BEAT, Elements, JobWord, LoadCommand, StatusWord, Trace
+from gen.lookup.words import BEAT, JobWord, LoadCommand, StatusWord, Trace
 from model.lookup.config import LookupConfig
+from model.lookup.job import Saturation
 from model.lookup.layout import Target
 
 __all__ = ["Lookup"]
 
 
 class Lookup(wiring.Component):
-    """A feed-forward layer by hashing: tokens in, tokens out, a table port beside.
+    """Computes a feed-forward layer by hashing: tokens in, tokens out, a table port beside.
 
-    Streams (valid/ready): ``load`` and ``data`` bring the layer, ``job`` starts tokens that then come
-    over ``x`` (and ``residual``) and leave by ``y``; ``status`` tells how it went. External tables are read by
-    ``request`` (beat addresses) and ``response`` (beats, in order, any latency).
+    Data walk one way: host, projection, hash, gather, host. Each of the three stages has a file and
+    a module of its own, and streams between them let each stall the one before. Words are described
+    in ``model.lookup.layout``.
 
-    Numerics: golden ``model.lookup.layer.run``. Words are described in ``model.lookup.layout``.
+    Timing: ``model.lookup.cycles`` gives every cycle of a job. The synchronous reset stops
+    everything within a cycle; what was loaded stays.
+
+    Numerics: golden ``model.lookup.layer.run``.
+
     Source: LookupFFN (ICML 2023); the paper has no hardware.
+
+    Parameters
+    ----------
+    cfg : LookupConfig
+
+    Members
+    -------
+    load : Stream of load commands. Payload ``LoadCommand``.
+    data : Stream of beats of eight elements of 16 bits.
+    job : Stream of jobs. Payload ``JobWord``.
+    x : Stream of tokens, d/8 beats each.
+    y : Stream of outputs, d/8 beats a token.
+    status : Stream of status words, one a job. Payload ``StatusWord``.
+    activity : What each unit does in this cycle, for pictures and benches.
+    residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.
+    request : Stream of beat numbers that are read. With external tables only.
+    response : Stream of the beats read, in order, any latency. With external tables only.
     """
 
     module_name = "lookup"
@@ -49,76 +70,56 @@ class Lookup(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg = self.cfg
+        parts = host, projection, hashing, gather = [
+            kind(cfg) for kind in (Host, Projection, Hash, Gather)]
+        for part in parts:
+            m.submodules[type(part).__name__.lower()] = place(platform, part)
 
-        def add(name, component):
-            m.submodules[name] = place(platform, component)
-            return component
+        def border(part, *names):
+            """The streams of these names are those of a part."""
+            for name in names:
+                out = self.signature.members[name].flow == Out
+                inside, outside = getattr(part, name), wiring.flipped(getattr(self, name))
+                wiring.connect(m, *((inside, outside) if out else (outside, inside)))
 
-        control = add("control", Control(cfg))
-        loader = add("loader", Loader(cfg))
-        projection = add("projection", Projection(cfg))
-        hashing = add("hash", Hash(cfg))
-        gather = add("gather", Gather(cfg))
-        job = control.word
-
-        wiring.connect(m, wiring.flipped(self.load), loader.load)
-        wiring.connect(m, wiring.flipped(self.data), loader.data)
-        wiring.connect(m, wiring.flipped(self.job), control.job)
-        wiring.connect(m, control.status, wiring.flipped(self.status))
+        # Tokens to soft codes to rows to outputs.
+        border(host, "load", "data", "job", "x", "y", "status")
+        wiring.connect(m, host.tokens, projection.x)
         wiring.connect(m, projection.z, hashing.z)
         wiring.connect(m, hashing.rows, gather.rows)
-        m.d.comb += [
-            loader.enable.eq(control.loads), loader.clear_error.eq(control.take),
-            control.load_error.eq(loader.error), control.load_busy.eq(loader.busy),
-            control.load_offered.eq(self.load.valid),
-            control.load_taken.eq(self.load.valid & self.load.ready),
-            projection.w_en.eq(loader.en[Target.WEIGHT]), projection.w_addr.eq(loader.addr),
-            projection.w_data.eq(loader.beat),
-            projection.p_en.eq(loader.en[Target.SHIFT]), projection.p_addr.eq(loader.addr),
-            projection.p_data.eq(loader.beat), projection.b_en.eq(loader.en[Target.Z_BIAS]),
-            projection.b_addr.eq(loader.addr), projection.b_data.eq(loader.beat),
-            projection.gain.eq(job.gain), projection.skip.eq(job.skip),
-            projection.shift_skip.eq(job.shift_skip),
-            hashing.s_en.eq(loader.en[Target.SHIFT_S]), hashing.s_addr.eq(loader.addr),
-            hashing.s_data.eq(loader.beat),
-            gather.o_en.eq(loader.en[Target.OUT_BIAS]), gather.o_addr.eq(loader.addr),
-            gather.o_data.eq(loader.beat), gather.shift_y.eq(job.shift_y),
-            gather.order.eq(job.order), gather.tokens.eq(job.tokens), gather.start.eq(control.start),
-        ]
-        if cfg.tables == "internal":
-            m.d.comb += [gather.t_en.eq(loader.en[Target.TABLE]), gather.t_addr.eq(loader.addr),
-                         gather.t_data.eq(loader.table)]
-        else:
-            wiring.connect(m, gather.request, wiring.flipped(self.request))
-            wiring.connect(m, wiring.flipped(self.response), gather.response)
-
-        # Tokens enter while their job runs; elements are cut to their formats.
-        x, y = Elements(self.x.payload), Elements(self.y.payload)
-        m.d.comb += [
-            projection.x.valid.eq(self.x.valid & control.x_enable),
-            self.x.ready.eq(projection.x.ready & control.x_enable),
-            control.x_sent.eq(projection.x.valid & projection.x.ready),
-            self.y.valid.eq(gather.y.valid), gather.y.ready.eq(self.y.ready),
-            control.y_token.eq(gather.y.valid & gather.y.ready & gather.y.payload.last),
-            control.table_beat.eq(gather.beats), control.projecting.eq(projection.busy),
-            *(to.eq(of) for to, of in zip(projection.x.payload, x)),
-            *(to.eq(of) for to, of in zip(y, gather.y.payload.y)),
-        ]
+        wiring.connect(m, gather.y, host.outputs)
         if cfg.residual:
-            residual = Elements(self.residual.payload)
-            m.d.comb += [gather.residual.valid.eq(self.residual.valid),
-                         self.residual.ready.eq(gather.residual.ready),
-                         *(to.eq(of) for to, of in zip(gather.residual.payload, residual))]
-        events = (projection.sat_block, projection.sat_hadamard, projection.sat_z,
-                  hashing.sat_score, gather.sat_output)
-        m.d.comb += [
-            *(to.eq(by) for to, by in zip(control.events, events)),
-        ]
+            border(host, "residual")
+            wiring.connect(m, host.residuals, gather.residual)
+        if cfg.tables == "external":
+            border(gather, "request", "response")
+
+        # What is loaded goes to the memory of its target, in the block that reads it.
+        memories = {Target.WEIGHT: (projection, "w"), Target.SHIFT: (projection, "p"),
+                    Target.Z_BIAS: (projection, "b"), Target.SHIFT_S: (hashing, "s"),
+                    Target.OUT_BIAS: (gather, "o")}
+        if cfg.tables == "internal":
+            memories[Target.TABLE] = gather, "t"
+        for target, (part, port) in memories.items():
+            beat = host.write.table if target is Target.TABLE else host.write.beat
+            for name, value in (("en", host.write.en[target]), ("addr", host.write.addr),
+                                ("data", beat)):
+                m.d.comb += getattr(part, f"{port}_{name}").eq(value)
+
+        # The job, and what the host is told of it.
+        job = host.word
+        for part, names in ((projection, ("gain", "skip", "shift_skip")),
+                            (gather, ("shift_y", "order", "tokens"))):
+            m.d.comb += [getattr(part, name).eq(job[name]) for name in names]
+        counts = {Saturation.BLOCK: projection.sat_block,
+                  Saturation.HADAMARD: projection.sat_hadamard, Saturation.Z: projection.sat_z,
+                  Saturation.SCORE: hashing.sat_score, Saturation.OUTPUT: gather.sat_output}
+        m.d.comb += [gather.start.eq(host.start), host.projecting.eq(projection.busy),
+                     host.table_beat.eq(gather.beats),
+                     *(host.events[kind].eq(count) for kind, count in counts.items())]
+
         # The probe is a cycle late, so that no stream's valid or ready goes through to it.
-        m.d.sync += [
-            self.activity.projection.eq(projection.busy), self.activity.gather.eq(gather.busy),
-            self.activity.table.eq(gather.beats), self.activity.x.eq(control.x_sent),
-            self.activity.y.eq(gather.y.valid & gather.y.ready),
-            self.activity.load.eq(loader.busy),
-        ]
+        trace = {"projection": projection.busy, "gather": gather.busy, "table": gather.beats,
+                 "x": host.x_sent, "y": host.y_sent, "load": host.loading}
+        m.d.sync += [self.activity[name].eq(unit) for name, unit in trace.items()]
         return m

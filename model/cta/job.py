@@ -11,8 +11,8 @@ import numpy as np
 
 from model.fixed import Format
 
-__all__ = ["Mode", "ErrorCode", "Saturation", "LSH", "LSHParams", "HeadWeights", "Job", "HeadResult",
-           "SHIFT_O"]
+__all__ = ["Mode", "ErrorCode", "Saturation", "LSH", "LSHParams", "HeadWeights", "Job",
+           "HeadResult", "SHIFT_O"]
 
 SHIFT_O = Format(True, 4)
 """The shift of O beyond what guard and reciprocal ask for: the binary point of O may lie on either

@@ -229,7 +229,7 @@ def place(cfg: CTAConfig, peaks: Peaks, a_point) -> Points:
     k -= max(0, shift_s - SHIFT.max)
     wk = min(wk, SHIFT.max + k - centroid)
     o = point(f.output, peaks.o * OUTPUT_HEADROOM)
-    o = int(np.clip(o, v - SHIFT_O[1], v - SHIFT_O[0]))
+    o = int(np.clip(o, v - SHIFT_O.max, v - SHIFT_O.min))
     return Points(token, centroid, a_point(token), wq, wk, wv, q, k, v, o)
 
 

@@ -68,9 +68,12 @@ _OUT = Wait.PROBABILITY | Wait.DRAIN
 # LSH1 goes first so that C1 is ready when LSH2 needs it; Q and S of a batch go before O of the
 # last one so that the PAG works in their shadow.
 PROGRAM: dict[str, Row] = {
-    "hash1": Row(Op.HASH, "hash0", lsh=LSH.KEY, load=True, slices="hash1", loop=Loop.PASS, again="hash1"),
-    "hash0": Row(Op.HASH, "hash2", lsh=LSH.QUERY, load=True, slices="hash0", loop=Loop.PASS, again="hash0"),
-    "hash2": Row(Op.HASH, "key", lsh=LSH.RESIDUAL, load=True, slices="hash2", loop=Loop.PASS, again="hash2",
+    "hash1": Row(Op.HASH, "hash0", lsh=LSH.KEY, load=True, slices="hash1", loop=Loop.PASS,
+                 again="hash1"),
+    "hash0": Row(Op.HASH, "hash2", lsh=LSH.QUERY, load=True, slices="hash0", loop=Loop.PASS,
+                 again="hash0"),
+    "hash2": Row(Op.HASH, "key", lsh=LSH.RESIDUAL, load=True, slices="hash2", loop=Loop.PASS,
+                 again="hash2",
                  wait=Wait.C1),
     "key": Row(Op.K, "value", load=True, wait=Wait.CENTROIDS),
     "value": Row(Op.V, "query first", slices="key", loop=Loop.KEY, again="key"),
@@ -83,7 +86,7 @@ PROGRAM: dict[str, Row] = {
 }
 
 LINEAR = (Op.Q, Op.K, Op.V)
-"""The linears, in the order in which a weight bank holds their matrices; those of the LSHs follow."""
+"""The linears in the order in which a weight bank has their matrices; those of the LSHs follow."""
 
 CLUSTERINGS = tuple(row.lsh for row in PROGRAM.values() if row.op is Op.HASH)
 """LSHs in the order in which the program hashes and so CAG averages. Exact mode leaves at LSH0."""

@@ -122,7 +122,8 @@ def run_jobs(cfg: LookupConfig, weights: LayerWeights, jobs: Sequence[Job], *, s
 
 
 def run_layer(cfg: LookupConfig, weights: LayerWeights, job: Job, progress: bool = False,
-              seed: int = 1, stalls: float = 0.0, latency: int = TABLE_LATENCY, jitter: int = 0) -> LayerResult:
+              seed: int = 1, stalls: float = 0.0, latency: int = TABLE_LATENCY,
+              jitter: int = 0) -> LayerResult:
     """One job on the RTL; ``rate`` is the simulated cycles a second. Raises :class:`Refused`."""
     result, = run_jobs(cfg, weights, [job], stalls=stalls, seed=seed, latency=latency,
                        jitter=jitter, progress=progress)

@@ -32,9 +32,6 @@ TOPS = (
 )
 """Engines in which every component is used, and every port that only some configurations have."""
 
-TO_DO = {"lookup.Lookup"}
-"""Components whose docstrings do not describe their ports yet. Empty in the end."""
-
 
 @cache
 def found() -> dict[type, list]:
@@ -69,8 +66,6 @@ SIGNATURES = classes(wiring.Signature)
 
 @pytest.fixture(params=COMPONENTS, ids=name)
 def kind(request):
-    if name(request.param) in TO_DO:
-        pytest.skip("not described yet")
     return request.param
 
 
@@ -143,11 +138,6 @@ def test_texts_have_the_names_of_the_ports(kind):
         texts = port_texts(component)
         assert list(texts) == [name for name, *_ in ports(component)]
         assert all(texts.values())
-
-
-def test_what_is_to_do_is_not_done():
-    """Nothing stands in the list that need not."""
-    assert set(TO_DO) <= {name(kind) for kind in COMPONENTS}
 
 
 # -- the parser ----------------------------------------------------------------------------------
