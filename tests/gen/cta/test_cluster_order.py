@@ -101,10 +101,11 @@ def test_jobs(name):
 
 MUTANTS = {
     "does not wait for its table": ("(exact | begun.bit_select(lsh, 1))", "1"),
-    "queries among the keys": ("(lsh == 0) & job.cross", "0"),
+    "queries among the keys": ("(lsh == LSH.QUERY) & job.cross", "0"),
     "done with the first slice": ("self.done & (self.done_slice == cfg.slices - 1)", "self.done"),
     "n tokens for the queries": ("out.count.eq(job.m)", "out.count.eq(job.n)"),
-    "a second level in exact mode": ("exact & (lsh == 0)", "exact & (lsh == 2)"),
+    "a second level in exact mode": ("exact & (lsh == LSH.QUERY)",
+                                      "exact & (lsh == LSH.RESIDUAL)"),
     "overflow of the first table": ("m.Switch(self.ct_lsh)", "m.Switch(self.ct_lsh & 1)"),
     "overflow of the head before": ("*(count.eq(0) for count in self.overflow)]", "]"),
     "numbers run on": ("self.ct_index.eq(0)", "self.ct_index.eq(number)"),
@@ -119,6 +120,6 @@ def test_mutants(name):
 
 def test_order_is_that_of_table_1(monkeypatch):
     """A wrong order is found out."""
-    monkeypatch.setattr("gen.cta.cluster_order.ORDER", (0, 1, 2))
+    monkeypatch.setattr("gen.cta.cluster_order.CLUSTERINGS", (0, 1, 2))
     with pytest.raises(AssertionError, match="seed"):
         check(CTAConfig(**CONFIGS["one slice"]), 71)
