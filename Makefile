@@ -2,13 +2,13 @@
 
 PYTHON ?= python3
 # EXTRAS=rtl,test,plot does without torch: its tests are then skipped, `make demo` is shorter.
-EXTRAS ?= rtl,sw,hf,test,plot
+EXTRAS ?= rtl,sw,hf,test,plot,docs
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly reliability bench sim lint emit clean prerequisites
+.PHONY: help setup demo test nightly reliability bench sim lint emit docs clean prerequisites
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,6 +59,10 @@ lint: $(READY)  ## verilator --lint-only -Wall on the default engine
 emit: $(READY)  ## build/cta.v and its manifest
 	@mkdir -p build
 	@$(PY) -m gen.cta -o build/cta.v --manifest build/cta.json
+
+docs: $(READY)  ## the documentation site, in build/site; a dead link is an error
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build -q --strict -f docs/site/mkdocs.yml
+	@echo "build/site/index.html"
 
 clean:  ## remove what was built, keep .venv
 	rm -rf build .pytest_cache .hypothesis *.egg-info

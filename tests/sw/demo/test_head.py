@@ -54,7 +54,7 @@ def test_demo_without_rtl(tmp_path, capsys):
 
 
 def test_demo_of_the_encoder(tmp_path, capsys):
-    """The shipped checkpoint, without RTL: what README says of it, roughly."""
+    """The shipped checkpoint, without RTL: what docs/results/demo.md says of it, roughly."""
     pytest.importorskip("torch", reason="needs the sw extra")
     assert demo_encoder.show(tmp_path, "none", passages=1) is False
     data = json.loads((tmp_path / "encoder.json").read_text())

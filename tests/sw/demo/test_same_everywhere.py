@@ -1,5 +1,5 @@
 """The demo prints the same figures on any machine, whatever path a CPU's libraries take and however
-many threads there are; and the README shows what it prints."""
+many threads there are; and docs/results/demo.md shows what it prints."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def test_the_encoder_is_the_same_on_every_path(tmp_path, tried):
     assert len(rows(first)) == 9
     for other in others:
         assert other == first
-    readme = [line.split()[:-1] for line in (ROOT / "README.md").read_text("utf-8").splitlines()
+    readme = [line.split()[:-1] for line in (ROOT / "docs" / "results" / "demo.md").read_text("utf-8").splitlines()
               if line.startswith("    ") and line.split()[1:2] in (["attention"], ["LookupFFN"],
                                                                   ["whole"])]
     if sys.version_info[:2] == (3, 11):      # another Python has another library, which is the text
