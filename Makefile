@@ -61,7 +61,7 @@ emit: $(READY)  ## build/cta.v and its manifest
 	@$(PY) -m gen.cta -o build/cta.v --manifest build/cta.json
 
 docs: $(READY)  ## the documentation site, in build/site; a dead link is an error
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build -q --strict -f docs/site/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -f docs/site/mkdocs.yml
 	@echo "build/site/index.html"
 
 clean:  ## remove what was built, keep .venv

@@ -62,6 +62,9 @@ def _markdown(text: str) -> str:
     """A docstring as Markdown: roles and double backquotes become code, ``::`` a colon."""
     text = re.sub(r":[\w:]+:`~?(?:[\w.]*\.)?([^`]*)`", r"`\1`", text)
     text = re.sub(r"``(.*?)``", r"`\1`", text, flags=re.S)
+    # An index of an index is no cross reference.
+    text = "`".join(part.replace("][", "]\\[") if at % 2 == 0 else part
+                    for at, part in enumerate(text.split("`")))
     text = re.sub(r"\bdocs/([\w/-]+\.md)", r"[docs/\1](../\1)", text)
     return re.sub(r"::$", ":", text, flags=re.M)
 
@@ -122,7 +125,7 @@ def _latencies(component):
 def _comment(module, name: str) -> str:
     """The string or comment that stands with a constant."""
     source = inspect.getsource(module)
-    found = (re.search(rf'^{name} = .*\n"""(.*?)"""', source, re.M | re.S)
+    found = (re.search(rf'^{name} = [^\n]*\n"""(.*?)"""', source, re.M | re.S)
              or re.search(rf"^{name} = [^#\n]*# (.*)$", source, re.M))
     return " ".join(found[1].split()) if found else ""
 

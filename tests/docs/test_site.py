@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
 
 def build(folder: Path, config: Path = ROOT / "docs" / "site" / "mkdocs.yml"):
-    return subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q", "--strict", "-f", config, "-d", folder],
+    return subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "-d", folder],
                           cwd=ROOT, text=True, capture_output=True,
                           env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
 
@@ -87,7 +87,19 @@ def test_every_block_has_a_page_with_its_ports(site):
         assert [port for port in component.signature.members if f"<code>{port}" not in text] == []
 
 
-def test_a_dead_link_is_seen(site, tmp_path):
+def test_a_dead_link_fails_the_build(tmp_path):
+    """``-q`` would hide the warnings from ``--strict`` as well."""
+    site = tmp_path / "docs" / "site"
+    site.mkdir(parents=True)
+    (site / "mkdocs.yml").write_text("site_name: x\ndocs_dir: ..\nexclude_docs: site/\n"
+                                     "validation: {links: {anchors: warn}}\n")
+    page = tmp_path / "docs" / "index.md"
+    for text, status in (("# A\n[b](#a)\n", 0), ("# A\n[b](b.md)\n", 1), ("# A\n[b](#b)\n", 1)):
+        page.write_text(text)
+        assert build(tmp_path / "out", site / "mkdocs.yml").returncode == status, text
+
+
+def test_a_dead_link_is_seen(tmp_path):
     page = tmp_path / "page.html"
     page.write_text('<a href="nothing.html">x</a><a href="#here">x</a><a id="there" href="#there">x</a>')
     assert len(dead({page: Page(page.read_text())})) == 2
