@@ -150,8 +150,11 @@ def wavejson(table: PortTable, first: int = 0, cycles: int = CYCLES, rows: int =
             values = [side.get(now, {}).get(key) for now in window]
             lanes.append({"name": _key(*key), **_lane(values, key[0] in table.control)})
         groups.append([title, *lanes])
+    # A cycle is wide enough for the longest number in it.
+    longest = max((len(text) for _, *lanes in groups for lane in lanes
+                   for text in lane.get("data", ())), default=0)
     return {"signal": [{"name": "clk", "wave": "p" + "." * (cycles - 1)}, *groups],
-            "head": {"tock": first}, "config": {"hscale": 2}}
+            "head": {"tock": first}, "config": {"hscale": 3 if longest > 7 else 2}}
 
 
 def _lane(values, control: bool) -> dict:
@@ -179,7 +182,8 @@ def render(wave: dict) -> str:
     """WaveJSON as SVG text."""
     import wavedrom
     text = wavedrom.render(json.dumps(wave)).tostring()
-    # The paper of the picture is white whatever the page is.
+    # The paper of the picture is white whatever the page is, and a machine without Helvetica has another.
+    text = text.replace("font-family:Helvetica", "font-family:Helvetica,Arial,sans-serif")
     return text.replace("<defs>", '<rect width="100%" height="100%" fill="white"/><defs>', 1)
 
 
