@@ -35,7 +35,7 @@ def blocks() -> dict[str, list]:
         for component in emitter.components.values():
             found.setdefault(type(component), component)
     memory = found.setdefault(SRAM, SRAM(width=16, depth=512))
-    memory._MustUse__used = True     # it is looked at, not built
+    memory._MustUse__used = True  # it is looked at, not built
     groups = {title: [] for title in GROUPS.values()}
     for kind, component in found.items():
         groups[GROUPS[".".join(kind.__module__.split(".")[:2])]].append(component)
@@ -49,11 +49,15 @@ def pages() -> dict[str, dict[str, tuple[str, str]]]:
         out[group] = {}
         for component in components:
             kind = type(component)
-            path = f"reference/{kind.__module__.removeprefix('gen.').replace('.', '-')}-{kind.__name__}"
+            module = kind.__module__.removeprefix("gen.").replace(".", "-")
+            path = f"reference/{module}-{kind.__name__}"
             picture = kind.__name__ in WAVES and group == "CTA"
             if picture:
                 wave = WAVES[kind.__name__]
-                out[None][kind.__name__] = (f"{path}.svg", render(wavejson(wave.table(), wave.first)))
+                out[None][kind.__name__] = (
+                    f"{path}.svg",
+                    render(wavejson(wave.table(), wave.first)),
+                )
             out[group][kind.__name__] = (f"{path}.md", _page(component, picture))
     return out
 
@@ -63,8 +67,10 @@ def _markdown(text: str) -> str:
     text = re.sub(r":[\w:]+:`~?(?:[\w.]*\.)?([^`]*)`", r"`\1`", text)
     text = re.sub(r"``(.*?)``", r"`\1`", text, flags=re.S)
     # An index of an index is no cross reference.
-    text = "`".join(part.replace("][", "]\\[") if at % 2 == 0 else part
-                    for at, part in enumerate(text.split("`")))
+    text = "`".join(
+        part.replace("][", "]\\[") if at % 2 == 0 else part
+        for at, part in enumerate(text.split("`"))
+    )
     text = re.sub(r"\bdocs/([\w/-]+\.md)", r"[docs/\1](../\1)", text)
     return re.sub(r"::$", ":", text, flags=re.M)
 
@@ -81,30 +87,45 @@ def _page(component, picture: bool) -> str:
     kind = type(component)
     what = contract(kind)
     source = kind.__module__.replace(".", "/") + ".py"
-    parts = [f"# {kind.__name__}", _markdown(what.summary), f"Source: `{source}`, class `{kind.__name__}`.",
-             _body(kind)]
+    parts = [
+        f"# {kind.__name__}",
+        _markdown(what.summary),
+        f"Source: `{source}`, class `{kind.__name__}`.",
+        _body(kind),
+    ]
     for label, text in what.sections.items():
         parts += [f"## {label}", _markdown(text[:1].upper() + text[1:])]
     if latencies := list(_latencies(component)):
-        parts += ["## Latencies", "The values are those of the default configuration.",
-                  _table(("function", "cycles", "meaning"), latencies)]
-    parts += ["## Ports", "The widths are those of the default configuration.",
-              _table(("port", "direction", "shape", "meaning"), _ports(component, what.members))]
+        parts += [
+            "## Latencies",
+            "The values are those of the default configuration.",
+            _table(("function", "cycles", "meaning"), latencies),
+        ]
+    parts += [
+        "## Ports",
+        "The widths are those of the default configuration.",
+        _table(("port", "direction", "shape", "meaning"), _ports(component, what.members)),
+    ]
     if picture:
         wave = WAVES[kind.__name__]
         name = kind.__module__.removeprefix("gen.").replace(".", "-") + f"-{kind.__name__}.svg"
-        parts += ["## Waveform", f"![The first cycles of the table that the tests play]({name})",
-                  _markdown(wave.about) + " Inputs stand above, outputs below; grey cycles are not "
-                  "looked at. The picture is of the smallest engine (b = 2, d = 8, l = 2, n = 8). "
-                  f"`python -m docs.site.waves {kind.__name__.lower()} --vcd block.vcd` records every "
-                  "signal."]
+        parts += [
+            "## Waveform",
+            f"![The first cycles of the table that the tests play]({name})",
+            _markdown(wave.about) + " Inputs stand above, outputs below; grey cycles are not "
+            "looked at. The picture is of the smallest engine (b = 2, d = 8, l = 2, n = 8). "
+            f"`python -m docs.site.waves {kind.__name__.lower()} --vcd block.vcd` records every "
+            "signal.",
+        ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _table(head, rows) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ")
-                                       for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+        for line in lines
+    )
 
 
 def _latencies(component):
@@ -118,15 +139,19 @@ def _latencies(component):
             yield f"`{name}`", value, _comment(timing, name)
         elif inspect.isfunction(value) and value.__module__ == timing.__name__:
             if list(inspect.signature(value).parameters) == ["cfg"]:
-                yield (f"`{name}(cfg)`", value(cfg), _markdown(first_sentence(" ".join(
-                    (value.__doc__ or "").split())) + "."))
+                yield (
+                    f"`{name}(cfg)`",
+                    value(cfg),
+                    _markdown(first_sentence(" ".join((value.__doc__ or "").split())) + "."),
+                )
 
 
 def _comment(module, name: str) -> str:
     """The string or comment that stands with a constant."""
     source = inspect.getsource(module)
-    found = (re.search(rf'^{name} = [^\n]*\n"""(.*?)"""', source, re.M | re.S)
-             or re.search(rf"^{name} = [^#\n]*# (.*)$", source, re.M))
+    found = re.search(rf'^{name} = [^\n]*\n"""(.*?)"""', source, re.M | re.S) or re.search(
+        rf"^{name} = [^#\n]*# (.*)$", source, re.M
+    )
     return " ".join(found[1].split()) if found else ""
 
 
@@ -143,11 +168,16 @@ def _shape(member) -> str:
 def _ports(component, members):
     for name, member in component.signature.members.items():
         length = "".join(f"[{length}]" for length in member.dimensions)
-        yield (f"`{name}{length}`", "in" if member.flow == In else "out", _shape(member),
-               _markdown(members[name].text) if name in members else "")
-    for kind in {type(unflipped(member.signature)): None
-                 for member in component.signature.members.values()
-                 if member.is_signature and not isinstance(unflipped(member.signature),
-                                                           stream.Signature)}:
+        yield (
+            f"`{name}{length}`",
+            "in" if member.flow == In else "out",
+            _shape(member),
+            _markdown(members[name].text) if name in members else "",
+        )
+    for kind in {
+        type(unflipped(member.signature)): None
+        for member in component.signature.members.values()
+        if member.is_signature and not isinstance(unflipped(member.signature), stream.Signature)
+    }:
         for name, inside in contract(kind).members.items():
             yield f"`{kind.__name__}.{name}`", "", "", _markdown(inside.text)

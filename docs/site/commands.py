@@ -11,8 +11,10 @@ from pathlib import Path
 __all__ = ["Command", "commands", "inline"]
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTS = re.compile(r"^(?:\$ )?((?:time )?(?:make|python|python3|hashlayer|\.venv/bin/python|\.venv/bin/pytest"
-                    r"|pytest|pip|git|verilator|iverilog|yosys|grep|\./|\. )(?: .*)?)$")
+STARTS = re.compile(
+    r"^(?:\$ )?((?:time )?(?:make|python|python3|hashlayer|\.venv/bin/python|\.venv/bin/pytest"
+    r"|pytest|pip|git|verilator|iverilog|yosys|grep|\./|\. )(?: .*)?)$"
+)
 TIME = re.compile(r"#.*?\b(\d+(?:\.\d+)? (?:s|min|h))\b")
 PLAIN = ("text", "python", "json", "yaml", "verilog", "toml")
 
@@ -29,8 +31,9 @@ class Command:
 
 def pages(root: Path = ROOT) -> list[Path]:
     """README, CONTRIBUTING and whatever else is Markdown at the top, verif and docs."""
-    return sorted([*root.glob("*.md"), *(root / "verif").glob("*.md"),
-                   *(root / "docs").rglob("*.md")])
+    return sorted(
+        [*root.glob("*.md"), *(root / "verif").glob("*.md"), *(root / "docs").rglob("*.md")]
+    )
 
 
 def blocks(text: str):
@@ -45,7 +48,9 @@ def blocks(text: str):
         elif line.startswith("    ") and not list_item:
             yield number, line.strip()
         elif line.strip():
-            list_item = bool(re.match(r"\s*([-*]|\d+\.) ", line)) or list_item and line.startswith(" ")
+            list_item = (
+                bool(re.match(r"\s*([-*]|\d+\.) ", line)) or list_item and line.startswith(" ")
+            )
 
 
 def commands(root: Path = ROOT) -> list[Command]:
@@ -59,13 +64,16 @@ def commands(root: Path = ROOT) -> list[Command]:
             if not before and STARTS.match(line):
                 time = TIME.search(line)
                 words = re.sub(r"\s+#.*$", "", line).removeprefix("$ ")
-                found.append(Command(path.relative_to(root).as_posix(), number, words,
-                                     time and time[1]))
+                found.append(
+                    Command(path.relative_to(root).as_posix(), number, words, time and time[1])
+                )
     return found
 
 
 def inline(root: Path = ROOT) -> list[tuple[str, str]]:
     """(page, module) of each ``python -m MODULE`` of a page, wherever it stands."""
-    return [(path.relative_to(root).as_posix(), module.rstrip("."))
-            for path in pages(root)
-            for module in re.findall(r"\bpython -m\s+([\w.]+)", path.read_text("utf-8"))]
+    return [
+        (path.relative_to(root).as_posix(), module.rstrip("."))
+        for path in pages(root)
+        for module in re.findall(r"\bpython -m\s+([\w.]+)", path.read_text("utf-8"))
+    ]

@@ -25,7 +25,16 @@ LOOKUP = LookupConfig(d=8, h=2, tau=3, block=4, multipliers=8, lanes=8, batch=2)
 
 WORDS = ("the", "cat", "sat", "on", "the", "mat", "and", "slept")
 # Two numbers a token, so that a token is a point on paper. The other six of d = 8 are zero.
-POINTS = ((.3, .4), (1.6, 1.7), (2.3, .4), (.5, .3), (.35, .6), (1.4, 1.5), (.4, .2), (2.6, .7))
+POINTS = (
+    (0.3, 0.4),
+    (1.6, 1.7),
+    (2.3, 0.4),
+    (0.5, 0.3),
+    (0.35, 0.6),
+    (1.4, 1.5),
+    (0.4, 0.2),
+    (2.6, 0.7),
+)
 
 
 def attention() -> dict:
@@ -35,23 +44,44 @@ def attention() -> dict:
     x[:, :2] = POINTS
     unit = np.eye(8)
     a = np.stack([unit[:2]] * 3)
-    real = Operands(x, x, 2 * unit, 2 * unit, unit, np.zeros(8), np.zeros(8), a,
-                    np.array([[0, 0], [0, 0], [.16, .16]]), np.array([1.0, 1.0, .32]))
+    real = Operands(
+        x,
+        x,
+        2 * unit,
+        2 * unit,
+        unit,
+        np.zeros(8),
+        np.zeros(8),
+        a,
+        np.array([[0, 0], [0, 0], [0.16, 0.16]]),
+        np.array([1.0, 1.0, 0.32]),
+    )
     q = quantise(CTA, real)
     t = head.trace(CTA, q.weights, q.job)
     at = q.points
-    shown = {name: t[name] for name in ("codes0", "codes1", "codes2", "ct0", "ct1", "ct2",
-                                        "k0", "k1", "k2")}
-    for name, fmt, point in (("residual", CTA.fmt.token, at.token), ("c0", CTA.fmt.centroid, at.centroid),
-                             ("c1", CTA.fmt.centroid, at.centroid), ("c2", CTA.fmt.centroid, at.centroid),
-                             ("q", CTA.fmt.qkv, at.q), ("k", CTA.fmt.qkv, at.k),
-                             ("v", CTA.fmt.qkv, at.v), ("o", CTA.fmt.output, at.o)):
+    shown = {
+        name: t[name]
+        for name in ("codes0", "codes1", "codes2", "ct0", "ct1", "ct2", "k0", "k1", "k2")
+    }
+    for name, fmt, point in (
+        ("residual", CTA.fmt.token, at.token),
+        ("c0", CTA.fmt.centroid, at.centroid),
+        ("c1", CTA.fmt.centroid, at.centroid),
+        ("c2", CTA.fmt.centroid, at.centroid),
+        ("q", CTA.fmt.qkv, at.q),
+        ("k", CTA.fmt.qkv, at.k),
+        ("v", CTA.fmt.qkv, at.v),
+        ("o", CTA.fmt.output, at.o),
+    ):
         shown[name] = fmt.real(t[name], point)[:, :2]
     banks = t["banks"].sum(0)
-    return {**shown, "x": CTA.fmt.token.real(q.job.xkv, at.token)[:, :2],
-            "s": CTA.fmt.score.real(t["s"], CTA.fmt.score.frac),
-            "ap": CTA.fmt.prob.real(banks, CTA.fmt.prob.frac),
-            "exact": attention_exact(*real.attention)[:, :2]}
+    return {
+        **shown,
+        "x": CTA.fmt.token.real(q.job.xkv, at.token)[:, :2],
+        "s": CTA.fmt.score.real(t["s"], CTA.fmt.score.frac),
+        "ap": CTA.fmt.prob.real(banks, CTA.fmt.prob.frac),
+        "exact": attention_exact(*real.attention)[:, :2],
+    }
 
 
 def feed_forward() -> dict:
@@ -64,17 +94,33 @@ def feed_forward() -> dict:
     f, real_of = LOOKUP.fmt, lambda fmt, raw, point: fmt.real(np.asarray(raw), point)
     z = real_of(f.z, t["z"][0], f.z.frac)
     codes = t["codes"][0, :, 0]
-    scores = [float(t["scores"][0, k, 0]) / 2.0 ** int(points.acc - points.table[k]) for k in range(LOOKUP.h)]
-    tables = [real_of(f.table, weights.tables[k, codes[k]], int(points.table[k]))
-              for k in range(LOOKUP.h)]
-    stages = [(real_of(f.stage, t["blocks"][0, j, 0], int(points.product[0, j])),
-               real_of(f.stage, t["hadamards"][0, j, 0], int(points.transform[0, j])))
-              for j in range(4)]
-    return {"x": real_of(f.x, job.x[0], points.x), "stages": stages, "z": z,
-            "bits": (z > 0).astype(int).reshape(LOOKUP.h, LOOKUP.tau), "codes": codes,
-            "scores": scores, "rows": t["rows"][0, :, 0], "tables": tables,
-            "bias": real.out_bias, "y": real_of(f.output, t["y"][0], y_point),
-            "real": lookup.forward(LOOKUP, real)[0]}
+    scores = [
+        float(t["scores"][0, k, 0]) / 2.0 ** int(points.acc - points.table[k])
+        for k in range(LOOKUP.h)
+    ]
+    tables = [
+        real_of(f.table, weights.tables[k, codes[k]], int(points.table[k])) for k in range(LOOKUP.h)
+    ]
+    stages = [
+        (
+            real_of(f.stage, t["blocks"][0, j, 0], int(points.product[0, j])),
+            real_of(f.stage, t["hadamards"][0, j, 0], int(points.transform[0, j])),
+        )
+        for j in range(4)
+    ]
+    return {
+        "x": real_of(f.x, job.x[0], points.x),
+        "stages": stages,
+        "z": z,
+        "bits": (z > 0).astype(int).reshape(LOOKUP.h, LOOKUP.tau),
+        "codes": codes,
+        "scores": scores,
+        "rows": t["rows"][0, :, 0],
+        "tables": tables,
+        "bias": real.out_bias,
+        "y": real_of(f.output, t["y"][0], y_point),
+        "real": lookup.forward(LOOKUP, real)[0],
+    }
 
 
 def _numbers(values, digits=2):
@@ -84,22 +130,31 @@ def _numbers(values, digits=2):
 def print_attention():
     """The example of the CTA pages."""
     t = attention()
-    print("token      x             query cluster   key bucket   cluster   residual       its bucket   cluster")
+    print(
+        "token      x             query cluster   key bucket   cluster   "
+        "residual       its bucket   cluster"
+    )
     for j, word in enumerate(WORDS):
-        print(f"{j} {word:6} {_numbers(t['x'][j])}   {t['ct0'][j]:8}         "
-              f"({t['codes1'][j, 0]:2},{t['codes1'][j, 1]:2}) {t['ct1'][j]:8}    {_numbers(t['residual'][j])}"
-              f"   ({t['codes2'][j, 0]:2},{t['codes2'][j, 1]:2}) {t['ct2'][j]:8}")
+        print(
+            f"{j} {word:6} {_numbers(t['x'][j])}   {t['ct0'][j]:8}         "
+            f"({t['codes1'][j, 0]:2},{t['codes1'][j, 1]:2}) {t['ct1'][j]:8}    "
+            f"{_numbers(t['residual'][j])}"
+            f"   ({t['codes2'][j, 0]:2},{t['codes2'][j, 1]:2}) {t['ct2'][j]:8}"
+        )
     print(f"\nclusters: k0 = {t['k0']}, k1 = {t['k1']}, k2 = {t['k2']}")
-    for name, what in (("c0", "mean of the queries"), ("c1", "mean of the keys"),
-                       ("c2", "mean of the residuals")):
+    for name, what in (
+        ("c0", "mean of the queries"),
+        ("c1", "mean of the keys"),
+        ("c2", "mean of the residuals"),
+    ):
         for i, c in enumerate(t[name]):
             print(f"{name.upper()}[{i}]  {_numbers(c)}   {what if i == 0 else ''}".rstrip())
     print("\nscores, a row a compressed query: level 1, then level 2 less the largest of level 1")
     for row in t["s"]:
-        print(_numbers(row[:t["k1"]]), " |", _numbers(row[t["k1"]:]))
+        print(_numbers(row[: t["k1"]]), " |", _numbers(row[t["k1"] :]))
     print("\nprobabilities summed by cluster, in the same places")
     for row in t["ap"]:
-        print(_numbers(row[:t["k1"]], 3), " |", _numbers(row[t["k1"]:], 3))
+        print(_numbers(row[: t["k1"]], 3), " |", _numbers(row[t["k1"] :], 3))
     print("\ntoken      output        exact attention")
     for j, word in enumerate(WORDS):
         print(f"{j} {word:6} {_numbers(t['o'][j])} {_numbers(t['exact'][j])}")
@@ -116,8 +171,10 @@ def print_feed_forward():
     print()
     for k in range(LOOKUP.h):
         bits = "".join(map(str, t["bits"][k]))
-        print(f"table {k}: signs {bits}, code {t['codes'][k]}, row {t['rows'][k]} of memory, "
-              f"weight {t['scores'][k]:.3f}")
+        print(
+            f"table {k}: signs {bits}, code {t['codes'][k]}, row {t['rows'][k]} of memory, "
+            f"weight {t['scores'][k]:.3f}"
+        )
         print("  its row  ", _numbers(t["tables"][k], 3))
     print("\nbias       ", _numbers(t["bias"], 3))
     print("y          ", _numbers(t["y"], 3))

@@ -19,14 +19,15 @@ log = logging.getLogger("mkdocs.hooks.hashlayer")
 
 PUBLIC = """# The Python of `sw`
 
-These names are what most users of the PyTorch side need. They are fetched when first asked for, so that
-importing `sw` needs no torch.
+These names are what most users of the PyTorch side need. They are fetched when first asked
+for, so that importing `sw` needs no torch.
 
 """
 
 
 def _public() -> str:
     import sw
+
     return PUBLIC + "\n".join(f"::: {where}.{name}\n" for name, where in sw._WHERE.items())
 
 

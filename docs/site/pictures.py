@@ -23,18 +23,26 @@ def machine() -> Svg:
     s.box(20, 130, 90, 60, ("tokens", "n vectors"), "data")
     s.box(150, 60, 270, 200, (), "plain")
     s.text(285, 82, "CTA engine: attention", bold=True)
-    for at, (lines, fill) in enumerate(((("hash, cluster", "n tokens to k means"), "cluster"),
-                                        (("systolic array", "b × d multipliers"), "unit"),
-                                        (("probabilities", "by cluster"), "memory"))):
+    for at, (lines, fill) in enumerate(
+        (
+            (("hash, cluster", "n tokens to k means"), "cluster"),
+            (("systolic array", "b × d multipliers"), "unit"),
+            (("probabilities", "by cluster"), "memory"),
+        )
+    ):
         s.box(165, 95 + 53 * at, 240, 45, lines, fill)
     s.line((110, 160), (150, 160), arrow=True)
     s.box(445, 130, 90, 60, ("host", "adds, norm"), "control")
     s.line((420, 160), (445, 160), arrow=True)
     s.box(560, 60, 190, 200, (), "plain")
     s.text(655, 82, "LookupFFN engine", bold=True)
-    for at, (lines, fill) in enumerate(((("projection", "blocks and Hadamard"), "unit"),
-                                        (("hash", "signs to rows"), "cluster"),
-                                        (("gather", "weighted rows, summed"), "memory"))):
+    for at, (lines, fill) in enumerate(
+        (
+            (("projection", "blocks and Hadamard"), "unit"),
+            (("hash", "signs to rows"), "cluster"),
+            (("gather", "weighted rows, summed"), "memory"),
+        )
+    ):
         s.box(575, 95 + 53 * at, 160, 45, lines, fill)
     s.line((535, 160), (560, 160), arrow=True)
     s.box(770, 130, 80, 60, ("host", "adds, norm"), "control")
@@ -50,8 +58,12 @@ def machine() -> Svg:
 
 def _plane(s, left, top, size, low, high, width, offset):
     """Axes of a plane with the edges of its buckets; gives the place of a point."""
+
     def place(x, y):
-        return (left + (x - low) / (high - low) * size, top + size - (y - low) / (high - low) * size)
+        return (
+            left + (x - low) / (high - low) * size,
+            top + size - (y - low) / (high - low) * size,
+        )
 
     s.box(left, top, size, size)
     edge = -offset
@@ -69,7 +81,7 @@ def buckets() -> Svg:
     """Level 1: tokens in the plane of the two hash functions."""
     t = attention()
     s = Svg(560, 400)
-    place = _plane(s, 40, 40, 320, -.2, 3.0, 1.0, 0)
+    place = _plane(s, 40, 40, 320, -0.2, 3.0, 1.0, 0)
     s.text(200, 26, "Level 1: one bucket, one cluster", 14, bold=True)
     s.text(200, 382, "first hash function: x[0]")
     for j, (x, word) in enumerate(zip(t["x"], WORDS)):
@@ -90,7 +102,7 @@ def residuals() -> Svg:
     """Level 2: what the means of level 1 leave of the tokens."""
     t = attention()
     s = Svg(560, 400)
-    place = _plane(s, 40, 40, 320, -.4, .4, .32, .16)
+    place = _plane(s, 40, 40, 320, -0.4, 0.4, 0.32, 0.16)
     s.text(200, 26, "Level 2: what is left, clustered again", 14, bold=True)
     s.text(200, 382, "residual r = x − C1, first element")
     for j, (r, word) in enumerate(zip(t["residual"], WORDS)):
@@ -130,21 +142,44 @@ def scores() -> Svg:
     t = attention()
     k1, k2, token = t["k1"], t["k2"], 4
     s = Svg(720, 300)
-    s.text(360, 22, f"Scores of {t['k0']} × ({k1} + {k2}) clusters stand for 8 × 8 tokens", 14, bold=True)
+    s.text(
+        360,
+        22,
+        f"Scores of {t['k0']} × ({k1} + {k2}) clusters stand for 8 × 8 tokens",
+        14,
+        bold=True,
+    )
     for x in range(k1 + k2):
         left = 110 + 72 * x + (20 if x >= k1 else 0)
         s.text(left + 34, 56, f"K1[{x}]" if x < k1 else f"K2[{x - k1}]", bold=True)
         for i in range(t["k0"]):
             chosen = i == 0 and x in (t["ct1"][token], k1 + t["ct2"][token])
-            s.box(left, 66 + 44 * i, 68, 38, (f"{t['s'][i, x]:.2f}",),
-                  "#FFE08A" if chosen else "memory", bold=chosen)
+            s.box(
+                left,
+                66 + 44 * i,
+                68,
+                38,
+                (f"{t['s'][i, x]:.2f}",),
+                "#FFE08A" if chosen else "memory",
+                bold=chosen,
+            )
     for i in range(t["k0"]):
         s.text(70, 90 + 44 * i, f"Q[{i}]", bold=True)
     one, two = t["s"][0, t["ct1"][token]], t["s"][0, k1 + t["ct2"][token]]
-    s.text(360, 232, f"token {token} “{WORDS[token]}”: key cluster {t['ct1'][token]}, residual cluster "
-                     f"{t['ct2'][token]}", 13)
+    s.text(
+        360,
+        232,
+        f"token {token} “{WORDS[token]}”: key cluster {t['ct1'][token]}, residual cluster "
+        f"{t['ct2'][token]}",
+        13,
+    )
     s.text(360, 254, f"p = 2^({one:.2f} + ({two:.2f})) = {2 ** (one + two):.3f}", 14, bold=True)
-    s.text(360, 276, "p is added to the sums of both clusters; the same is done for every token and query", 12)
+    s.text(
+        360,
+        276,
+        "p is added to the sums of both clusters; the same is done for every token and query",
+        12,
+    )
     return s
 
 
@@ -156,9 +191,16 @@ def array() -> Svg:
         s.box(220 + 80 * j, 56, 66, 34, ("PPE",), "cluster")
         for i in range(3):
             s.box(220 + 80 * j, 116 + 62 * i, 66, 42, ("PE", "× +"), "unit")
-            s.line((253 + 80 * j, 116 + 62 * i), (253 + 80 * j, (90 if i == 0 else 96 + 62 * i)), arrow=True)
-            s.line((286 + 80 * j if j < 3 else 526, 137 + 62 * i), (300 + 80 * j if j < 3 else 548, 137 + 62 * i),
-                   arrow=True)
+            s.line(
+                (253 + 80 * j, 116 + 62 * i),
+                (253 + 80 * j, (90 if i == 0 else 96 + 62 * i)),
+                arrow=True,
+            )
+            s.line(
+                (286 + 80 * j if j < 3 else 526, 137 + 62 * i),
+                (300 + 80 * j if j < 3 else 548, 137 + 62 * i),
+                arrow=True,
+            )
         s.line((253 + 80 * j, 56), (253 + 80 * j, 40), arrow=True)
         s.line((253 + 80 * j, 318), (253 + 80 * j, 284), arrow=True)
     for i in range(3):
@@ -179,7 +221,13 @@ def projection() -> Svg:
         rows += [(f"blocks {j}", block), (f"Hadamard {j}", transformed)]
     rows.append(("z", t["z"]))
     s = Svg(700, 50 + 40 * len(rows))
-    s.text(350, 22, "One token: two blocks of 4 × 4, then every element with every other", 14, bold=True)
+    s.text(
+        350,
+        22,
+        "One token: two blocks of 4 × 4, then every element with every other",
+        14,
+        bold=True,
+    )
     most = max(abs(float(v)) for _, values in rows for v in values)
     for at, (name, values) in enumerate(rows):
         y = 36 + 40 * at
@@ -187,8 +235,10 @@ def projection() -> Svg:
         for i, value in enumerate(values):
             x, size = 120 + 70 * i, 24 * abs(float(value)) / most
             s.box(x, y, 62, 32, (), "plain")
-            s.parts.append(f'<rect x="{x + 1}" y="{y + 31 - size:.1f}" width="8" height="{size:.1f}" '
-                           f'fill="{COLOURS[int(value < 0)]}"/>')
+            s.parts.append(
+                f'<rect x="{x + 1}" y="{y + 31 - size:.1f}" width="8" height="{size:.1f}" '
+                f'fill="{COLOURS[int(value < 0)]}"/>'
+            )
             s.text(x + 36, y + 21, f"{value:.2f}", 11.5)
         if name.startswith("blocks"):
             s.line((395, y - 3), (395, y + 36), colour=INK, width=3)
@@ -202,13 +252,20 @@ def gather() -> Svg:
     s.text(380, 22, "Signs choose a row of each table; weights add the rows up", 14, bold=True)
     for k in range(LOOKUP.h):
         tau = LOOKUP.tau
-        left, unit = ((20, 180), (640, 430))[k]       # rows outside, weights inside
-        z = t["z"][k * tau:(k + 1) * tau]
+        left, unit = ((20, 180), (640, 430))[k]  # rows outside, weights inside
+        z = t["z"][k * tau : (k + 1) * tau]
         s.text((150, 610)[k], 50, f"table {k}: z = " + ", ".join(f"{v:.2f}" for v in z), 12)
         for row in range(1 << tau):
             chosen = row == t["codes"][k]
-            s.box(left, 62 + 24 * row, 100, 22, (f"row {row:0{tau}b}",), "#FFE08A" if chosen else "memory",
-                  bold=chosen)
+            s.box(
+                left,
+                62 + 24 * row,
+                100,
+                22,
+                (f"row {row:0{tau}b}",),
+                "#FFE08A" if chosen else "memory",
+                bold=chosen,
+            )
         y = 62 + 24 * int(t["codes"][k]) + 11
         s.line((left + 100 * (1 - k), y), (unit + 150 * k, 150), arrow=True)
         s.box(unit, 130, 150, 44, (f"× {t['scores'][k]:.2f}", "weight of the code"), "unit")
@@ -217,9 +274,16 @@ def gather() -> Svg:
     return s
 
 
-PICTURES = {"machine": machine, "cta-buckets": buckets, "cta-residuals": residuals, "cta-tree": tree,
-            "cta-scores": scores, "cta-array": array, "lookup-projection": projection,
-            "lookup-gather": gather}
+PICTURES = {
+    "machine": machine,
+    "cta-buckets": buckets,
+    "cta-residuals": residuals,
+    "cta-tree": tree,
+    "cta-scores": scores,
+    "cta-array": array,
+    "lookup-projection": projection,
+    "lookup-gather": gather,
+}
 
 
 def main(folder: Path = FOLDER) -> int:
@@ -227,7 +291,8 @@ def main(folder: Path = FOLDER) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in PICTURES.items():
         write_text(folder / f"{name}.svg", str(draw()))
-    from docs.site.waves import WAVES, render, wavejson    # needs the docs extra
+    from docs.site.waves import WAVES, render, wavejson  # needs the docs extra
+
     write_text(folder / "waveform.svg", render(wavejson(WAVES["ClusterIndex"].table())) + "\n")
     return 0
 

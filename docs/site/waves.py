@@ -16,8 +16,14 @@ import numpy as np
 from model.cta.config import CTAConfig
 from model.cta.timing import cim_latency
 from model.files import write_text
-from verif.cta import (array_program, cluster_codes, pe_program, ppe_program, probability_program,
-                       sequencer_program)
+from verif.cta import (
+    array_program,
+    cluster_codes,
+    pe_program,
+    ppe_program,
+    probability_program,
+    sequencer_program,
+)
 from verif.port_table import PortTable
 from verif.ports import NativePorts
 
@@ -51,31 +57,37 @@ def _random():
 
 def _pe():
     from gen.cta.pe import PE
+
     return PE(SMALL)
 
 
 def _columns():
     from gen.cta.columns import Columns
+
     return Columns(SMALL)
 
 
 def _row():
     from gen.cta.ppe_row import PPERow
+
     return PPERow(SMALL)
 
 
 def _probability():
     from gen.cta.probability import Probability
+
     return Probability(SMALL)
 
 
 def _program():
     from verif.cta.sequencer_top import SequencerTop
+
     return SequencerTop(SMALL)
 
 
 def _cluster_index():
     from gen.cta.cluster_index import ClusterIndex
+
     return ClusterIndex(SMALL)
 
 
@@ -88,15 +100,23 @@ def _codes() -> PortTable:
     for now, entry in enumerate(cycles):
         if entry:
             at, hpass, token = entry
-            table.drive[now] |= {("valid", None): 1, ("first", None): int(token == 0),
-                                 ("last", None): int(token == len(codes) - 1),
-                                 ("lsh", None): work[at][0], ("hpass", None): hpass}
+            table.drive[now] |= {
+                ("valid", None): 1,
+                ("first", None): int(token == 0),
+                ("last", None): int(token == len(codes) - 1),
+                ("lsh", None): work[at][0],
+                ("hpass", None): hpass,
+            }
             for column, value in enumerate(codes[token]):
                 table.drive[now + column]["hash", column] = int(value)
     for now, ct, first, last, lsh, *_ in cluster_codes.expected(SMALL, work, cycles):
-        table.expect[now] |= {("ct_valid", None): 1, ("ct", None): ct,
-                              ("ct_first", None): int(first), ("ct_last", None): int(last),
-                              ("ct_lsh", None): lsh}
+        table.expect[now] |= {
+            ("ct_valid", None): 1,
+            ("ct", None): ct,
+            ("ct_first", None): int(first),
+            ("ct_last", None): int(last),
+            ("ct_lsh", None): lsh,
+        }
     for now in range(len(cycles) + cim_latency(SMALL) + 1):
         table.expect[now].setdefault(("ct_valid", None), 0)
     return table
@@ -112,25 +132,43 @@ def _pag() -> PortTable:
 
 
 WAVES = {
-    "PE": Wave(_pe, lambda: pe_program.random_program(SMALL, _random()),
-               "All inputs are random in every cycle. ``x_out`` repeats ``x_in`` a cycle later; "
-               "the product of ``x_in`` and the value of cycle c meets ``sum_in`` of cycle c + 2 "
-               "and shows in ``sum_out`` in cycle c + 3."),
-    "Columns": Wave(_columns, lambda: array_program.random_program(SMALL, _random()),
-                    "The beginning of a job: values are latched, then operands pass."),
-    "PPERow": Wave(_row, lambda: ppe_program.random_program(SMALL, _random()),
-                   "Operations in random order; ``sum`` of column 1 comes a cycle after that of "
-                   "column 0."),
-    "ClusterIndex": Wave(_cluster_index, _codes,
-                         "Six tokens with three different codes. Value 1 of a code comes a cycle "
-                         "after value 0. Equal codes get equal indices, in the order in which they "
-                         "are first seen."),
-    "Probability": Wave(_probability, _pag,
-                        "The scores of one batch for two queries, column 1 a cycle later; "
-                        "``cs_done`` marks the last."),
-    "Program": Wave(_program, lambda: sequencer_program.head_program(
-        SMALL, _random(), [sequencer_program.random_head(SMALL, _random(), False)]),
-        "The start of a job: slots of the first LSH."),
+    "PE": Wave(
+        _pe,
+        lambda: pe_program.random_program(SMALL, _random()),
+        "All inputs are random in every cycle. ``x_out`` repeats ``x_in`` a cycle later; "
+        "the product of ``x_in`` and the value of cycle c meets ``sum_in`` of cycle c + 2 "
+        "and shows in ``sum_out`` in cycle c + 3.",
+    ),
+    "Columns": Wave(
+        _columns,
+        lambda: array_program.random_program(SMALL, _random()),
+        "The beginning of a job: values are latched, then operands pass.",
+    ),
+    "PPERow": Wave(
+        _row,
+        lambda: ppe_program.random_program(SMALL, _random()),
+        "Operations in random order; ``sum`` of column 1 comes a cycle after that of column 0.",
+    ),
+    "ClusterIndex": Wave(
+        _cluster_index,
+        _codes,
+        "Six tokens with three different codes. Value 1 of a code comes a cycle "
+        "after value 0. Equal codes get equal indices, in the order in which they "
+        "are first seen.",
+    ),
+    "Probability": Wave(
+        _probability,
+        _pag,
+        "The scores of one batch for two queries, column 1 a cycle later; "
+        "``cs_done`` marks the last.",
+    ),
+    "Program": Wave(
+        _program,
+        lambda: sequencer_program.head_program(
+            SMALL, _random(), [sequencer_program.random_head(SMALL, _random(), False)]
+        ),
+        "The start of a job: slots of the first LSH.",
+    ),
 }
 """By the class of the block."""
 
@@ -146,15 +184,20 @@ def wavejson(table: PortTable, first: int = 0, cycles: int = CYCLES, rows: int =
     for title, side in (("in", table.drive), ("out", table.expect)):
         keys = {key: None for now in window for key in side.get(now, {})}
         lanes = []
-        for key in list(keys)[:rows // 2]:
+        for key in list(keys)[: rows // 2]:
             values = [side.get(now, {}).get(key) for now in window]
             lanes.append({"name": _key(*key), **_lane(values, key[0] in table.control)})
         groups.append([title, *lanes])
     # A cycle is wide enough for the longest number in it.
-    longest = max((len(text) for _, *lanes in groups for lane in lanes
-                   for text in lane.get("data", ())), default=0)
-    return {"signal": [{"name": "clk", "wave": "p" + "." * (cycles - 1)}, *groups],
-            "head": {"tock": first}, "config": {"hscale": 3 if longest > 7 else 2}}
+    longest = max(
+        (len(text) for _, *lanes in groups for lane in lanes for text in lane.get("data", ())),
+        default=0,
+    )
+    return {
+        "signal": [{"name": "clk", "wave": "p" + "." * (cycles - 1)}, *groups],
+        "head": {"tock": first},
+        "config": {"hscale": 3 if longest > 7 else 2},
+    }
 
 
 def _lane(values, control: bool) -> dict:
@@ -181,8 +224,9 @@ def _lane(values, control: bool) -> dict:
 def render(wave: dict) -> str:
     """WaveJSON as SVG text."""
     import wavedrom
+
     text = wavedrom.render(json.dumps(wave)).tostring()
-    # The paper of the picture is white whatever the page is, and a machine without Helvetica has another.
+    # The paper is white whatever the page is, and a machine without Helvetica has another.
     text = text.replace("font-family:Helvetica", "font-family:Helvetica,Arial,sans-serif")
     return text.replace("<defs>", '<rect width="100%" height="100%" fill="white"/><defs>', 1)
 
@@ -192,6 +236,7 @@ def play(wave: Wave, vcd: Path | None) -> int:
     from contextlib import nullcontext
 
     from amaranth.sim import Simulator
+
     component, table = wave.component(), wave.table()
 
     async def bench(ctx):

@@ -7,10 +7,16 @@ import model.lookup.layout
 
 __all__ = ["page"]
 
-ENGINES = (("CTA", model.cta.layout, model.cta.job),
-           ("LookupFFN", model.lookup.layout, model.lookup.job))
-WORDS = (("load", "LOAD_FIELDS"), ("job", "JOB_FIELDS"), ("status", "STATUS_FIELDS"),
-         ("activity", "TRACE_FIELDS"))
+ENGINES = (
+    ("CTA", model.cta.layout, model.cta.job),
+    ("LookupFFN", model.lookup.layout, model.lookup.job),
+)
+WORDS = (
+    ("load", "LOAD_FIELDS"),
+    ("job", "JOB_FIELDS"),
+    ("status", "STATUS_FIELDS"),
+    ("activity", "TRACE_FIELDS"),
+)
 
 
 def _fields(fields):
@@ -22,18 +28,36 @@ def _fields(fields):
 
 def page() -> str:
     """The page, in Markdown."""
-    lines = ["# Words", "",
-             "The build makes this page from `model/cta/layout.py` and `model/lookup/layout.py`, from "
-             "which the generators take their ports and the software its packing. Bit 0 is the lowest. "
-             "What the fields mean is in [Programming the CTA engine](../programming.md) and "
-             "[The LookupFFN engine](../lookup-programming.md)."]
+    lines = [
+        "# Words",
+        "",
+        "The build makes this page from `model/cta/layout.py` and `model/lookup/layout.py`, from "
+        "which the generators take their ports and the software its packing. Bit 0 is the lowest. "
+        "What the fields mean is in [Programming the CTA engine](../programming.md) and "
+        "[The LookupFFN engine](../lookup-programming.md).",
+    ]
     for title, layout, job in ENGINES:
         lines += ["", f"## {title}"]
         for word, name in WORDS:
-            lines += ["", f"### {title}: `{word}`", "", "| field | bits | width |", "|---|---|---|",
-                      *_fields(getattr(layout, name))]
-        for what, numbers in (("targets of a load", layout.Target), ("errors of the status", job.ErrorCode),
-                              ("rows of the parameters", layout.Parameter)):
-            lines += ["", f"### {title}: {what}", "", "| number | name |", "|---|---|",
-                      *(f"| {int(each)} | {each.name} |" for each in numbers)]
+            lines += [
+                "",
+                f"### {title}: `{word}`",
+                "",
+                "| field | bits | width |",
+                "|---|---|---|",
+                *_fields(getattr(layout, name)),
+            ]
+        for what, numbers in (
+            ("targets of a load", layout.Target),
+            ("errors of the status", job.ErrorCode),
+            ("rows of the parameters", layout.Parameter),
+        ):
+            lines += [
+                "",
+                f"### {title}: {what}",
+                "",
+                "| number | name |",
+                "|---|---|",
+                *(f"| {int(each)} | {each.name} |" for each in numbers if each.name != "END"),
+            ]
     return "\n".join(lines) + "\n"

@@ -12,8 +12,13 @@ HOW = sorted((ROOT / "docs" / "how").glob("*.md"))
 
 
 def printed(engine: str) -> list[str]:
-    run = subprocess.run([sys.executable, "-m", "docs.site.example", engine], cwd=ROOT, text=True,
-                         capture_output=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "docs.site.example", engine],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     return run.stdout.splitlines()
 
 
@@ -21,32 +26,43 @@ def printed(engine: str) -> list[str]:
 def test_numbers_are_those_that_are_printed(engine, least):
     """Each line of a block marked ``text`` on the pages of an engine is a line of its example."""
     lines = set(printed(engine))
-    shown = [line for path in HOW if path.name.startswith(engine)
-             for block in re.findall(r"```text\n(.*?)```", path.read_text("utf-8"), re.S)
-             for line in block.splitlines() if line]
+    shown = [
+        line
+        for path in HOW
+        if path.name.startswith(engine)
+        for block in re.findall(r"```text\n(.*?)```", path.read_text("utf-8"), re.S)
+        for line in block.splitlines()
+        if line
+    ]
     assert len(shown) >= least
     assert [line for line in shown if line not in lines] == []
 
 
 def test_pictures_are_those_of_the_numbers():
     from docs.site.pictures import FOLDER, PICTURES
+
     for name, draw in PICTURES.items():
-        assert (FOLDER / f"{name}.svg").read_text("utf-8") == str(draw()), \
+        assert (FOLDER / f"{name}.svg").read_text("utf-8") == str(draw()), (
             f"{name}: python -m docs.site.pictures draws it again"
+        )
 
 
 def test_the_waveform_is_that_of_the_table():
     pytest.importorskip("wavedrom", reason="needs the docs extra")
     from docs.site.pictures import FOLDER
     from docs.site.waves import WAVES, render, wavejson
+
     drawn = render(wavejson(WAVES["ClusterIndex"].table())) + "\n"
     assert (FOLDER / "waveform.svg").read_text("utf-8") == drawn
 
 
-@pytest.mark.parametrize("block", ["pe", "columns", "pperow", "clusterindex", "probability", "program"])
+@pytest.mark.parametrize(
+    "block", ["pe", "columns", "pperow", "clusterindex", "probability", "program"]
+)
 def test_what_a_waveform_shows_is_what_the_block_does(block):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
     from docs.site.waves import WAVES, play
+
     assert play({name.lower(): wave for name, wave in WAVES.items()}[block], None) > 15
 
 
@@ -54,4 +70,6 @@ def test_the_readme_is_short_and_its_python_is_that_of_the_page():
     readme = (ROOT / "README.md").read_text("utf-8")
     page = (ROOT / "docs" / "start" / "model.md").read_text("utf-8")
     assert len(readme.splitlines()) <= 120
-    assert re.findall(r"```python\n.*?```", readme, re.S) == re.findall(r"```python\n.*?```", page, re.S)
+    assert re.findall(r"```python\n.*?```", readme, re.S) == re.findall(
+        r"```python\n.*?```", page, re.S
+    )

@@ -37,9 +37,13 @@ class Page(HTMLParser):
 
 
 def build(folder: Path, config: Path = ROOT / "docs" / "site" / "mkdocs.yml"):
-    return subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "-d", folder],
-                          cwd=ROOT, text=True, capture_output=True,
-                          env=os.environ | {"NO_MKDOCS_2_WARNING": "1"})
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "-d", folder],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +65,12 @@ def dead(site: dict) -> list[str]:
             target = (path.parent / unquote(where.path)).resolve() if where.path else path
             target = target / "index.html" if target.is_dir() else target
             anchors = site[target].anchors if target in site else ()
-            if not target.is_file() or where.fragment and unquote(where.fragment) not in {
-                    *anchors, "__skip"} and target.suffix == ".html":
+            if (
+                not target.is_file()
+                or where.fragment
+                and unquote(where.fragment) not in {*anchors, "__skip"}
+                and target.suffix == ".html"
+            ):
                 found.append(f"{path.name}: {link}")
     return found
 
@@ -78,6 +86,7 @@ def test_nothing_comes_from_another_host(site):
 
 def test_every_block_has_a_page_with_its_ports(site):
     from docs.site.blocks import blocks
+
     names = {path.stem for path in site}
     for component in (each for group in blocks().values() for each in group):
         kind = type(component)
@@ -91,8 +100,9 @@ def test_a_dead_link_fails_the_build(tmp_path):
     """``-q`` would hide the warnings from ``--strict`` as well."""
     site = tmp_path / "docs" / "site"
     site.mkdir(parents=True)
-    (site / "mkdocs.yml").write_text("site_name: x\ndocs_dir: ..\nexclude_docs: site/\n"
-                                     "validation: {links: {anchors: warn}}\n")
+    (site / "mkdocs.yml").write_text(
+        "site_name: x\ndocs_dir: ..\nexclude_docs: site/\nvalidation: {links: {anchors: warn}}\n"
+    )
     page = tmp_path / "docs" / "index.md"
     for text, status in (("# A\n[b](#a)\n", 0), ("# A\n[b](b.md)\n", 1), ("# A\n[b](#b)\n", 1)):
         page.write_text(text)
@@ -101,5 +111,7 @@ def test_a_dead_link_fails_the_build(tmp_path):
 
 def test_a_dead_link_is_seen(tmp_path):
     page = tmp_path / "page.html"
-    page.write_text('<a href="nothing.html">x</a><a href="#here">x</a><a id="there" href="#there">x</a>')
+    page.write_text(
+        '<a href="nothing.html">x</a><a href="#here">x</a><a id="there" href="#there">x</a>'
+    )
     assert len(dead({page: Page(page.read_text())})) == 2
