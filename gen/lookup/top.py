@@ -43,7 +43,7 @@ class Lookup(wiring.Component):
     x : Stream of tokens, d/8 beats each.
     y : Stream of outputs, d/8 beats a token.
     status : Stream of status words, one a job. Payload ``StatusWord``.
-    activity : What each unit does in this cycle, for pictures and benches.
+    activity : What each unit did one cycle before, for pictures and benches.
     residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.
     request : Stream of beat numbers that are read. With external tables only.
     response : Stream of the beats read, in order, any latency. With external tables only.
