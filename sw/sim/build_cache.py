@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sw.io.npz import make_folder
+
 __all__ = ["scratch", "settle", "sweep"]
 
 PREFIX = ".scratch-"
@@ -46,7 +48,7 @@ def _alone(cache: Path) -> Iterator[bool]:
 def scratch(cache: Path) -> Iterator[Path]:
     """A new folder in ``cache``, which no other build has and which vanishes at the end unless
     :func:`settle` has moved it. Its owner holds a lock, which ends with the process."""
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     sweep(cache)
     # Between making the file and locking it the folder looks like a dead build's: no sweep then.
     with _alone(cache):

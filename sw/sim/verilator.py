@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from sw.io.npz import make_folder
 from sw.sim.build_cache import scratch, settle
 
 __all__ = ["Tool", "ToolError", "find", "cache_dir", "lint", "build", "MINIMUM"]
@@ -142,7 +143,7 @@ def _build(tool, work, files, top, sources, flags, opt, link, runtime, jobs, rep
         shared = cache_dir() / f"runtime-{tool.version}" / f"{part}.o"
         objects.append(shared)
         if not shared.exists():
-            shared.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(shared.parent)
             tasks.append((shared, ["-O2"], tool.root / "include" / f"{part}.cpp"))
     with ThreadPoolExecutor(jobs) as pool:
         for done, _ in enumerate(pool.map(lambda task: _compile(tool, *task), tasks), 1):

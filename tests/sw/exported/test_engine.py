@@ -12,7 +12,6 @@ from model.cta.job import Mode
 from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.job import Order
-from sw.exported import hooks as engine
 from sw.exported.hooks import BACKENDS, EngineFFN, EngineHeads, on_engine, run_ffn, run_heads
 from sw.exported.layer import identical
 from sw.exported.writer import export
@@ -246,8 +245,3 @@ class TestInTorch:
     def test_dtype(self, torch, heads, layer):
         for dtype in (torch.float64, torch.bfloat16):
             assert EngineHeads(layer)(heads, torch.ones(1, 2, 24, dtype=dtype)).dtype == dtype
-
-
-def test_latency_is_the_shared_one():
-    from sw.run import layer as layer_run
-    assert engine.LATENCY == layer_run.LATENCY
