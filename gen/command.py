@@ -12,18 +12,12 @@ from gen.emit import EmitError, emit_all
 from gen.manifest import manifest
 from gen.names import require_names
 from gen.progress import progress
+from model.command import Parser
 from model.config import json_object
 from model.errors import ConfigError
 from model.files import write_json, write_text
 
 __all__ = ["Command"]
-
-
-class _Parser(argparse.ArgumentParser):
-    """Usage errors in one line, as all others; no abbreviated flags."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message}\n")
 
 
 def _number(text: str):
@@ -48,7 +42,7 @@ class Command:
 
     def parser(self) -> argparse.ArgumentParser:
         """The command line."""
-        p = _Parser(prog=self.program, description=self.what, allow_abbrev=False)
+        p = Parser(prog=self.program, description=self.what)
         types = {f.name: f.type for f in dataclasses.fields(self.config)}
         for name, text in self.parameters.items():
             kind = types[name]

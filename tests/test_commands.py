@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,6 +172,32 @@ def test_hashlayer(capsys):
     for module, _ in COMMANDS.values():
         needs(module.removesuffix(".__main__"))
         assert callable(import_module(module).main), module
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_answers_alike(words, capsys, monkeypatch):
+    """Help starts with the usage and ends in 0; a flag that is none is a line and ends in 2."""
+    needs(COMMANDS[words][0].removesuffix(".__main__"))
+    monkeypatch.setattr(sys, "argv", ["hashlayer"])
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0 and out.startswith("usage: ") and err == ""
+    assert "-h, --help" in out
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--no-such-flag"])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2 and out == "" and err.count("\n") == 1, err
+    assert re.match(r"[\w.]+( \w+)*: ", err), err
+
+
+@pytest.mark.parametrize("words, hint", [
+    (["exprt"], "did you mean 'export'?"), (["emit", "ctaa"], "did you mean 'emit cta'?"),
+    (["emit"], "must be one of emit cta, emit lookup"), (["zzz"], "must be one of emit cta, ")])
+def test_a_word_that_is_nearly_a_command(words, hint, capsys):
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert hint in err and err.count("\n") == 1
 
 
 def test_a_missing_package_is_named(capsys, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ("model", "gen", "verif", "sw", "synth", "tests")
-DATA = ("errors", "files", "fixed", "config", "job", "layout", "schedule", "timing", "weight_layout")
+DATA = ("command", "errors", "files", "fixed", "config", "job", "layout", "schedule", "timing", "weight_layout")
 
 
 def imports(path: Path):

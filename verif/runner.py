@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gen.emit import emit
 from gen.manifest import ports
+from model.command import Parser
 from verif import cta, lookup
 from sw.sim import verilator
 from verif.bench import Bench, environment
@@ -80,8 +81,8 @@ def play(runner, bench: Bench, cfg, run_seed: int, top: str, build_dir: Path,
 
 
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m verif.runner", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m verif.runner", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", nargs="*", help=f"of {', '.join(BENCHES)}; all by default")
     parser.add_argument("--seed", type=int, default=os.environ.get("HASHLAYER_SEED") or None,
                         help="replay this seed (also HASHLAYER_SEED)")

@@ -4,7 +4,6 @@ For error figures only; no golden stage calls it. ``python -m model.cta.referenc
 much error each fixed-point format contributes (the numbers of docs/numerics.md).
 """
 
-import argparse
 import dataclasses
 import math
 import sys
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.border import Borders
+from model.command import Parser
 from model.cta.bucket import bucket_fields
 from model.cta.config import CTAConfig, CTAFormats
 from model.cta.head import trace
@@ -267,7 +267,7 @@ def _print_error_table() -> None:
 
 def main(argv=None) -> int:
     """The command line, which takes no arguments: a minute of measuring."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m {__spec__.name}", description="The error of each format of the CTA engine "
         "beside double precision, measured on a synthetic input (about a minute).")
     parser.parse_args(argv)

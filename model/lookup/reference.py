@@ -4,7 +4,6 @@ For error figures only; no golden stage calls it. ``python -m model.lookup.refer
 numbers of docs/lookup.md.
 """
 
-import argparse
 import dataclasses
 import math
 import sys
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.border import Borders
+from model.command import Parser
 from model.fixed import Format
 from model.lookup import bh4, layer
 from model.lookup import hash as hashing
@@ -282,7 +282,7 @@ def _print_error_table() -> None:
 
 def main(argv=None) -> int:
     """The command line, which takes no arguments: a minute of measuring."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m {__spec__.name}", description="The error of each format of the LookupFFN engine "
         "beside double precision, measured on a synthetic input (about a minute).")
     parser.parse_args(argv)

@@ -7,13 +7,13 @@ error, and the compression. Then a trained LookupFFN layer does the same, see sw
 trained encoder of both, layer by layer on the two engines, see sw.demo.encoder.
 """
 
-import argparse
 import json
 import sys
 import time
 
 import numpy as np
 
+from model.command import Parser
 from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, table1_cycles
@@ -73,7 +73,7 @@ def main(argv=None) -> int:
 
 
 def _demo(argv):
-    parser = argparse.ArgumentParser(prog="sw.demo", description=(__doc__ or "").partition("\n")[0])
+    parser = Parser(prog="sw.demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rtl", choices=("all", "one", "none"), default="all",
                         help="which runs go through the RTL as well")
     parser.add_argument("--seed", type=int, default=0)

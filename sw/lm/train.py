@@ -11,8 +11,8 @@ import json
 import sys
 from pathlib import Path
 
+from model.command import Parser
 from model.errors import ConfigError
-from sw.io.command import Parser
 from sw.io.npz import InputError, make_folder
 
 __all__ = ["main"]

@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from model.command import Parser
 from model.cta.config import CTAFormats
 from model.fixed import Format
 from model.lookup.config import LookupFormats
-from sw.io.command import Parser
 from sw.io.npz import InputError, require_writable, write_json
 from sw.io.shipped import ENCODER
 from sw.lm import checkpoint, data

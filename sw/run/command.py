@@ -7,10 +7,10 @@ Exit status 0 on success, 2 on bad input (one line on stderr, nothing written).
 import argparse
 import sys
 
+from model.command import Parser
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.lookup.job import Order
-from sw.io.command import Parser
 from sw.io.figures import error_line, event_lines, large
 from sw.io.npz import InputError, require_writable, write_json, write_npz
 from sw.run import head as head_run

@@ -7,8 +7,8 @@ layer is needed, only its shape; parameters that are not given take the generato
 import json
 import sys
 
+from model.command import Parser
 from model.lookup.config import LookupConfig
-from sw.io.command import Parser
 from sw.io.npz import InputError, engine
 from sw.run import layer_file
 from sw.run.layer import cost

@@ -9,13 +9,13 @@ lookup`` see sw.studies.bench_lookup.
 import dataclasses
 import sys
 
+from model.command import Parser
 from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, ideal_cycles, table1_cycles, useful_macs
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
 from model.cta.stimulus import operating_point
-from sw.io.command import Parser
 from sw.io.npz import InputError, require_writable, write_json
 from sw.run.head import build_rtl, differences
 from sw.studies import bench_lookup

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.command import Parser
 from model.cta import centroid, probability
 from model.cta import head as cta_head
 from model.cta import reference as cta
@@ -36,7 +37,6 @@ from model.cta.quantise import QuantiseError, quantise
 from model.cta.score import scores
 from model.lookup import reference as lookup
 from model.lookup.config import LookupConfig
-from sw.io.command import Parser
 from sw.io.npz import InputError, require_writable, write_json
 from sw.io.shipped import ENCODER, HEAD, LAYER
 from sw.studies.budget_inputs import read

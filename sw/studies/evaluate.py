@@ -10,9 +10,9 @@ import dataclasses
 import sys
 from functools import partial
 
+from model.command import Parser
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
-from sw.io.command import Parser
 from sw.io.npz import InputError, make_folder, write_json, write_text
 
 __all__ = ["main"]

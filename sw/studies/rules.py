@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
+from model.command import Parser
 from model.cta.reference import attention_cta, attention_exact
 from model.lookup.reference import forward
-from sw.io.command import Parser
 from sw.io.npz import InputError, require_writable, write_json
 from sw.io.shipped import ENCODER
 from sw.lm import checkpoint, data

@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from model.command import Parser
 from sw.io import plot
-from sw.io.command import Parser
 from sw.io.npz import InputError, make_folder, require_writable, write_json
 from sw.nn.projections import PROJECTIONS, make_projection
 

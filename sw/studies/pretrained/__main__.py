@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from model.command import Parser
 from model.cta.config import CTAConfig
 from model.errors import ConfigError
-from sw.io.command import Parser
 from sw.io.npz import InputError, make_folder, write_json
 from sw.nn.attachment import attention_layers
 from sw.policy.distil import DistilConfig, distil
