@@ -27,7 +27,7 @@ def _number(text: str):
 
 @dataclass(frozen=True)
 class Command:
-    """One generator. ``parameters`` are fields of ``config`` with their help; those of ``always``
+    """One generator of a ``config``, whose parameters are its flags; those of ``always``
     stand in the header of the Verilog even at their default; ``fields`` and ``codes`` (enumerations of
     the words) go into the manifest."""
 
@@ -35,10 +35,14 @@ class Command:
     what: str
     config: type
     component: Callable
-    parameters: dict[str, str]
     always: tuple[str, ...]
     fields: dict[str, tuple]
     codes: dict[str, type]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Fields of the configuration that are flags, with their help."""
+        return self.config.parameter_help()
 
     def parser(self) -> argparse.ArgumentParser:
         """The command line."""

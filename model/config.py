@@ -8,7 +8,7 @@ from typing import ClassVar
 from model.errors import ConfigError
 from model.fixed import Format
 
-__all__ = ["EngineConfig", "WORD", "WIDEST", "Constant", "json_object", "require_integer"]
+__all__ = ["EngineConfig", "WORD", "WIDEST", "Constant", "Parameter", "json_object", "require_integer"]
 
 WORD = 62
 """Bits that a word of the golden model may have: every sum of two is still an int64."""
@@ -39,18 +39,34 @@ class Constant:
         return f"{self.what}, {self.legal} (default {default})"
 
 
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """The one declaration of a structural parameter: what it is, the values that are legal and the
+    default, as text. Refusals, the help of every command line and the page of parameters
+    take it from here. ``effect`` is more than a line has room for, for that page alone."""
+
+    what: str
+    legal: str
+    default: str
+    effect: str = ""
+
+    def help(self, default: str = "") -> str:
+        """One line for a command line; one that takes another default gives it."""
+        return f"{self.what}, {self.legal} (default {default or self.default})"
+
+
 class EngineConfig:
     """Base of a frozen dataclass with structural parameters, constants and a field ``fmt`` of
     formats.
 
-    ``LEGAL`` tells for each integer parameter what is legal, as far as it stands for itself;
+    ``PARAMETERS`` declares each structural parameter, in the order of the fields;
     ``FORMATS`` is the class of ``fmt``; ``BUILDABLE`` gives for each format the least and the
     largest width that the words of the RTL have room for. ``CONSTANTS`` has the fields that shape
     a table or a guard and what the RTL can be built with; the golden model takes more,
     ``1..FINEST``, so that the cost of a choice can be measured. ``WORDS`` names the exact sums.
     """
 
-    LEGAL: ClassVar[dict[str, str]]
+    PARAMETERS: ClassVar[dict[str, Parameter]]
     FORMATS: ClassVar[type]
     BUILDABLE: ClassVar[dict[str, tuple[int, int]]]
     CONSTANTS: ClassVar[dict[str, Constant]]
@@ -65,7 +81,7 @@ class EngineConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise ConfigError(f"{name} is {_shown(value)}, must be an integer, "
-                                  f"{self.LEGAL.get(name) or self.CONSTANTS[name].legal}")
+                                  f"{(self.PARAMETERS | self.CONSTANTS)[name].legal}")
 
     def _check_constants(self):
         self._check_integers(*self.CONSTANTS)
@@ -109,9 +125,12 @@ class EngineConfig:
             require_integer(name, getattr(self, name), constant.low, constant.high)
 
     @classmethod
-    def constant_help(cls) -> dict[str, str]:
-        """For command lines: a line of help for each constant."""
-        return {name: constant.help(getattr(cls, name)) for name, constant in cls.CONSTANTS.items()}
+    def parameter_help(cls, **defaults: str) -> dict[str, str]:
+        """For command lines: a line of help for each parameter and constant. ``defaults`` say it for
+        a command that takes a parameter from elsewhere when it is not given."""
+        return {name: parameter.help(defaults.get(name, ""))
+                for name, parameter in cls.PARAMETERS.items()} | {
+            name: constant.help(getattr(cls, name)) for name, constant in cls.CONSTANTS.items()}
 
     def as_dict(self) -> dict:
         """Structural parameters, constants and formats as plain data (JSON)."""

@@ -1,7 +1,7 @@
 """What mkdocs runs: pages made of the sources are added to those that are written.
 
-Reference pages of the blocks, the page of words and the list of decisions are made when the site is
-built, and stand in no commit.
+Reference pages of the blocks, the pages of words and of parameters and the list of decisions are made
+when the site is built, and stand in no commit.
 """
 
 import logging
@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from mkdocs.structure.files import File  # noqa: E402
 
-from docs.site import blocks, words  # noqa: E402
+from docs.site import blocks, parameters, words  # noqa: E402
 
 log = logging.getLogger("mkdocs.hooks.hashlayer")
 
@@ -41,7 +41,11 @@ def _decisions(folder: Path) -> list:
 
 def on_config(config):
     """Complete the navigation."""
-    made = {"reference/words.md": words.page(), "reference/python.md": _public()}
+    made = {
+        "reference/words.md": words.page(),
+        "reference/parameters.md": parameters.page(),
+        "reference/python.md": _public(),
+    }
     config.made = made
     reference = []
     for group, found in blocks.pages().items():
@@ -56,7 +60,10 @@ def on_config(config):
             if "Reference" in part:
                 part["Reference"] += [*reference, {"The Python of sw": "reference/python.md"}]
             if "Integrate" in part:
-                part["Integrate"].insert(1, {"Words": "reference/words.md"})
+                part["Integrate"][1:1] = [
+                    {"Words": "reference/words.md"},
+                    {"Parameters": "reference/parameters.md"},
+                ]
             if "Decisions" in part:
                 part["Decisions"] = _decisions(Path(config.docs_dir) / "decisions")
     return config

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import Constant, EngineConfig, require_integer
+from model.config import Constant, EngineConfig, Parameter, require_integer
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -49,25 +49,9 @@ class CTAFormats:
 class CTAConfig(EngineConfig):
     """One CTA engine.
 
-    Parameters
-    ----------
-    b : SA width in columns; also queries a batch. 2, 4, 8, 16 or 32.
-    d : head dimension and SA height in rows. 8, 16, 32, 64 or 128.
-    dw : token dimension, T*d for T in 1..16 slices. 0 stands for d (the paper's figures).
-    l : hash code length, 1..8. Hash functions beyond b columns run in further passes.
-    n : most tokens a job may have, as keys and as queries. 2..2048.
-    k0, k1, k2 : cluster capacity of LSH0, LSH1, LSH2, 1..n. 0 stands for n.
-    pag : exponentials a cycle, an even power of two 2..2b. 0 stands for 2b (Fig. 13's optimum).
-    sets : weight sets held on chip, 1..8.
-    lanes : 16-bit elements a beat of the host streams, a power of two 4..d. 0 stands for 8.
-    digit : bits of a hash value that one layer of the cluster tree resolves, 1, 2 or 4.
-    exp_mantissa : bits of an entry of the exponent table.
-    recip_index : index bits of the table of the denominator's reciprocal.
-    mean_reciprocal_frac : fraction bits of 1/count.
-    result_guard : fraction bits that a result keeps after its normalisation.
-    fmt : the formats.
+    ``PARAMETERS`` and ``CONSTANTS`` below say what each field is; ``fmt`` holds the formats.
 
-    The four constants above and the formats may be wider in the golden model than the RTL can be
+    The constants and the formats may be wider in the golden model than the RTL can be
     built (``require_buildable``).
     """
 
@@ -89,11 +73,26 @@ class CTAConfig(EngineConfig):
     result_guard: int = 5
     fmt: CTAFormats = field(default_factory=CTAFormats)
 
-    LEGAL: ClassVar = {
-        "b": f"one of {SA_WIDTHS}", "d": f"one of {HEAD_DIMS}", "dw": "d to 16 d, a multiple of d",
-        "l": "1..8", "n": "2..2048", "k0": "1..n", "k1": "1..n", "k2": "1..n",
-        "pag": "a power of two in 2..2b", "sets": "1..8", "lanes": "a power of two in 4..d",
-        "digit": "1, 2 or 4"}
+    PARAMETERS: ClassVar = {
+        "b": Parameter("SA width in columns", f"one of {SA_WIDTHS}", "8",
+                       "It is also the number of queries in a batch."),
+        "d": Parameter("head dimension and SA height in rows", f"one of {HEAD_DIMS}", "64"),
+        "dw": Parameter("token dimension", "d to 16 d, a multiple of d", "d",
+                        "A token is T = dw / d slices, each of which the array takes in a pass. "
+                        "The figures of the paper have one."),
+        "l": Parameter("hash code length", "1..8", "6",
+                       "Hash functions beyond b columns run in further passes."),
+        "n": Parameter("most tokens of a job", "2..2048", "512",
+                       "It holds for keys and for queries, and sizes the memories."),
+        "k0": Parameter("cluster capacity of LSH0", "1..n", "n"),
+        "k1": Parameter("cluster capacity of LSH1", "1..n", "n"),
+        "k2": Parameter("cluster capacity of LSH2", "1..n", "n"),
+        "pag": Parameter("exponentials a cycle", "a power of two in 2..2b", "2b",
+                         "The default is the optimum of the paper's Fig. 13."),
+        "sets": Parameter("weight sets on chip", "1..8", "1"),
+        "lanes": Parameter("elements a beat of the host streams", "a power of two in 4..d", "8"),
+        "digit": Parameter("hash bits that a layer of the cluster tree resolves", "1, 2 or 4", "2",
+                           "It divides the width of a hash value.")}
     FORMATS: ClassVar = CTAFormats
     BUILDABLE: ClassVar = {
         "token": (4, 16), "lsh_a": (4, 16), "weight": (4, 16), "centroid": (4, 16), "qkv": (4, 16),

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import Constant, EngineConfig
+from model.config import Constant, EngineConfig, Parameter
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -50,30 +50,7 @@ class LookupFormats:
 class LookupConfig(EngineConfig):
     """One LookupFFN engine.
 
-    Parameters
-    ----------
-    d : token dimension, a multiple of 8 in 8..2048. BH4 pads it to n = 2**ceil(log2 d).
-    h : hash tables, 1..1024.
-    tau : bits of a hash code, 1..16; a table has 2**tau rows.
-    block : block size bs of BH4, a power of two in 4..n and at most 256. 0 stands for 64, or n.
-    projection : "bh4", or "dense": one matrix (h*tau, d), no copies, no skip.
-    neighbours : N(z) is the tau + 1 rows at one sign flip or none, not only the heaviest row.
-    gelu_scaled : the weight carries the factor <z, S_i> (Sec. 4); else plain equation 7.
-    residual : y + residual leaves the engine; a residual tensor comes with the tokens.
-    multipliers : of the projection, a power of two in 1..min(bs*bs, 4096). 0 stands for 256, or
-        bs*bs.
-    lanes : table bytes a beat, and multipliers of the gather; a power of two in 1..n. A row is
-        padded to whole beats. 0 stands for 64, or n.
-    batch : tokens that share a table tile in table-major order, 1..256.
-    tables : "external": behind a read port; "internal": in SRAM, at most 16 MiB.
-    outstanding : table reads, of one beat each, in flight; a power of two in 1..4096.
-    log_index : index bits of the table of log2(1 + exp(-2|z|)).
-    log_reach : the table covers |z| < 2**log_reach; beyond, zero.
-    log_mantissa : bits of an entry, all after the point.
-    exp_index : index bits of the table of 2**f, at most log_mantissa.
-    exp_mantissa : bits of an entry, one before the point.
-    flip_frac : fraction bits of 2*log2(e).
-    fmt : the formats.
+    ``PARAMETERS`` and ``CONSTANTS`` below say what each field is; ``fmt`` holds the formats.
     """
 
     d: int = 512
@@ -97,11 +74,31 @@ class LookupConfig(EngineConfig):
     flip_frac: int = 8
     fmt: LookupFormats = field(default_factory=LookupFormats)
 
-    LEGAL: ClassVar = {
-        "d": "a multiple of 8 in 8..2048", "h": "1..1024", "tau": "1..16",
-        "block": "a power of two in 4..256", "multipliers": "a power of two in 1..4096",
-        "lanes": "a power of two in 1..n", "batch": "1..256",
-        "outstanding": "a power of two in 1..4096"}
+    PARAMETERS: ClassVar = {
+        "d": Parameter("token dimension", "a multiple of 8 in 8..2048", "512",
+                       "BH4 pads it to n = 2**ceil(log2 d)."),
+        "h": Parameter("hash tables", "1..1024", "128"),
+        "tau": Parameter("bits of a hash code", "1..16", "8", "A table has 2**tau rows."),
+        "block": Parameter("block size of BH4", "a power of two in 4..256", "64",
+                           "It is at most n, which is then the default."),
+        "projection": Parameter("of tokens to hash codes", " or ".join(PROJECTIONS), "bh4",
+                                "dense is one matrix (h*tau, d), without copies and skip."),
+        "neighbours": Parameter("read the rows at one sign flip as well", "True or False", "no",
+                                "N(z) is then tau + 1 rows and not only the heaviest."),
+        "gelu_scaled": Parameter("the weight carries <z, S>", "True or False", "yes",
+                                 "This is Sec. 4 of the paper; without, plain equation 7."),
+        "residual": Parameter("add a residual tensor to the output", "True or False", "no",
+                              "The tensor comes with the tokens."),
+        "multipliers": Parameter("multipliers of the projection", "a power of two in 1..4096",
+                                 "256", "They are at most block squared, which is then the default."),
+        "lanes": Parameter("table bytes a beat", "a power of two in 1..n", "64",
+                           "The gather has as many multipliers. A row is padded to whole beats. "
+                           "The default is n where that is less."),
+        "batch": Parameter("tokens that share a table tile", "1..256", "64",
+                           "It holds for the table-major order."),
+        "tables": Parameter("where the tables are", " or ".join(PLACES), "external",
+                            "external is behind a read port; internal is SRAM, at most 16 MiB."),
+        "outstanding": Parameter("table beats in flight", "a power of two in 1..4096", "256")}
     FORMATS: ClassVar = LookupFormats
     BUILDABLE: ClassVar = {
         "x": (4, 16), "weight": (4, 16), "stage": (4, 18), "mix": (2, 16), "z_bias": (4, 32),

@@ -21,17 +21,11 @@ from sw.sim.backends import BACKENDS
 
 __all__ = ["main"]
 
-_HELP = {
-    "b": "SA width in columns: 2, 4, 8, 16 or 32 (default 8)",
-    "d": "head dimension (default: columns of wq)",
-    "dw": "token dimension (default: rows of wq)",
-    "l": "hash code length, 1..8 (default: as a has, else 6)",
-    "n": "most tokens (default: 512, or the number of tokens if that is more)",
-    "k0": "cluster capacity of LSH0 (default n)", "k1": "of LSH1", "k2": "of LSH2",
-    "pag": "exponentials a cycle (default 2b)", "sets": "weight sets on chip",
-    "lanes": "elements a beat of the host streams", "digit": "bits a layer of the cluster tree",
-    **CTAConfig.constant_help(),
+_OF_THE_HEAD = {
+    "d": "columns of wq", "dw": "rows of wq", "l": "as a has, else 6",
+    "n": "512, or the number of tokens if that is more",
 }
+"""Where a parameter comes from that the command line does not give."""
 
 
 def _counts(text):
@@ -78,8 +72,9 @@ def _parser():
                      help="where A comes from if the head has none: a seed (the paper), or the "
                      "head's own principal directions (closer)")
     cta.add_argument("--seed", type=int, default=0, help="of a and b where the head has none")
+    texts = CTAConfig.parameter_help(**_OF_THE_HEAD)
     for name in head_file.STRUCTURE:
-        cta.add_argument(f"--{name}", type=int, help=_HELP[name])
+        cta.add_argument(f"--{name}", type=int, help=texts[name])
 
     lookup = _engine(engines, "lookup", "layer", _lookup,
                      help="LookupFFN, a feed-forward network as table look-ups",

@@ -10,20 +10,8 @@ from sw.io.npz import InputError, array, engine, read_npz
 __all__ = ["STRUCTURE", "add_flags", "read_layer", "make_config"]
 
 KEYS = ("x", "blocks", "dense", "z_bias", "tables", "out_bias", "skip", "residual", "meta")
-STRUCTURE = {
-    "d": "token dimension", "h": "hash tables", "tau": "bits of a hash code, 1..16",
-    "block": "block size of BH4, a power of two in 4..256", "projection": "of tokens to codes",
-    "neighbours": "take the rows at one sign flip as well",
-    "gelu_scaled": "weights carry the factor sum|z| (default yes)",
-    "residual": "add a residual tensor to the output",
-    "multipliers": "of the projection, a power of two (default 256)",
-    "lanes": "table bytes a beat, a power of two (default 64)",
-    "batch": "tokens that share a table tile in table-major order, 1..256 (default 64)",
-    "tables": "where the tables are (default external)",
-    "outstanding": "table reads in flight, a power of two (default 256)",
-    **LookupConfig.constant_help(),
-}
-"""The structural parameters, each of which is a flag of the command line, and their help."""
+STRUCTURE = (*LookupConfig.PARAMETERS, *LookupConfig.CONSTANTS)
+"""The structural parameters, each of which is a flag of the command line."""
 
 _CHOICES = {"projection": PROJECTIONS, "tables": PLACES}
 
@@ -31,7 +19,8 @@ _CHOICES = {"projection": PROJECTIONS, "tables": PLACES}
 def add_flags(parser) -> None:
     """Add the structural parameters to a command line; None where one is not given."""
     kinds = {f.name: f.type for f in fields(LookupConfig)}
-    for name, text in STRUCTURE.items():
+    shapes = dict.fromkeys(("d", "h", "tau", "block", "projection", "residual"), "as the layer has")
+    for name, text in LookupConfig.parameter_help(**shapes).items():
         if kinds[name] is bool:
             parser.add_argument(f"--{name}", action=BooleanOptionalAction, help=text)
         else:

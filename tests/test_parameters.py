@@ -1,0 +1,58 @@
+"""A parameter is declared once: refusals, commands and the page follow the declaration."""
+
+import dataclasses
+
+import pytest
+
+pytest.importorskip("amaranth", reason="needs the rtl extra")
+
+from docs.site import parameters
+from gen.cta.__main__ import COMMAND as CTA
+from gen.lookup.__main__ import COMMAND as LOOKUP
+from model.config import Parameter
+from model.cta.config import CTAConfig
+from model.errors import ConfigError
+from model.lookup.config import LookupConfig
+from sw.run.command import main
+
+ENGINES = {"cta": (CTAConfig, CTA), "lookup": (LookupConfig, LOOKUP)}
+
+
+def run_help(engine, capsys):
+    with pytest.raises(SystemExit):
+        main([engine, "--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("engine, name", [("cta", "sets"), ("cta", "k1"), ("lookup", "batch")])
+def test_a_changed_declaration_is_seen_everywhere(engine, name, monkeypatch, capsys):
+    config, command = ENGINES[engine]
+    changed = Parameter("a thing of its own", "values of its own", "none", "An effect of its own.")
+    assert "of its own" not in run_help(engine, capsys) + parameters.page()
+    monkeypatch.setitem(config.PARAMETERS, name, changed)
+    with pytest.raises(ConfigError, match=f"{name} is '1', must be an integer, values of its own"):
+        config(**{name: "1"})
+    line = "a thing of its own, values of its own (default none)"
+    assert command.parameters[name] == line
+    assert line in " ".join(command.parser().format_help().split())
+    assert line in run_help(engine, capsys)
+    assert (f"| `{name}` | a thing of its own. An effect of its own. | values of its own | none |"
+            in parameters.page())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_field_is_declared_and_no_other(engine):
+    config, command = ENGINES[engine]
+    fields = [f.name for f in dataclasses.fields(config) if f.name != "fmt"]
+    assert [*config.PARAMETERS, *config.CONSTANTS] == fields == list(command.parameters)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_defaults_told_are_those_taken(engine):
+    """Where a default is another parameter's, by its value."""
+    config = ENGINES[engine][0]()
+    for name, each in config.PARAMETERS.items():
+        value = getattr(config, name)
+        told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0)}.get(
+            each.default, getattr(config, each.default, each.default))
+        assert str(value) == str(told), name
