@@ -12,7 +12,7 @@ import numpy as np
 from model.fixed import Format
 
 __all__ = ["Mode", "ErrorCode", "Saturation", "LSH", "LSHParams", "HeadWeights", "Job",
-           "HeadResult", "SHIFT_O"]
+           "HeadResult", "LayerJob", "LayerResult", "SHIFT_O", "Shifts"]
 
 SHIFT_O = Format(True, 4)
 """The shift of O beyond what guard and reciprocal ask for: the binary point of O may lie on either
@@ -132,3 +132,54 @@ class HeadResult:
     zero_rows: int = 0
     cycles: int = 0
     phases: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """The shift fields of a :class:`Job`: ``q k v s`` 0..31, ``o`` -8..7."""
+
+    q: int
+    k: int
+    v: int
+    s: int
+    o: int
+
+
+@dataclass(frozen=True)
+class LayerJob:
+    """All heads of a layer on the same tokens; ``shifts`` has one entry a head.
+
+    ``xkv`` (n, dw); ``xq`` (m, dw), or None for self-attention.
+    """
+
+    xkv: np.ndarray
+    xq: np.ndarray | None
+    mode: Mode
+    shifts: tuple[Shifts, ...]
+
+    def head(self, head: int) -> Job:
+        """The job of one head by itself."""
+        s = self.shifts[head]
+        return Job(self.xkv, self.xq, self.mode, shift_q=s.q, shift_k=s.k, shift_v=s.v,
+                   shift_s=s.s, shift_o=s.o)
+
+
+@dataclass
+class LayerResult:
+    """What a layer gives.
+
+    ``rows`` (k0, heads * d) is the raw output by cluster, ``ct0`` (m,) the row of each query, ``o``
+    (m, heads * d) the output by token. ``heads`` has the report of each head; cluster tables,
+    counts and overflow are the same in all.
+    """
+
+    heads: list[HeadResult]
+    rows: np.ndarray
+
+    @property
+    def ct0(self) -> np.ndarray:
+        return self.heads[0].ct0
+
+    @property
+    def o(self) -> np.ndarray:
+        return self.rows[self.ct0]

@@ -16,6 +16,7 @@ import numpy as np
 
 from model.border import Borders, require_finite, warn_zero_rows
 from model.cta import head as cta
+from model.cta import layer as attention
 from model.cta.cycles import head_cycles
 from model.cta.job import HeadResult
 from model.errors import JobRefused
@@ -49,17 +50,17 @@ def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
     :class:`model.errors.JobRefused` for sequences that the engine does not take.
     """
     _require_backend(backend)
-    heads = range(len(layer.heads))
-    jobs = [[layer.job(head, xkv, xq) for head in heads] for xkv, xq in sequences]
     if backend == "rtl":
+        jobs = [[layer.job(head, xkv, xq) for head in range(len(layer.heads))]
+                for xkv, xq in sequences]
         for row in jobs:
             _require_accepted(layer.cfg, layer.heads[0], row[0])
         return _simulate_heads(layer, jobs, progress)
     results = []
-    for row in jobs:
-        results.append([cta.run(layer.cfg, weights, job) for weights, job in zip(layer.heads, row)])
-        for weights, job, result in zip(layer.heads, row, results[-1]):
-            model = head_cycles(layer.cfg, len(job.xkv), len(result.o), result.k0, result.k1,
+    for xkv, xq in sequences:
+        results.append(attention.run(layer.cfg, layer.heads, layer.layer_job(xkv, xq)).heads)
+        for weights, result in zip(layer.heads, results[-1]):
+            model = head_cycles(layer.cfg, len(xkv), len(result.o), result.k0, result.k1,
                                 result.k2, layer.mode, weights.shared_a)
             result.cycles, result.phases = model.total, model.phases
     return results

@@ -12,7 +12,8 @@ import numpy as np
 from model.border import Borders
 from model.cta import head as cta
 from model.cta.config import CTAConfig
-from model.cta.job import HeadWeights, Job, LSHParams, Mode
+from model.cta.job import HeadWeights, Job, LayerJob, LSHParams, Mode, Shifts
+from model.cta.layer import same_lsh
 from model.cta.quantise import Points
 from model.errors import require_range
 from model.lookup import layer as lookup
@@ -20,21 +21,10 @@ from model.lookup.config import LookupConfig
 from model.lookup.job import Job as FFNJob
 from model.lookup.job import LayerWeights, Order
 
-__all__ = ["AttentionLayer", "FFNLayer", "Shifts", "identical"]
+__all__ = ["AttentionLayer", "FFNLayer", "identical"]
 
 POINT = (-64, 64)    # beyond, a double precision number makes no sense of the integers
 HEADS_MAX = 256
-
-
-@dataclass(frozen=True)
-class Shifts:
-    """The shift fields of :class:`model.cta.job.Job`: 0..31, ``o`` -8..7."""
-
-    q: int
-    k: int
-    v: int
-    s: int
-    o: int
 
 
 def _require_integers(record, names, prefix=""):
@@ -114,7 +104,7 @@ class AttentionLayer:
             if getattr(shifts, name) != value:
                 raise ValueError(f"shifts.{name} is {getattr(shifts, name)}, must be {value} "
                                  "as the points have it")
-        if not identical(self.heads[head].lsh, self.heads[0].lsh):
+        if not same_lsh(self.heads[head], self.heads[0]):
             raise ValueError("lsh differs from that of head 0: the heads share the clustering")
 
     def tokens(self, x, borders: Borders | None = None, name: str = "x") -> np.ndarray:
@@ -127,9 +117,11 @@ class AttentionLayer:
     def job(self, head: int, xkv_raw: np.ndarray, xq_raw: np.ndarray | None = None) -> Job:
         """The job of one head on raw tokens (n, dw); ``xq_raw`` (m, dw) is None for
         self-attention."""
-        s = self.shifts[head]
-        return Job(xkv_raw, xq_raw, self.mode, shift_q=s.q, shift_k=s.k, shift_v=s.v,
-                   shift_s=s.s, shift_o=s.o)
+        return self.layer_job(xkv_raw, xq_raw).head(head)
+
+    def layer_job(self, xkv_raw: np.ndarray, xq_raw: np.ndarray | None = None) -> LayerJob:
+        """The job of all heads; operands as :meth:`job`."""
+        return LayerJob(xkv_raw, xq_raw, self.mode, self.shifts)
 
     def output(self, head: int, raw_o) -> np.ndarray:
         """Raw outputs of one head to real numbers, float64."""

@@ -16,13 +16,13 @@ from importlib import metadata
 from model.border import Borders
 from model.cta import layout as cta
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
+from model.cta.job import Mode, Shifts
 from model.cta.quantise import Points
 from model.errors import ConfigError
 from model.lookup import layout as lookup
 from model.lookup.config import LookupConfig
 from sw.exported.codec import Image, ImageError, beat_bytes, set_of, word_bytes
-from sw.exported.layer import HEADS_MAX, AttentionLayer, FFNLayer, Shifts
+from sw.exported.layer import HEADS_MAX, AttentionLayer, FFNLayer
 
 __all__ = ["FORMAT", "SCHEMA", "FILE", "Entry", "describe", "document", "dump", "check", "claimed",
            "sha256"]

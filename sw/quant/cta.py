@@ -11,11 +11,11 @@ from torch import Tensor
 
 from model.border import Borders, warn_zero_rows
 from model.cta.config import CTAConfig
-from model.cta.job import LSHParams, Mode
+from model.cta.job import LSHParams, Mode, Shifts
 from model.cta.quantise import Points, idle_lsh, lsh_params, raw_weights, score_scale, shifts
 from model.cta.reference import Operands
 from model.errors import ConfigError
-from sw.exported.layer import AttentionLayer, Shifts
+from sw.exported.layer import AttentionLayer
 from sw.quant import cta_stages
 from sw.quant.fixed import counted, power
 

@@ -149,7 +149,7 @@ def test_scores_far_apart():
     ("probability", "round_half_up", floor_shift),
     ("output", "floor_shift", round_half_up),
     ("output", "saturate", lambda raw, fmt: (wrap(raw, fmt), wrap(raw, fmt) != raw)),
-    ("head", "cluster_table", lambda cfg, codes, capacity: (
+    ("clustering", "cluster_table", lambda cfg, codes, capacity: (
         np.arange(len(codes)) % 2, min(2, len(codes)), 0)),
 ])
 def test_the_comparison_sees_a_fault(monkeypatch, stage, name, fault):

@@ -7,12 +7,12 @@ import numpy as np
 
 from model.cta import stimulus as cta
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
+from model.cta.job import Mode, Shifts
 from model.cta.quantise import Points
 from model.lookup import stimulus as lookup
 from model.lookup.config import LookupConfig
 from sw.exported import manifest
-from sw.exported.layer import AttentionLayer, FFNLayer, Shifts
+from sw.exported.layer import AttentionLayer, FFNLayer
 
 CTA = {
     "one slice": CTAConfig(b=4, d=8, l=3, n=16),

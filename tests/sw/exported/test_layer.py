@@ -7,12 +7,12 @@ import pytest
 
 from model.cta import head
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
+from model.cta.job import Mode, Shifts
 from model.cta.quantise import quantise
 from model.cta.reference import Operands
 from model.lookup import layer as lookup
 from model.lookup.job import Order
-from sw.exported.layer import AttentionLayer, Shifts, identical
+from sw.exported.layer import AttentionLayer, identical
 from tests.sw.exported import made
 
 
