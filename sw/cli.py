@@ -36,8 +36,7 @@ COMMANDS = {
     ("pretrained",): ("sw.studies.pretrained.__main__", "an encoder on disk: policy, distillation"),
     ("accounting",): ("sw.studies.accounting", "operations and bytes of a LookupFFN layer"),
     ("toy",): ("sw.studies.toy", "Fig. 4 of the LookupFFN paper"),
-    ("numerics", "cta"): ("model.cta.reference", "the error table of the CTA formats"),
-    ("numerics", "lookup"): ("model.lookup.reference", "the error table of the LookupFFN formats"),
+    ("numerics",): ("sw.studies.numerics", "what each format of an engine costs"),
 }
 """Words of a command: the module that has its ``main``, and what it is."""
 

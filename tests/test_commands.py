@@ -58,7 +58,7 @@ def test_help_does_not_compute(module, tried):
 LONG = {
     "gen.cta": ["--b=32", "--d=128", "--n=2048"],
     "gen.lookup": ["--d=2048", "--multipliers=4096"],
-    "model.cta.reference": [], "model.lookup.reference": [],
+    "sw.studies.numerics": ["cta"],
     "sw.sim.verilator": ["lint"], "sw.studies.toy": [], "sw.studies.rules": [],
     "sw.studies.bench": [], "verif.runner": ["cta"],
 }
@@ -217,11 +217,3 @@ def test_any_name_on_any_terminal(tmp_path):
     run = subprocess.run([sys.executable, "-m", "sw.run", "cta", "naïve.npz", "-o", "x.npz"], cwd=ROOT,
                          capture_output=True, env=env)
     assert run.returncode == 2 and b"na\\udcc3\\udcafve.npz does not" in run.stderr, run.stderr
-
-
-@pytest.mark.parametrize("module", ["model.cta.reference", "model.lookup.reference"])
-def test_the_error_tables_are_printed(module):
-    """All their formats and constants, many beyond what can be built, are configurations."""
-    run = command(module)
-    assert run.returncode == 0 and run.stderr == "", run.stderr[-500:]
-    assert len(run.stdout.splitlines()) > 15

@@ -15,8 +15,9 @@ from model.cta.config import CTAConfig
 from model.cta.quantise import quantise
 from model.cta.reference import Operands, attention_exact
 from model.lookup import layer
-from model.lookup import reference as lookup
+from model.lookup import quantise as lookup
 from model.lookup.config import LookupConfig
+from model.lookup.reference import forward, synthetic
 
 __all__ = ["CTA", "LOOKUP", "WORDS", "attention", "feed_forward", "main"]
 
@@ -87,7 +88,7 @@ def attention() -> dict:
 def feed_forward() -> dict:
     """The tensors between the stages of the layer for one token, in real numbers; the sign bits,
     codes and rows as they are."""
-    real = lookup.synthetic(LOOKUP, 1, seed=3, spread=2.0)
+    real = synthetic(LOOKUP, 1, seed=3, spread=2.0)
     weights, job, y_point = lookup.quantise(LOOKUP, real)
     t = layer.trace(LOOKUP, weights, job)
     points = lookup.place(LOOKUP, lookup.measure(LOOKUP, real))
@@ -119,7 +120,7 @@ def feed_forward() -> dict:
         "tables": tables,
         "bias": real.out_bias,
         "y": real_of(f.output, t["y"][0], y_point),
-        "real": lookup.forward(LOOKUP, real)[0],
+        "real": forward(LOOKUP, real)[0],
     }
 
 

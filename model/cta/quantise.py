@@ -26,8 +26,8 @@ from model.cta.job import SHIFT_O, HeadWeights, Job, LSHParams, Mode
 from model.cta.reference import Operands, attention_exact
 from model.fixed import SHIFT, Format
 
-__all__ = ["QuantiseError", "Peak", "Peaks", "Points", "Quantised", "quantise", "measure", "place",
-           "shifts", "score_scale", "raw_weights", "peak", "point", "token_point", "lsh_a_point",
+__all__ = ["QuantiseError", "Peak", "Peaks", "Points", "Quantised", "quantise", "quantise_at", "measure",
+           "place", "shifts", "score_scale", "raw_weights", "peak", "point", "token_point", "lsh_a_point",
            "lsh_params", "idle_lsh"]
 
 # A tensor of zeros, or of next to nothing, has no largest value to go by.
@@ -279,7 +279,11 @@ def quantise(cfg: CTAConfig, real: Operands, mode: Mode = Mode.CTA, percentile: 
     def a_at(token):
         return lsh_a_point(cfg, token, real.a, peak(real.b).largest) if a_point is None else a_point
 
-    points = place(cfg, measure(cfg, real, percentile), a_at)
+    return quantise_at(cfg, real, place(cfg, measure(cfg, real, percentile), a_at), mode)
+
+
+def quantise_at(cfg: CTAConfig, real: Operands, points: Points, mode: Mode = Mode.CTA) -> Quantised:
+    """Raw operands of a head whose points are given; ``mode`` as for :func:`quantise`."""
     weights, borders = raw_weights(cfg, real, points,
                                    (idle_lsh(cfg),) * 3 if mode == Mode.EXACT else None)
     self_attention = real.xq is real.xkv

@@ -21,8 +21,9 @@ from model.cta.job import Mode
 from model.cta.reference import attention_cta, attention_exact
 from model.lookup import bh4
 from model.lookup import hash as hashing
-from model.lookup.reference import forward, relative_error
+from model.lookup.reference import forward
 from sw.exported.layer import AttentionLayer, identical
+from sw.io.figures import relative_error
 from sw.io.npz import InputError, write_json
 from sw.io.shipped import ENCODER as CHECKPOINT
 from sw.io.tables import heading, line

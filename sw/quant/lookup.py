@@ -13,7 +13,7 @@ from model.border import Borders
 from model.errors import ConfigError
 from model.fixed import SHIFT
 from model.lookup.config import LookupConfig
-from model.lookup.points import Points, raw_mix, raw_weights, shifts
+from model.lookup.quantise import Points, raw_mix, raw_weights, shifts
 from sw.exported.layer import FFNLayer
 from sw.quant import lookup_stages
 from sw.quant.fixed import counted, power

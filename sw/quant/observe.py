@@ -2,7 +2,7 @@
 
 A recorder goes where a fake goes, on ``.fake`` of a layer; it lets the float layer compute and
 takes the sizes of what passes. The points are then chosen by the very rules of ``model.cta.quantise`` and
-``model.lookup.points``: only what "has to fit" is decided here.
+``model.lookup.quantise``: only what "has to fit" is decided here.
 
 - ``percentile``: of the absolute values; 100, the largest, is the default.
 - ``mse``: of all power-of-two scales the one with the least squared error, rounding and
@@ -29,7 +29,7 @@ from model.cta.quantise import (
     score_scale,
 )
 from model.fixed import Format
-from model.lookup import points as lookup_points
+from model.lookup import quantise as lookup_points
 from model.lookup import reference
 from model.lookup.config import STAGES, LookupConfig
 from sw.quant.cta import operands

@@ -13,7 +13,8 @@ from model.lookup.config import LookupConfig
 from model.lookup.cost import account, vanilla_flop
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import Job, LayerResult, LayerWeights, Order
-from model.lookup.reference import Layer, codes, forward, project, quantise
+from model.lookup.quantise import quantise
+from model.lookup.reference import Layer, codes, forward, project
 from model.lookup.timing import TABLE_LATENCY
 from sw.io.figures import relative_error
 from sw.io.npz import InputError

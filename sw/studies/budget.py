@@ -40,11 +40,13 @@ from model.lookup.config import LookupConfig
 from sw.io.npz import InputError, require_writable, write_json
 from sw.io.shipped import ENCODER, HEAD, LAYER
 from sw.studies.budget_inputs import read
+from sw.studies.formats import CTA, LOOKUP, finer, variant, within_reach
+from sw.studies.numerics import layer_errors
 
 __all__ = ["Stage", "Budget", "attention_budget", "lookup_budget", "relative", "main"]
 
 
-LOOKUP_ROWS = {name: row for name, row in lookup.ROWS.items() if name != "z grid"}
+LOOKUP_ROWS = {name: row for name, row in LOOKUP.rows.items() if name != "z grid"}
 """z and the grid on which it is summed go together: neither can be fine alone."""
 
 # A stage cannot be exact while a format beside it takes its bits away again.
@@ -90,7 +92,7 @@ class Budget:
         return "\n".join([*lines, f"  {'in squares':24}{squares:9.5f}"])
 
 
-def _stages(cfg, rows, wide, variant, error, step) -> tuple[Stage, ...]:
+def _stages(cfg, rows, wide, error, step) -> tuple[Stage, ...]:
     """``error(cfg)`` with one stage as chosen, and with one stage exact; ``step`` after each."""
     def chosen(key):
         return getattr(cfg.fmt, key, None) or getattr(cfg, key)
@@ -106,25 +108,12 @@ def _stages(cfg, rows, wide, variant, error, step) -> tuple[Stage, ...]:
         alone = {**wide, **{key: chosen(key) for key in keys}}
         rest = {key: wide[key] for key in (*keys, *_BESIDE.get(name, ())) if key in wide}
         if "z_bias" in rest:
-            rest = {key: _finer(getattr(cfg.fmt, key), _GRID) for key in rest}
+            rest = {key: finer(getattr(cfg.fmt, key), _GRID) for key in rest}
         if isinstance(cfg, LookupConfig):
-            alone, rest = (_within_reach(cfg, changes) for changes in (alone, rest))
+            alone, rest = (within_reach(cfg, changes) for changes in (alone, rest))
         stages.append(Stage(name, counted(alone),
                             math.sqrt(max(0.0, total**2 - counted(rest)**2))))
     return tuple(stages)
-
-
-def _finer(fmt, bits):
-    return dataclasses.replace(fmt, width=fmt.width + bits, frac=fmt.frac + bits)
-
-
-def _within_reach(cfg, changes):
-    """``changes`` that make a legal LookupFFN engine: indices of the score's tables are no finer
-    than what they look up."""
-    limits = {"log_index": changes.get("z", cfg.fmt.z).frac + cfg.log_reach,
-              "exp_index": changes.get("log_mantissa", cfg.log_mantissa)}
-    return {**changes, **{key: min(changes[key], limit) for key, limit in limits.items()
-                          if key in changes}}
 
 
 def relative(pairs) -> float:
@@ -164,7 +153,7 @@ def attention_budget(layer: str, cfg: CTAConfig, heads: Sequence[cta.Operands],
 
     All variants work on the clusters that the engine as chosen makes: in an engine of other
     formats a few tokens would hash elsewhere, and what that changes is larger than most stages.
-    ``step`` is called ``2 * len(model.cta.reference.ROWS) + 2`` times.
+    ``step`` is called ``2 * len(CTA.rows) + 2`` times.
     """
     golden, references, exacts, tables = [], [], [], []
     for real in heads:
@@ -176,26 +165,26 @@ def attention_budget(layer: str, cfg: CTAConfig, heads: Sequence[cta.Operands],
         references.append(exacts[-1] if mode == Mode.EXACT else
                           cta.attention_cta(*real.attention, *tables[-1]))
 
-    def error(variant):
+    def error(other):
         pairs = []
         for real, table, reference in zip(heads, tables, references):
             try:
-                q = quantise(variant, real, mode, percentile)
+                q = quantise(other, real, mode, percentile)
             except QuantiseError:
                 # Scores cannot be finer than products of Q and K.
-                if variant.fmt.score.frac <= cfg.fmt.score.frac:
+                if other.fmt.score.frac <= cfg.fmt.score.frac:
                     raise
-                return error(cta.variant(variant, {"score": _finer(variant.fmt.score, -1)}))
-            pairs.append((q.output(variant, _on_clusters(variant, q, mode, table)), reference))
+                return error(variant(other, {"score": finer(other.fmt.score, -1)}))
+            pairs.append((q.output(other, _on_clusters(other, q, mode, table)), reference))
         return relative(pairs)
 
-    stages = _stages(cfg, cta.ROWS, cta.WIDE, cta.variant, error, step)
+    stages = _stages(cfg, CTA.rows, CTA.wide, error, step)
     beside = {}
     if mode == Mode.CTA:
         beside["CTA in double precision, against exact attention"] = relative(
             list(zip(references, exacts)))
         beside["all together, against exact attention"] = relative(list(zip(golden, exacts)))
-    wide = error(cta.variant(cfg, cta.WIDE))
+    wide = error(variant(cfg, CTA.wide))
     step()
     return Budget(layer, "attention", relative(list(zip(golden, references))), wide, stages, beside)
 
@@ -208,7 +197,7 @@ def lookup_budget(layer: str, cfg: LookupConfig, real: lookup.Layer,
     """
     def errors(cfg):
         try:
-            return lookup.errors(cfg, real)
+            return layer_errors(cfg, real)
         except (ValueError, OverflowError) as error:
             raise InputError(f"{layer} cannot be represented: {error}") from None
 
@@ -222,8 +211,8 @@ def lookup_budget(layer: str, cfg: LookupConfig, real: lookup.Layer,
     if not y.any():
         raise InputError("the layer gives nothing but zeros")
     total, wrong, raw = errors(cfg)
-    stages = _stages(cfg, LOOKUP_ROWS, lookup.WIDE, lookup.variant, error, step)
-    wide = error(lookup.variant(cfg, _within_reach(cfg, lookup.WIDE)))
+    stages = _stages(cfg, LOOKUP_ROWS, LOOKUP.wide, error, step)
+    wide = error(variant(cfg, within_reach(cfg, LOOKUP.wide)))
     step()
     return Budget(layer, "ffn", total, wide, stages,
                   {"rows that double precision would not take": wrong,
@@ -268,7 +257,7 @@ def _tasks(args):
     for path in map(Path, args.input or _defaults()):
         for case in read(path, Mode[args.mode.upper()], args.text, args.sequences):
             if case.part == "attention":
-                yield 2 * len(cta.ROWS) + 2, partial(attention_budget, case.title, case.cfg,
+                yield 2 * len(CTA.rows) + 2, partial(attention_budget, case.title, case.cfg,
                                                      case.real, case.mode, args.percentile)
             else:
                 yield 2 * len(LOOKUP_ROWS) + 2, partial(lookup_budget, case.title, case.cfg,

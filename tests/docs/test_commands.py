@@ -68,7 +68,7 @@ def test_a_command_of_seconds_runs(command, tmp_path):
 
 
 def test_commands_are_found():
-    assert len(FOUND) > 50 and len(RUN) >= 8 and len(TIMED) >= 4
+    assert len(FOUND) > 50 and len(RUN) >= 6 and len(TIMED) >= 4
     assert {command.page for command in FOUND} >= {
         "README.md",
         "CONTRIBUTING.md",

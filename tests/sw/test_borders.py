@@ -24,7 +24,7 @@ ALLOWED = {
     "model/lookup/config.py": (4, "contents of tables, computed from their index"),
     "model/lookup/gather.py": (1, "int8 table rows, widened"),
     "model/lookup/layout.py": (1, "raw integers to bytes"),
-    "model/lookup/points.py": (1, "int8 for what is held to 8 bits already"),
+    "model/lookup/quantise.py": (1, "int8 for what is held to 8 bits already"),
     "model/lookup/stimulus.py": (3, "random raw operands: there is no tensor that could be lost"),
     "sw/exported/codec.py": (1, "bytes of an image back to the integers that they are"),
     "sw/lm/data.py": (1, "numbers of tokens"), "sw/lm/tokens.py": (1, "numbers of tokens"),

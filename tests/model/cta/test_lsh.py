@@ -8,7 +8,8 @@ import pytest
 from model.cta import lsh
 from model.cta.config import CTAConfig
 from model.cta.job import LSHParams
-from model.cta.reference import clusters, quantise, synthetic
+from model.cta.quantise import quantise
+from model.cta.reference import clusters, synthetic
 from tests.model.cta import oracle
 
 CONFIGS = [CTAConfig(b=2, d=8, l=3, n=16), CTAConfig(b=4, d=8, dw=24, l=8, n=16),
@@ -58,8 +59,8 @@ def test_one_event_a_place():
 def test_codes_agree_with_double_precision_but_at_bucket_edges():
     cfg = CTAConfig()
     real = synthetic(cfg.n, cfg.d)
-    weights, job, _ = quantise(cfg, real)
-    codes, saturated = lsh.hash_codes(cfg, job.xkv, weights.lsh[0])
+    q = quantise(cfg, real)
+    codes, saturated = lsh.hash_codes(cfg, q.job.xkv, q.weights.lsh[0])
     exact = np.floor((real.xkv @ real.a[0].T + real.b[0]) / real.w[0])
     assert saturated == 0
     assert np.abs(codes - exact).max() <= 1

@@ -22,7 +22,8 @@ from model.cta.quantise import (
     shifts,
     token_point,
 )
-from model.cta.reference import attention_cta, attention_exact, relative_error, synthetic
+from model.cta.reference import attention_cta, attention_exact, synthetic
+from sw.io.figures import relative_error
 
 CFG = CTAConfig(b=4, d=16, dw=48, l=6, n=96)
 

@@ -9,6 +9,7 @@ import pytest
 from model.lookup import hash as hashing
 from model.lookup import reference
 from model.lookup.config import LookupConfig
+from sw.studies.numerics import score_error
 from tests.model.lookup import oracle
 
 VARIANTS = [dict(neighbours=n, gelu_scaled=g)
@@ -81,7 +82,7 @@ def test_scores_are_close_to_the_formula(tau, bound):
     # Measured: largest .017, .041, .057, .064 in 500 * 64 draws.
     for spread in (0.8, 2.0):
         cfg = LookupConfig(d=64, h=64, tau=tau)
-        rms, largest = reference.score_error(cfg, 100, spread)
+        rms, largest = score_error(cfg, 100, spread)
         assert rms < bound / 3 and largest < bound
 
 

@@ -8,6 +8,9 @@ import pytest
 
 from model.lookup import layer, reference
 from model.lookup.config import LookupConfig
+from model.lookup.quantise import quantise
+from sw.studies.formats import LOOKUP, variant
+from sw.studies.numerics import layer_errors
 from tests.model.lookup import oracle
 
 SMALL = [LookupConfig(d=24, h=5, tau=3, block=8), LookupConfig(d=16, h=9, tau=2, block=16),
@@ -67,14 +70,14 @@ def test_one_bit_with_both_rows_is_the_softmax_of_equation_5():
 def test_the_golden_layer_is_close_to_double_precision(cfg):
     # Measured over these seeds: at most .0205 with the rows forced, 2.5 % of rows differ.
     for seed in range(3):
-        forced, wrong, _ = reference.errors(cfg, reference.synthetic(cfg, 64, seed))
+        forced, wrong, _ = layer_errors(cfg, reference.synthetic(cfg, 64, seed))
         assert forced < 0.03 and wrong < 0.03, f"seed {seed}: {forced:.4f}, {wrong:.2%}"
 
 
 def test_wide_formats_leave_nothing():
     cfg = LookupConfig(d=64, h=32, tau=6, block=16)
-    wide = reference.variant(cfg, reference.WIDE)
-    forced, wrong, _ = reference.errors(wide, reference.synthetic(cfg, 64))
+    wide = variant(cfg, LOOKUP.wide)
+    forced, wrong, _ = layer_errors(wide, reference.synthetic(cfg, 64))
     assert forced < 5e-4 and wrong < 1e-3
 
 
@@ -83,7 +86,7 @@ def test_quantised_operands_are_legal_and_hardly_saturate(cfg):
     for seed in range(4):
         for spread in (0.8, 3.0):
             real = reference.synthetic(cfg, 32, seed, spread)
-            result = layer.run(cfg, *reference.quantise(cfg, real)[:2])
+            result = layer.run(cfg, *quantise(cfg, real)[:2])
             assert sum(result.saturations.values()) <= 2, f"seed {seed}: {result.saturations}"
 
 
@@ -94,4 +97,4 @@ def test_a_table_of_zeros_and_tiny_ones():
     tables[0], tables[1], tables[2] = 0, tables[1] / 1000, tables[2] / 1e7
     for scale in (1, 1e3, 1e-3):
         scaled = dataclasses.replace(real, tables=tables * scale, out_bias=real.out_bias * scale)
-        assert reference.errors(cfg, scaled)[0] < 0.03
+        assert layer_errors(cfg, scaled)[0] < 0.03

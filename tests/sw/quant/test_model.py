@@ -14,7 +14,7 @@ from model.cta.config import CTAConfig, CTAFormats  # noqa: E402
 from model.cta.job import Mode  # noqa: E402
 from model.cta.quantise import quantise, shifts  # noqa: E402
 from model.fixed import Format  # noqa: E402
-from model.lookup import reference  # noqa: E402
+from model.lookup.quantise import quantise as quantise_layer  # noqa: E402
 from model.lookup.config import LookupFormats  # noqa: E402
 from sw.nn.cta_attention import CTAAttention  # noqa: E402
 from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
@@ -99,7 +99,7 @@ def test_points_of_one_passage_are_those_of_the_layer_rules():
     hook = ffn.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     model(x)
     hook.remove()
-    weights, job, point_y = reference.quantise(lookup_fake.cfg, ffn.operands(inputs[0]))
+    weights, job, point_y = quantise_layer(lookup_fake.cfg, ffn.operands(inputs[0]))
     mine = lookup_fake.layer(ffn)
     assert (mine.point_y, mine.shift_y, mine.gain) == (point_y, job.shift_y, job.gain)
     for name in ("w", "z_bias", "tables", "shift_s", "shift_block", "shift_hadamard", "shift_z"):

@@ -17,6 +17,8 @@ from model.fixed import Format
 from model.lookup import reference as lookup
 from model.lookup.config import LookupConfig
 from sw.studies import budget
+from sw.studies.formats import CTA
+from sw.studies.numerics import layer_errors
 from tests.sw.quant import made
 
 CFG = CTAConfig(b=4, d=16, l=4, n=64)
@@ -37,7 +39,7 @@ def squares(found):
 def test_attention(mode):
     heads, steps = [operands(1), operands(2)], []
     found = budget.attention_budget("layer", CFG, heads, mode, step=lambda: steps.append(1))
-    assert len(steps) == 2 * len(cta.ROWS) + 2
+    assert len(steps) == 2 * len(CTA.rows) + 2
     wrong = right = 0
     for real in heads:
         q = quantise(CFG, real, mode)
@@ -51,7 +53,7 @@ def test_attention(mode):
     assert found.exact < found.total / 30
     assert squares(found) == pytest.approx(found.total, rel=0.3)
     assert sum(s.adds**2 for s in found.stages) ** 0.5 == pytest.approx(found.total, rel=0.4)
-    assert {stage.name for stage in found.stages} == set(cta.ROWS)
+    assert {stage.name for stage in found.stages} == set(CTA.rows)
     assert bool(found.beside) == (mode == Mode.CTA)
 
 
@@ -74,7 +76,7 @@ def test_lookup(changes):
     real = lookup.synthetic(cfg, 60)
     found = budget.lookup_budget("layer", cfg, real, step=lambda: steps.append(1))
     assert len(steps) == 2 * len(budget.LOOKUP_ROWS) + 2
-    assert found.total == pytest.approx(lookup.errors(cfg, real)[0])
+    assert found.total == pytest.approx(layer_errors(cfg, real)[0])
     assert found.exact < found.total / 30
     assert squares(found) == pytest.approx(found.total, rel=0.3)
 

@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from model.cta.reference import relative_error  # noqa: E402
+from sw.io.figures import relative_error  # noqa: E402
 from sw.lm import checkpoint, data  # noqa: E402
 from sw.lm.held_out import measure  # noqa: E402
 from sw.quant.model import fakes, quantise_model  # noqa: E402
-from sw.studies import rules
+from sw.studies import rules  # noqa: E402
 from sw.studies.budget_inputs import seen_by  # noqa: E402
 from tests.sw.quant import made  # noqa: E402
 

@@ -10,9 +10,12 @@ torch = pytest.importorskip("torch", reason="needs the sw extra")
 from model.errors import ConfigError  # noqa: E402
 from model.lookup import layer as golden  # noqa: E402
 from model.lookup import reference  # noqa: E402
+from model.lookup.quantise import quantise  # noqa: E402
+from sw.io.figures import relative_error  # noqa: E402
 from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
 from sw.nn.ffn.lookup_gather import codes, gather, weights  # noqa: E402
 from sw.nn.projections import make_projection  # noqa: E402
+from sw.studies.numerics import layer_errors  # noqa: E402
 
 
 def make(d=24, h=5, tau=4, projection="bh4", block=8, seed=0, **options):
@@ -218,11 +221,11 @@ def test_runs_on_the_golden_model(projection):
     torch.manual_seed(6)
     layer, x = make(d=32, h=16, tau=5, projection=projection, block=16)
     cfg, real = layer.config(), layer.operands(x)
-    integers, job, point = reference.quantise(cfg, real)
+    integers, job, point = quantise(cfg, real)
     y = cfg.fmt.output.real(golden.run(cfg, integers, job).y, point)
-    forced, wrong, error = reference.errors(cfg, real)
+    forced, wrong, error = layer_errors(cfg, real)
     assert forced < 0.03 and wrong < 0.05
-    assert reference.relative_error(y, layer(x).detach().numpy().reshape(14, 32)) == (
+    assert relative_error(y, layer(x).detach().numpy().reshape(14, 32)) == (
         pytest.approx(error, rel=1e-6))
 
 

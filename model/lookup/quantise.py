@@ -1,8 +1,12 @@
-"""Binary points of a LookupFFN layer, from the sizes of its tensors; shifts and integers from them.
+"""From real numbers to the raw integers of a LookupFFN layer: binary points, shifts.
 
 Every tensor has the power-of-two scale that its largest value asks for (docs/lookup.md). z and the
 grid on which it is summed keep the points of their formats: a z is compared with zero, and its
 weight has tables made for that point.
+
+Three steps, as for a head of CTA: :func:`measure` takes the sizes of a layer's tensors on some tokens,
+:func:`place` chooses the points that they ask for, :func:`raw_weights` makes integers. :func:`quantise`
+does all three on the layer's own tokens; ``sw.quant.observe`` measures on many.
 """
 
 import math
@@ -13,9 +17,11 @@ import numpy as np
 from model.border import Borders
 from model.fixed import SHIFT, Format
 from model.lookup.config import STAGES, LookupConfig
-from model.lookup.job import LayerWeights
+from model.lookup.job import Job, LayerWeights
+from model.lookup.reference import Layer, forward, project, stages, weights_of
 
-__all__ = ["Peaks", "Points", "peak", "point", "place", "shifts", "raw_weights", "raw_mix"]
+__all__ = ["Peaks", "Points", "peak", "point", "measure", "place", "shifts", "raw_weights", "raw_mix",
+           "quantise"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,19 @@ def _stage_points(cfg, peaks, x, w):
     return product, transform
 
 
+def measure(cfg: LookupConfig, real: Layer) -> Peaks:
+    """Sizes of the layer's tensors on its own tokens."""
+    z = project(cfg, real)
+    w, product, transform = peak(real.w), None, None
+    if cfg.projection == "bh4":
+        w, product, transform = np.zeros((3, cfg.copies, STAGES))
+        for c, j, u, y in stages(cfg, real):
+            w[c, j], product[c, j], transform[c, j] = peak(real.w[c, j]), peak(u), peak(y)
+    return Peaks(peak(real.x), w, product, transform, peak(weights_of(cfg, z), (0, 2)),
+                 peak(real.tables, (1, 2)), peak(real.out_bias), peak(forward(cfg, real)),
+                 None if real.residual is None else peak(real.residual))
+
+
 def place(cfg: LookupConfig, peaks: Peaks) -> Points:
     """Points for a layer of these sizes. Whether shifts reach, :func:`model.lookup.layer.validate`
     says of the result."""
@@ -103,19 +122,18 @@ def shifts(cfg: LookupConfig, points: Points) -> tuple[dict, dict]:
     p, f = points, cfg.fmt
     grid = f.z_bias.frac
     if cfg.projection == "dense":
-        stages = {"shift_z": np.array([p.x + int(p.w) - grid])}
+        fields = {"shift_z": np.array([p.x + int(p.w) - grid])}
     else:
         before = np.concatenate([np.full((cfg.copies, 1), p.x), p.transform[:, :-1]], axis=1)
-        stages = {"shift_z": p.transform[:, -1] + f.mix.frac - grid,
+        fields = {"shift_z": p.transform[:, -1] + f.mix.frac - grid,
                   "shift_block": before + p.w - p.product,
                   "shift_hadamard": p.product - p.transform}
-    return ({**stages, "shift_s": cfg.score_point - (p.acc - p.table)},
+    return ({**fields, "shift_s": cfg.score_point - (p.acc - p.table)},
             {"shift_skip": p.x + f.mix.frac - grid, "shift_y": p.acc - p.y})
 
 
-def raw_weights(cfg: LookupConfig, real, points: Points, borders: Borders) -> LayerWeights:
-    """A :class:`model.lookup.reference.Layer` in raw integers, counted in ``borders``; its tokens
-    are not looked at."""
+def raw_weights(cfg: LookupConfig, real: Layer, points: Points, borders: Borders) -> LayerWeights:
+    """A layer in raw integers, counted in ``borders``; its tokens are not looked at."""
     f, p = cfg.fmt, points
 
     def raw(name, fmt, at):
@@ -132,7 +150,24 @@ def raw_weights(cfg: LookupConfig, real, points: Points, borders: Borders) -> La
         **shifts(cfg, points)[0])
 
 
-def raw_mix(cfg: LookupConfig, real, borders: Borders) -> dict[str, int]:
+def raw_mix(cfg: LookupConfig, real: Layer, borders: Borders) -> dict[str, int]:
     """The coefficients of the fixed skip, fields of a job, counted in ``borders``."""
     return {name: int(borders.quantise(name, cfg.fmt.mix, getattr(real, name)))
             for name in ("gain", "skip")}
+
+
+def quantise(cfg: LookupConfig, real: Layer,
+             borders: Borders | None = None) -> tuple[LayerWeights, Job, int]:
+    """Weights and job in raw integers, and the fraction bits of the output.
+
+    Every tensor has the binary point that its largest value asks for, judged on the layer's own
+    tokens; only z_bias, gain and skip, whose points are fixed, can saturate. ``borders`` gets the
+    counts.
+    """
+    f, points = cfg.fmt, place(cfg, measure(cfg, real))
+    counted = Borders() if borders is None else borders
+    residual = None if real.residual is None else counted.quantise(
+        "residual", f.output, real.residual, points.y)
+    job = Job(counted.quantise("x", f.x, real.x, points.x), residual,
+              **raw_mix(cfg, real, counted), **shifts(cfg, points)[1])
+    return raw_weights(cfg, real, points, counted), job, points.y
