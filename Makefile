@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test nightly reliability bench sim lint emit docs clean prerequisites
+.PHONY: help setup demo check test nightly reliability bench sim lint emit docs clean prerequisites
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +35,10 @@ $(READY): pyproject.toml constraints.txt | prerequisites
 
 demo: $(READY)  ## a real head, a LookupFFN layer and a trained encoder through the generated Verilog
 	@$(PY) -m sw.demo
+
+check: $(READY)  ## in 2 minutes: ruff, rules over the sources, unit tests that need no compiler
+	@$(PY) -m ruff check -q .
+	@$(PY) -m pytest --quick -n auto --maxprocesses 8
 
 test: $(READY)  ## the tests of every commit
 	@$(PY) -m pytest

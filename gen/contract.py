@@ -30,7 +30,7 @@ import inspect
 import re
 import textwrap
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from amaranth.lib import stream, wiring
 
@@ -76,7 +76,7 @@ class Contract:
     members: dict[str, Member]
 
 
-@lru_cache(maxsize=None)
+@cache
 def docstring(kind: type) -> str:
     """The docstring of a class, or of the nearest class that it is derived from, by its source."""
     for each in kind.__mro__:
@@ -91,7 +91,7 @@ def docstring(kind: type) -> str:
     return ""
 
 
-@lru_cache(maxsize=None)
+@cache
 def contract(kind: type) -> Contract:
     """The contract of a component or signature. Raises ContractError."""
     lines = docstring(kind).split("\n")

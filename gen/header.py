@@ -61,7 +61,7 @@ def comments(ports, streams: dict[str, str], texts: dict[str, str]) -> dict[str,
     array share a text, which stands at the first of them.
     """
     found = {"clk": "clock, rising edge", "rst": "reset, synchronous, active high; one cycle suffices"}
-    for name, way, shape, value in ports:
+    for name, _, shape, value in ports:
         said = plain(first_sentence(texts.get(name, "")))
         text = "; ".join(filter(None, (said, _what(shape, len(value), bool(said)))))
         stream, _, part = name.rpartition("__")

@@ -3,14 +3,15 @@
 Amaranth reads the name of a signal out of the byte code behind the call that makes it, which
 changes from one Python to the next: 3.13 joins instructions, and signals lose their names. Here
 the name comes from the source: a call that is the whole value of an assignment, or an element of a
-tuple that is, is called as its first target. While Verilog is emitted, this takes the place of Amaranth's own.
+tuple that is, is called as its first target. While Verilog is emitted, this takes the place of
+Amaranth's own.
 """
 
 import ast
 import contextlib
 import linecache
 import sys
-from functools import lru_cache
+from functools import cache
 
 from amaranth import tracer
 
@@ -28,7 +29,7 @@ def require_names() -> None:
                           "PYTHONNODEBUGRANGES), by which signals are named, must be with them")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _targets(file: str) -> dict[tuple[int, int], str] | None:
     """Names in a file by the end (line, column) of the call they are given to; None without source."""
     source = "".join(linecache.getlines(file))
@@ -56,7 +57,7 @@ def _targets(file: str) -> dict[tuple[int, int], str] | None:
     return names
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ends(code) -> list[tuple]:
     """End (line, column) of what each instruction is for."""
     return [(line, column) for _, line, _, column in code.co_positions()]

@@ -1,4 +1,8 @@
-"""Counts of what the sweeps tried, printed when a run of the tests ends.
+"""The tests of ``make check``, and counts of what the sweeps tried, printed when a run ends.
+
+``--quick`` keeps the rules over the sources (marked ``structure``), the tests of ``model``, and of
+``gen`` the first case of every test, where the file loads no torch, no cocotb and nothing of ``sw``:
+what needs a compiler comes from there.
 
 A test that tries many things of one kind (configurations, jobs, reset positions, inputs) takes the
 fixture ``tried`` and says how many: ``tried("reset", jobs=1, positions=717)``. Counts of the same
@@ -13,13 +17,34 @@ from pathlib import Path
 
 import pytest
 
+from tests.reach import is_quick
+
 COUNTS = pytest.StashKey[dict]()
 TABLE = "HASHLAYER_RELIABILITY"
 """Environment variable: a file to which the counts go as JSON as well."""
 
 
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="the tests of `make check`")
+
+
 def pytest_configure(config):
     config.stash[COUNTS] = defaultdict(lambda: defaultdict(int))
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("quick"):
+        return
+    seen, kept, dropped = set(), [], []
+    for item in items:
+        case = item.nodeid.partition("[")[0]
+        first = case not in seen or not case.startswith("tests/gen")
+        rule = item.get_closest_marker("structure") is not None
+        keep = rule or (is_quick(item.path) and first)
+        seen.add(case)
+        (kept if keep else dropped).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 from sw.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS_TORCH = ("sw.lm.train", "sw.studies.evaluate", "sw.quant", "sw.studies.pretrained", "sw.studies.toy", "sw.demo")
+NEEDS_TORCH = ("sw.lm.train", "sw.studies.evaluate", "sw.quant", "sw.studies.pretrained", "sw.studies.toy",
+               "sw.demo")
 MODULES = sorted({module.removesuffix(".__main__") for module, _ in COMMANDS.values()})
 
 

@@ -1,31 +1,17 @@
 """The dependency arrows of docs/decisions/0001-layers.md, by reading every file."""
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.reach import ROOT, imports, is_quick, reached
+
+pytestmark = pytest.mark.structure
+
 OWN = ("model", "gen", "verif", "sw", "synth", "tests")
-DATA = ("command", "errors", "files", "fixed", "config", "job", "layout", "schedule", "timing", "weight_layout")
-
-
-def imports(path: Path):
-    """Every module that a file imports, at its top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            # `from model.cta import head` imports model.cta.head.
-            package = ROOT / node.module.replace(".", "/")
-            names = [f"{node.module}.{a.name}" if package.is_dir() and a.name != "__version__"
-                     else node.module for a in node.names]
-        for name in names:
-            yield name
+DATA = ("command", "errors", "files", "fixed", "config", "job", "layout", "schedule", "timing",
+        "weight_layout")
 
 
 ROOMS = {
@@ -189,3 +175,14 @@ def test_every_package_is_listed_for_installation():
     found = {".".join(p.parent.relative_to(ROOT).parts) for package in OWN[:-1]
              for p in (ROOT / package).rglob("__init__.py")}
     assert set(listed) == found | {"rtl"}
+
+
+def test_quick_tests_need_no_compiler_and_no_torch():
+    """The selection of ``make check`` follows what a test file loads, also by a module in between."""
+    tests = ROOT / "tests"
+    assert is_quick(tests / "model/cta/test_head.py") and is_quick(tests / "gen/cta/test_pe.py")
+    assert "sw.sim.cta" in reached(tests / "gen/cta/test_top.py")
+    assert not is_quick(tests / "gen/cta/test_top.py")
+    assert "torch" in reached(tests / "sw/studies/test_compare.py")
+    assert "amaranth.sim" in reached(tests / "gen/cta/test_loader.py")      # by tests.gen.native
+    assert len([path for path in tests.rglob("test_*.py") if is_quick(path)]) > 50

@@ -11,7 +11,7 @@ way without a loop, and every port starts or ends at a register.
 """
 
 import re
-from functools import lru_cache, partial
+from functools import cache, partial
 
 import pytest
 from amaranth.hdl import Module, Signal
@@ -49,7 +49,7 @@ AT_REST = 300
 """Cycles that are looked at; more than any pipeline is deep."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def flat(name):
     return Netlist(ENGINES[name]())
 

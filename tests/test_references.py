@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.structure
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("gen", "model", "verif", "sw", "synth", "rtl", "docs")
 TEXTS = {".py", ".md", ".v", ".vlt", ".cpp", ".json", ".toml"}

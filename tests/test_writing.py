@@ -7,6 +7,8 @@ import pytest
 
 from sw.io.npz import InputError, append_line, make_folder
 
+pytestmark = pytest.mark.structure
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("model", "gen", "verif", "sw", "synth")
 WRITERS = {"write_text", "write_bytes", "savefig", "savez", "savez_compressed", "save_file", "tofile",

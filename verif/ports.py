@@ -43,7 +43,7 @@ class BenchPorts:
     """Ports of a cocotb ``dut``."""
 
     def __init__(self, dut):
-        from verif import streams    # needs cocotb, the native side does not
+        from verif import streams  # needs cocotb, the native side does not
         self._dut, self._streams = dut, streams
 
     def set(self, name: str, value: int):

@@ -18,8 +18,8 @@ from pathlib import Path
 from gen.emit import emit
 from gen.manifest import ports
 from model.command import Parser
-from verif import cta, lookup
 from sw.sim import verilator
+from verif import cta, lookup
 from verif.bench import Bench, environment
 
 __all__ = ["BENCHES", "run", "play", "main"]

@@ -4,12 +4,12 @@ import inspect
 import re
 from functools import cache
 
-import model.cta.timing
-import model.lookup.timing
 from amaranth.hdl import Shape
 from amaranth.lib import stream
 from amaranth.lib.wiring import In
 
+import model.cta.timing
+import model.lookup.timing
 from docs.site.waves import WAVES, render, wavejson
 from gen.blocks.memory import SRAM
 from gen.contract import contract, docstring, first_sentence, unflipped

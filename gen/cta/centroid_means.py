@@ -192,7 +192,6 @@ class CentroidMeans(wiring.Component):
     def bases(self):
         """First row of each slice of each clustering in its bank, by {lsh, slice}."""
         cfg = self.cfg
-        for lsh, (start, k) in enumerate([(0, cfg.k0), (0, cfg.k1),
-                                          (cfg.slices * cfg.k0, cfg.k2)]):
+        for start, k in (0, cfg.k0), (0, cfg.k1), (cfg.slices * cfg.k0, cfg.k2):
             for at in range(1 << len(self.full_slice)):
                 yield start + min(at, cfg.slices - 1) * k

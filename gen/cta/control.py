@@ -92,7 +92,7 @@ class Control(wiring.Component):
             with m.If(wrong):
                 m.d.comb += error.eq(code)
 
-        with m.FSM() as fsm:
+        with m.FSM():
             with m.State("IDLE"):
                 # A load under way goes first. What is only offered must not decide on ``ready``.
                 m.d.comb += [self.idle.eq(1), self.loads.eq(1), self.job.ready.eq(~self.load_busy)]

@@ -13,15 +13,7 @@ from gen.lookup.grouping import z_layout
 from model.fixed import SHIFT, clog2
 from model.lookup.config import LookupConfig
 from model.lookup.layout import KIND, Parameter
-from model.lookup.timing import (
-    beats,
-    code_latency,
-    frame_beats,
-    frames,
-    token_slots,
-    z_beats,
-    z_lanes,
-)
+from model.lookup.timing import beats, code_latency, frame_beats, frames, token_slots, z_beats, z_lanes
 
 __all__ = ["SoftCode"]
 

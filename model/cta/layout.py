@@ -18,8 +18,8 @@ from model.fixed import SHIFT
 from model.words import pack_fields, unpack_fields
 
 __all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "Target",
-           "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "parameter_rows", "job_fields", "beats",
-           "pack_fields", "unpack_fields"]
+           "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "parameter_rows", "job_fields",
+           "beats", "pack_fields", "unpack_fields"]
 
 ELEMENT_WIDTH = 16   # bits of one element on the host streams
 

@@ -22,7 +22,7 @@ ELEMENT_WIDTH = 16    # bits of one of them
 
 LOAD_FIELDS = (("target", 4), ("base", 28), ("beats", 32))
 
-JOB_FIELDS = (("order", 1), ("tokens", 16), ("gain", 16), ("skip", 16), 
+JOB_FIELDS = (("order", 1), ("tokens", 16), ("gain", 16), ("skip", 16),
               ("shift_skip", SHIFT.width), ("shift_y", SHIFT.width))
 
 # cycles: from the job's acceptance to the transfer of the last beat of y.

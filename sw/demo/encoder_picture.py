@@ -41,7 +41,7 @@ def draw(data, path) -> None:
     y = np.arange(len(others))[::-1]
     losses.errorbar(more, y, xerr=spread, fmt="o", color=plot.GREEN, markersize=7, capsize=4)
     losses.axvline(0, color=plot.DARK, linewidth=1)
-    for at, (level, score) in zip(y, others):
+    for at, (_, score) in zip(y, others):
         losses.text(score["over exact"][0], at + 0.15, f"{score['nats']:.4f}", ha="center",
                     fontsize=8)
     losses.set_yticks(y, [level.replace(", ", ",\n") for level, _ in others])

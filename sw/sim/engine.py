@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -179,7 +179,7 @@ class Engine:
                 values.append(int(value, 16))
 
 
-@lru_cache(maxsize=None)
+@cache
 def build(cfg: CTAConfig, progress: bool = False) -> Engine:
     """The CTA engine of a configuration, compiled once and kept.
 
@@ -200,7 +200,7 @@ def build(cfg: CTAConfig, progress: bool = False) -> Engine:
     return engine
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sources() -> str:
     """Hash of all that decides what the engine is: our sources and the tools."""
     root, digest = verilator.HERE.parents[1], hashlib.sha256(verilator.find().version.encode())

@@ -6,7 +6,7 @@ table memory is the harness's: it answers the engine's requests from the bytes o
 
 import tempfile
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from sw.sim.session import HostSession, Refused
 __all__ = ["Refused", "Session", "build", "run_jobs", "run_layer"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def build(cfg: LookupConfig, progress: bool = False) -> Engine:
     """The LookupFFN engine of a configuration, compiled once and kept."""
     from gen.lookup.top import Lookup

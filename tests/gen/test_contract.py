@@ -13,13 +13,12 @@ from amaranth.lib.wiring import In, Out
 import gen
 import model.cta.timing
 import model.lookup.timing
-from gen.contract import (Contract, ContractError, contract, first_sentence, plain, port_texts,
-                          unflipped)
+from gen.blocks.memory import SRAM
+from gen.contract import Contract, ContractError, contract, first_sentence, plain, port_texts, unflipped
 from gen.cta.top import CTA
 from gen.emit import Emitter
 from gen.lookup.top import Lookup
 from gen.manifest import ports
-from gen.blocks.memory import SRAM
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig
 

@@ -4,10 +4,10 @@ import cocotb
 import numpy as np
 
 from model.cta import layout, stimulus
-from verif.bench import config, seed
-from verif.cta.bench_cta import INPUTS, OUTPUTS
 from sw.sim.cta import Session
 from sw.sim.engine import Script
+from verif.bench import config, seed
+from verif.cta.bench_cta import INPUTS, OUTPUTS
 from verif.play import play
 from verif.streams import outputs_are_known, start, stream_inputs
 

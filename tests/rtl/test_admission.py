@@ -23,11 +23,11 @@ from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import ErrorCode as LookupError
 from model.words import pack_fields
-from tests.rtl.test_head import check
 from sw.sim.cta import Refused, Session, build, run_jobs
 from sw.sim.engine import Script
 from sw.sim.lookup import Session as LookupSession
 from sw.sim.lookup import build as build_lookup
+from tests.rtl.test_head import check
 
 CFG = CTAConfig(b=4, d=8, dw=16, l=5, n=24, k0=12, k1=20, k2=9, sets=3, lanes=4, pag=2)
 LOOKUP = LookupConfig(d=16, h=5, tau=4, block=8, multipliers=16, lanes=16, batch=4,

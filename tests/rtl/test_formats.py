@@ -15,10 +15,10 @@ from model.cta.job import Mode
 from model.errors import ConfigError
 from model.lookup import stimulus as lookup_stimulus
 from model.lookup.config import LookupConfig
+from sw.sim import lookup as lookup_driver
+from sw.sim.cta import run_jobs
 from tests.rtl.test_head import check
 from tests.rtl.test_lookup import check as check_lookup
-from sw.sim.cta import run_jobs
-from sw.sim import lookup as lookup_driver
 
 
 def random_formats(config, rng):

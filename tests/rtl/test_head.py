@@ -76,7 +76,7 @@ def test_back_to_back_jobs(name, stalls):
 def test_jobs_cover_what_they_claim():
     """The jobs above do saturate, overflow, and leave denominators of zero where they say so."""
     kinds, overflows, zero_rows = set(), 0, 0
-    for name, cfg in CONFIGS.items():
+    for cfg in CONFIGS.values():
         for _, weights, job in jobs_for(cfg, 7):
             golden = head.run(cfg, weights, job)
             kinds |= {kind for kind, count in golden.saturations.items() if count}

@@ -5,10 +5,10 @@ import pytest
 
 from model.cta import stimulus
 from model.cta.config import CTAConfig
-from model.cta.job import Mode
 from model.cta.cost import OPERATING_POINTS, table1_cycles
-from tests.rtl.test_head import check
+from model.cta.job import Mode
 from sw.sim.cta import run_head, run_jobs
+from tests.rtl.test_head import check
 
 CFG = CTAConfig()
 

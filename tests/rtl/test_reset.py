@@ -20,14 +20,14 @@ from model.lookup import stimulus as lookup_stimulus
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import Order
-from tests.rtl.test_head import check
-from tests.rtl.test_lookup import check as check_lookup
-from tests.rtl.test_sweep import random_config, random_lookup_config
 from sw.sim.attempts import attempts
 from sw.sim.cta import Session, build, run_jobs
 from sw.sim.engine import Script
 from sw.sim.lookup import Session as LookupSession
 from sw.sim.lookup import build as build_lookup
+from tests.rtl.test_head import check
+from tests.rtl.test_lookup import check as check_lookup
+from tests.rtl.test_sweep import random_config, random_lookup_config
 
 CONFIGS = {
     "small": CTAConfig(b=4, d=8, dw=16, l=5, n=24, k0=12, k1=20, k2=9, sets=3, lanes=4, pag=2),

@@ -7,8 +7,8 @@ import pytest
 
 from model.lookup.job import Order, Saturation
 from model.lookup.reference import synthetic
-from sw.studies import bench_lookup
 from sw.run import command as run
+from sw.studies import bench_lookup
 from tests.rtl.test_lookup import CONFIGS
 
 # The engine of tests.rtl.test_lookup, so that it is built once.

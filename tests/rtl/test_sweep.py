@@ -9,9 +9,9 @@ import pytest
 from model.cta.config import HEAD_DIMS, SA_WIDTHS, CTAConfig
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
-from tests.rtl import test_head, test_lookup
-from sw.sim.cta import run_jobs
 from sw.sim import lookup as lookup_driver
+from sw.sim.cta import run_jobs
+from tests.rtl import test_head, test_lookup
 
 ASKED = os.environ.get("HASHLAYER_SWEEP", "")
 SEEDS = [int(seed) for seed in ASKED.split(",") if seed] or range(16)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.structure
+
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDINGS = {"rint", "round", "floor", "ceil", "trunc", "fix", "around", "round_", "int", "long",
              "short", "char"}

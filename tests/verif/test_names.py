@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.structure
+
 ROOT = Path(__file__).resolve().parents[2]
 OWN = ("model", "gen", "verif")
 FILES = sorted((ROOT / "verif").rglob("*.py"))

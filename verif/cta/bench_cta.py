@@ -11,8 +11,8 @@ from model.cta.job import ErrorCode, Mode
 from model.cta.layout import Parameter, Target
 from sw.sim.cta import Refused, Session
 from sw.sim.engine import Script
-from verif.play import play
 from verif.bench import config, seed
+from verif.play import play
 from verif.streams import STALLS, outputs_are_known, start, stream_inputs
 
 INPUTS, OUTPUTS = ("load", "data", "job"), ("out", "status")

@@ -3,9 +3,9 @@
 import cocotb
 import numpy as np
 
+from verif.bench import config, seed
 from verif.cta.ppe_program import random_program
 from verif.ports import BenchPorts
-from verif.bench import config, seed
 from verif.streams import start
 
 

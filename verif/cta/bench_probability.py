@@ -3,9 +3,9 @@
 import cocotb
 import numpy as np
 
+from verif.bench import config, seed
 from verif.cta.probability_program import de_bruijn, overlapped, random_batch
 from verif.ports import BenchPorts
-from verif.bench import config, seed
 from verif.streams import start
 
 

@@ -3,9 +3,9 @@
 import cocotb
 import numpy as np
 
+from verif.bench import config, seed
 from verif.cta.sequencer_program import head_program, random_head
 from verif.ports import BenchPorts
-from verif.bench import config, seed
 from verif.streams import start
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from model.lookup import layer, stimulus
 from model.lookup.job import ErrorCode, Order
 from model.lookup.layout import HOST_LANES, Load, Parameter, Target, weight_loads
-from verif.bench import config, seed
 from sw.sim.engine import Script
 from sw.sim.lookup import Refused, Session
+from verif.bench import config, seed
 from verif.play import play
 from verif.streams import STALLS, outputs_are_known, start, stream_inputs
 

@@ -12,7 +12,7 @@ MARKS = "osD^vPXp"
 
 
 def draw_similarity(rows: Iterable, path: str | Path) -> None:
-    """Cosine of every :class:`sw.studies.pretrained.similarity.Row` against RL, RA and the predicted cycles."""
+    """Cosine of every :class:`sw.studies.pretrained.similarity.Row` against RL, RA and cycles."""
     series: dict[str, list] = {}
     for row in rows:
         series.setdefault(f"{row.weights}, {row.directions}, {row.layers}", []).append(row)

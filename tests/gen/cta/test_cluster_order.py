@@ -41,7 +41,7 @@ def check(cfg, seed, block=ClusterOrder, heads=10):
             for token in range(count):
                 indices[at] = c, token, token == count - 1
                 at += 1
-        begun, busy, pending, cycle = set(), 0, None, 0
+        begun, busy, cycle = set(), 0, 0
         dones = []                                 # (cycle, lsh, slice) of jobs in CAG
         c1_done = centroids_done = False
         settled = 0

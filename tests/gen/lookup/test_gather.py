@@ -64,7 +64,8 @@ def play(cfg, seed, *jobs, block=Gather):
 
 def jittery(seed):
     """A memory whose answers take 1 to 50 cycles."""
-    return dict(latency=lambda rng=random.Random(seed): rng.randint(1, 50))
+    rng = random.Random(seed)
+    return dict(latency=lambda: rng.randint(1, 50))
 
 
 @pytest.mark.parametrize("name", CONFIGS)

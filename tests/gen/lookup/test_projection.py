@@ -47,7 +47,7 @@ def check(cfg, plays, block=Projection):
 
     async def bench(ctx):
         ports = NativePorts(ctx, dut)
-        for at, (layer, stalls, reset_after) in enumerate(plays):
+        for layer, stalls, reset_after in plays:
             await projection_program.load(ports, cfg, *layer)
             if reset_after is not None:
                 ports.set("x__valid", 1)

@@ -66,8 +66,8 @@ def by_oracle(cfg, weights, job):
     ap = oracle.normalise(cfg, banks)
     o, sat[Saturation.OUTPUT], zero_rows = oracle.outputs(cfg, ap, v, job.shift_o, exact)
     return {**codes, "ct0": ct0, "ct1": ct1, "ct2": ct2, "k0": k0, "k1": k1, "k2": k2,
-            "c0": c0, "c1": c1, "c2": c2, "q": q, "k": k, "v": v, "s": s, "banks": banks, "ap": ap, "o_rows": o,
-            "o": [o[cluster] for cluster in ct0], "saturations": sat, "overflow": overflow,
+            "c0": c0, "c1": c1, "c2": c2, "q": q, "k": k, "v": v, "s": s, "banks": banks, "ap": ap,
+            "o_rows": o, "o": [o[cluster] for cluster in ct0], "saturations": sat, "overflow": overflow,
             "zero_rows": zero_rows}
 
 

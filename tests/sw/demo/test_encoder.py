@@ -94,7 +94,7 @@ def check(report, out, rtl):
 def test_without_rtl(show, tmp_path):
     failed, report, out = show("none")
     assert not failed
-    check(report, out, dict.fromkeys((row["name"] for row in report["layers"])))
+    check(report, out, dict.fromkeys(row["name"] for row in report["layers"]))
     assert (tmp_path / "encoder.png").read_bytes().startswith(b"\x89PNG")
     layers = read(tmp_path / "encoder")
     assert len(layers) == 4 and layers["layers.1.attention.heads"].mode == Mode.CTA

@@ -46,7 +46,8 @@ def test_the_encoder_is_the_same_on_every_path(tmp_path, tried):
     assert len(rows(first)) == 9
     for other in others:
         assert other == first
-    readme = [line.split()[:-1] for line in (ROOT / "docs" / "results" / "demo.md").read_text("utf-8").splitlines()
+    page = (ROOT / "docs" / "results" / "demo.md").read_text("utf-8")
+    readme = [line.split()[:-1] for line in page.splitlines()
               if line.startswith("    ") and line.split()[1:2] in (["attention"], ["LookupFFN"],
                                                                   ["whole"])]
     if sys.version_info[:2] == (3, 11):      # another Python has another library, which is the text

@@ -365,8 +365,9 @@ def test_wrappers_leave_no_trace_in_names(name, tmp_path):
     wrapped = nn.DataParallel(model) if name != "compiled" else model
     wrapped = torch.compile(wrapped) if name != "parallel" else wrapped
     again = sw.export(wrapped, tmp_path / "wrapped")
-    assert [layer["name"] for layer in again["layers"]] == [l["name"] for l in plain["layers"]]
-    assert set(sw.on_engine(wrapped, tmp_path / "plain")) == {l["name"] for l in plain["layers"]}
+    assert [layer["name"] for layer in again["layers"]] == [layer["name"] for layer in plain["layers"]]
+    assert set(sw.on_engine(wrapped, tmp_path / "plain")) == {
+        layer["name"] for layer in plain["layers"]}
     assert all("_orig_mod" not in name and not name.startswith("module")
                for name in plain_names(wrapped).values())
 

@@ -50,8 +50,7 @@ def test_cross_attention_with_padding_and_targets_of_every_kind():
     layer, x, y = CTAHeads(32, 2, shared=False).double(), tokens(0, 5, 60), tokens(1, 5, 90)
     rng = np.random.default_rng(0)
     valid, valid_kv = (torch.from_numpy(rng.random((5, n)) < 0.7) for n in (60, 90))
-    for target, expected in ((dict(rl=0.5), 0.5), (dict(ra=0.3), 0.3),
-                             (dict(rl=0.58, ra=0.34), None), (dict(counts=(0.3, 0.6, 0.1)), None)):
+    for target in (dict(rl=0.5), dict(ra=0.3), dict(rl=0.58, ra=0.34), dict(counts=(0.3, 0.6, 0.1))):
         r = widths.calibrate(layer, x, y, valid=valid, valid_kv=valid_kv, **target)
         mine = (r.rl, r.ra, *r.fractions)
         np.testing.assert_allclose(mine, counted(layer, x, y, valid, valid_kv), rtol=0, atol=1e-12)

@@ -79,7 +79,7 @@ def test_patterns(name, pattern):
 
 def test_something_was_at_stake():
     seen = dict.fromkeys(Saturation, 0)
-    for name, cfg in CONFIGS.items():
+    for cfg in CONFIGS.values():
         got = compare(cfg, *random_job(cfg, np.random.default_rng(1), 40, True))
         seen = {kind: seen[kind] + int(got["saturations"][kind]) for kind in seen}
     assert all(seen.values()), seen

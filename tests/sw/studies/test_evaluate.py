@@ -38,7 +38,7 @@ def test_files_and_tables(made, capsys):
     table = (out / "table.md").read_text()
     assert capsys.readouterr().out.strip() == table.strip()
     rows = {(r["name"], r["stage"]): r for r in results["rows"]}
-    for (name, stage), r in rows.items():
+    for r in rows.values():
         assert f"{r['loss']:.3f} ({r['over']:+.3f} ± {r['error']:.3f})" in table
     assert "| vanilla | 65,536 | 1.00 |" in table and "| h 4, tau 3, block 16 | " in table
     assert (out / "attention.png").read_bytes()[:4] == b"\x89PNG"
