@@ -1,8 +1,11 @@
-"""The tests of ``make check``, and counts of what the sweeps tried, printed when a run ends.
+"""The tests of ``make check``; tests of extras that are not installed; what the sweeps tried.
 
 ``--quick`` keeps the rules over the sources (marked ``structure``), the tests of ``model``, and of
 ``gen`` the first case of every test, where the file loads no torch, no cocotb and nothing of ``sw``:
 what needs a compiler comes from there.
+
+A test file that cannot be loaded without an extra is skipped by name where that is not installed, by
+what it imports: it says nothing about it. Inside a test ``pytest.importorskip`` says so.
 
 A test that tries many things of one kind (configurations, jobs, reset positions, inputs) takes the
 fixture ``tried`` and says how many: ``tried("reset", jobs=1, positions=717)``. Counts of the same
@@ -17,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reach import is_quick
+from tests.reach import is_quick, lacking
 
 COUNTS = pytest.StashKey[dict]()
 TABLE = "HASHLAYER_RELIABILITY"
@@ -30,6 +33,19 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[COUNTS] = defaultdict(lambda: defaultdict(int))
+
+
+class Lacking(pytest.Module):
+    """A test file that is not loaded, since an extra is not installed."""
+
+    def collect(self):
+        pytest.skip(f"{self.nodeid} needs the {lacking(self.path)} extra", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    if module_path.name.startswith("test_") and lacking(module_path):
+        return Lacking.from_parent(parent, path=module_path)
+    return None
 
 
 def pytest_collection_modifyitems(config, items):

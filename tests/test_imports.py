@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.reach import ROOT, imports, is_quick, reached
+from tests.reach import ROOT, extras, imports, is_quick, lacking, reached
 
 pytestmark = pytest.mark.structure
 
@@ -186,3 +186,16 @@ def test_quick_tests_need_no_compiler_and_no_torch():
     assert "torch" in reached(tests / "sw/studies/test_compare.py")
     assert "amaranth.sim" in reached(tests / "gen/cta/test_loader.py")      # by tests.gen.native
     assert len([path for path in tests.rglob("test_*.py") if is_quick(path)]) > 50
+
+
+def test_a_file_of_tests_is_skipped_where_its_extra_is_missing():
+    """By what it imports, whatever stands in between; what a function imports does not count."""
+    def missing(name):
+        return lambda module: module != name
+
+    assert (extras()["torch"], extras()["transformers"], extras()["amaranth"]) == ("sw", "hf", "rtl")
+    tests = ROOT / "tests"
+    assert lacking(tests / "sw/studies/test_compare.py", missing("torch")) == "sw"
+    assert lacking(tests / "gen/cta/test_issue.py", missing("amaranth")) == "rtl"
+    assert lacking(tests / "model/cta/test_head.py", lambda module: module == "pytest") is None
+    assert lacking(tests / "sw/run/test_layer.py", missing("torch")) is None

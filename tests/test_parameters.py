@@ -4,8 +4,6 @@ import dataclasses
 
 import pytest
 
-pytest.importorskip("amaranth", reason="needs the rtl extra")
-
 from docs.site import parameters
 from gen.cta.__main__ import COMMAND as CTA
 from gen.lookup.__main__ import COMMAND as LOOKUP

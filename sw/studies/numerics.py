@@ -106,7 +106,8 @@ def cta_tables() -> list[str]:
     return [
         _table(["†", "error"], [[name, _figure(error, 5)] for name, error in sums]),
         _table(["choice †", "alone", f"bits off: error ({_figure(chosen)} as chosen)"], choices),
-        _table(["tokens †", "CTA", "exact mode", "CTA, one bit more of AP"], map(by_tokens, (128, 512, 2048)))]
+        _table(["tokens †", "CTA", "exact mode", "CTA, one bit more of AP"],
+               map(by_tokens, (128, 512, 2048)))]
 
 
 # -- LookupFFN --------------------------------------------------------------------------------------
@@ -169,7 +170,8 @@ def lookup_tables() -> list[str]:
             wide["z"] = LookupFormats().z       # The grid is never coarser than z.
         alone = layer_errors(variant(small, within_reach(small, wide)), real)
         off = [(by, layer_errors(variant(small, change(by)), real)) for by in offsets]
-        return [name, _figure(alone[0], 5), ", ".join(f"{_sign(by)} {_figure(found[0])}" for by, found in off),
+        return [name, _figure(alone[0], 5),
+                ", ".join(f"{_sign(by)} {_figure(found[0])}" for by, found in off),
                 ", ".join(f"{_sign(by)} {_share(found[1])}" for by, found in off)]
 
     return [

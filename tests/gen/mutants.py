@@ -4,10 +4,11 @@ import ast
 import inspect
 import textwrap
 
+import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In
 
-__all__ = ["rewired", "edited"]
+__all__ = ["rewired", "edited", "each_found"]
 
 
 def rewired(block, **wrong):
@@ -37,7 +38,8 @@ def rewired(block, **wrong):
 def edited(block, old, new, method="elaborate"):
     """A subclass of ``block`` in whose ``method`` the source text ``old`` reads ``new``.
 
-    ValueError where ``old`` does not stand there exactly once: a mutant must follow its block.
+    ValueError where ``old`` does not stand there exactly once, or where the edit changes nothing but
+    looks: a mutant must follow its block.
     """
     source = textwrap.dedent(inspect.getsource(getattr(block, method)))
     if source.count(old) != 1:
@@ -45,5 +47,20 @@ def edited(block, old, new, method="elaborate"):
                          f"must have it once")
     scope = dict(vars(inspect.getmodule(block)))
     tree = ast.parse(source.replace(old, new))
+    if ast.dump(tree) == ast.dump(ast.parse(source)):
+        raise ValueError(f"{block.__name__}.{method} does the same with {new!r} for {old!r}")
     exec(compile(tree, f"<{block.__name__} with {new!r}>", "exec"), scope)
     return type(f"Edited{block.__name__}", (block,), {method: scope[method]})
+
+
+def each_found(block, edits, play, match="seed"):
+    """A test with a case for each of ``edits``, by name: (old, new) or (old, new, method), as
+    :func:`edited` takes them. ``play(block)`` is a check that the whole block passes and that must
+    fail on the edited one, by an assertion whose message matches.
+    """
+    @pytest.mark.parametrize("name", edits)
+    def test(name):
+        broken = edited(block, *edits[name])
+        with pytest.raises(AssertionError, match=match):
+            play(broken)
+    return test

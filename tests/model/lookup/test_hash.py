@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from model.lookup import hash as hashing
-from model.lookup import reference
 from model.lookup.config import LookupConfig
 from sw.studies.numerics import score_error
 from tests.model.lookup import oracle

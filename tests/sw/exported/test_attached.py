@@ -1,8 +1,7 @@
 """From a host model to the engines in five lines: attach, quantise, export, read, run."""
 
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 import sw
 from sw.exported.codec import ImageError

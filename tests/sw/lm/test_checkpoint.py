@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from sw.io.npz import InputError
 from sw.lm import checkpoint

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from sw.lm.data import fixed_sample
 from sw.lm.held_out import Score, measure

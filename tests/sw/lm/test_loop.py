@@ -5,8 +5,7 @@ import os
 import signal
 
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from model.errors import ConfigError
 from sw.io.npz import InputError

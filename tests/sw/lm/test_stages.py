@@ -3,8 +3,7 @@
 import dataclasses
 
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from sw.lm import stages
 from sw.lm.config import ModelConfig

@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from sw.lm import checkpoint
 from sw.lm.train import main

@@ -7,19 +7,17 @@ import pickle
 import warnings
 
 import pytest
+import torch
+import transformers
+from torch import nn
+from torch.nn.utils import parametrizations
 
-torch = pytest.importorskip("torch", reason="the sw extra is not installed")
-transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
-
-from torch import nn  # noqa: E402
-from torch.nn.utils import parametrizations  # noqa: E402
-
-import sw  # noqa: E402
-from sw.nn.attachment import attention_layers  # noqa: E402
-from sw.nn.calibration import FarFromTarget, calibrate_layers  # noqa: E402
-from sw.nn.cta_attention import CTAAttention, NoWeights  # noqa: E402
-from sw.nn.names import plain_names  # noqa: E402
-from sw.nn.quantised_mark import FloatAgain  # noqa: E402
+import sw
+from sw.nn.attachment import attention_layers
+from sw.nn.calibration import FarFromTarget, calibrate_layers
+from sw.nn.cta_attention import CTAAttention, NoWeights
+from sw.nn.names import plain_names
+from sw.nn.quantised_mark import FloatAgain
 
 TINY = dict(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
             intermediate_size=64, max_position_embeddings=64)

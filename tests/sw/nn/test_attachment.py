@@ -3,18 +3,16 @@
 import pickle
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-import sw  # noqa: E402
-from sw.nn.attachment import attention_layers, ffn_layers  # noqa: E402
-from sw.nn.cta_attention import CTAAttention  # noqa: E402
-from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
-from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
-from sw.nn.ffn.registry import FFNS  # noqa: E402
-from sw.nn.ffn.vanilla import VanillaFFN  # noqa: E402
+import sw
+from sw.nn.attachment import attention_layers, ffn_layers
+from sw.nn.cta_attention import CTAAttention
+from sw.nn.encoder_layer import EncoderLayer
+from sw.nn.ffn.lookup import LookupFFN
+from sw.nn.ffn.registry import FFNS
+from sw.nn.ffn.vanilla import VanillaFFN
 
 
 def torch_model(layers=3):

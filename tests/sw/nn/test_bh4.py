@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.errors import ConfigError  # noqa: E402
-from sw.nn.bh4 import bhk, bhk_matrix, hadamard, hadamard_matrix  # noqa: E402
+from model.errors import ConfigError
+from sw.nn.bh4 import bhk, bhk_matrix, hadamard, hadamard_matrix
 
 
 def sylvester(n):

@@ -1,14 +1,12 @@
 """Hash functions of a whole model, fitted layer by layer."""
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-from sw.nn import widths  # noqa: E402
-from sw.nn.attachment import attach, attention_layers  # noqa: E402
-from sw.nn.calibration import calibrate_layers  # noqa: E402
+from sw.nn import widths
+from sw.nn.attachment import attach, attention_layers
+from sw.nn.calibration import calibrate_layers
 
 
 def encoder(layers=2, seed=0):

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from sw.nn import clustering  # noqa: E402
+from sw.nn import clustering
 
 
 def looped_clusters(codes, valid):

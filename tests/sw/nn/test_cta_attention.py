@@ -3,12 +3,10 @@
 import copy
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-from sw.nn.cta_attention import CTAAttention  # noqa: E402
+from sw.nn.cta_attention import CTAAttention
 
 B, M, N, E = 3, 11, 8, 24
 

@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.cta.calibrate import projection  # noqa: E402
-from model.cta.config import CTAConfig  # noqa: E402
-from model.cta.reference import synthetic  # noqa: E402
-from sw.nn import clustering, directions, widths  # noqa: E402
-from sw.nn.cta_heads import CTAHeads  # noqa: E402
+from model.cta.calibrate import projection
+from model.cta.config import CTAConfig
+from model.cta.reference import synthetic
+from sw.nn import clustering, directions, widths
+from sw.nn.cta_heads import CTAHeads
 
 
 def single_head(real):

@@ -3,15 +3,13 @@
 import copy
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-from model.errors import ConfigError  # noqa: E402
-from sw.nn.cta_attention import CTAAttention  # noqa: E402
-from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
-from sw.nn.ffn.vanilla import VanillaFFN  # noqa: E402
+from model.errors import ConfigError
+from sw.nn.cta_attention import CTAAttention
+from sw.nn.encoder_layer import EncoderLayer
+from sw.nn.ffn.vanilla import VanillaFFN
 
 
 def pair():

@@ -4,13 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.errors import ConfigError  # noqa: E402
-from model.lookup.config import LookupConfig  # noqa: E402
-from model.lookup.cost import account  # noqa: E402
-from sw.nn.projections import PROJECTIONS, dct, idct, make_projection  # noqa: E402
+from model.errors import ConfigError
+from model.lookup.config import LookupConfig
+from model.lookup.cost import account
+from sw.nn.projections import PROJECTIONS, dct, idct, make_projection
 
 
 def sylvester(n):

@@ -3,14 +3,12 @@
 import copy
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-from sw.nn.attachment import attention_layers  # noqa: E402
-from sw.nn.cta_heads import CTAHeads  # noqa: E402
-from sw.policy.distil import DistilConfig, States, distil, loss_parts  # noqa: E402
+from sw.nn.attachment import attention_layers
+from sw.nn.cta_heads import CTAHeads
+from sw.policy.distil import DistilConfig, States, distil, loss_parts
 
 TARGET = (0.4, 0.36, 0.06)
 

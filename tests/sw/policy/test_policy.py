@@ -16,7 +16,7 @@ from sw.io.npz import InputError  # noqa: E402
 from sw.nn.attachment import attention_layers  # noqa: E402
 from sw.nn.calibration import calibrate_layers  # noqa: E402
 from sw.nn.cta_heads import CTAHeads  # noqa: E402
-from sw.policy import plan as policies
+from sw.policy import plan as policies  # noqa: E402
 from sw.policy.plan import Candidate, Policy, layer_cycles  # noqa: E402
 from sw.policy.search import cosine_error, plans, search  # noqa: E402
 

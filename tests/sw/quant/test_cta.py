@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.cta import head  # noqa: E402
-from model.cta.config import CTAConfig  # noqa: E402
-from model.cta.job import Mode, Saturation  # noqa: E402
-from model.cta.quantise import QuantiseError  # noqa: E402
-from model.errors import ConfigError  # noqa: E402
-from sw.nn.cta_heads import CTAHeads  # noqa: E402
-from sw.quant.cta import FakeCTA, engine, operands  # noqa: E402
-from sw.quant.observe import HeadsRecorder, Rule  # noqa: E402
+from model.cta import head
+from model.cta.config import CTAConfig
+from model.cta.job import Mode, Saturation
+from model.cta.quantise import QuantiseError
+from model.errors import ConfigError
+from sw.nn.cta_heads import CTAHeads
+from sw.quant.cta import FakeCTA, engine, operands
+from sw.quant.observe import HeadsRecorder, Rule
 
 DIM, HEADS, N = 32, 4, 24
 

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.cta import cluster_index, head  # noqa: E402
-from model.cta.config import CTAConfig, CTAFormats  # noqa: E402
-from model.cta.job import Mode, Saturation  # noqa: E402
-from model.cta.stimulus import PATTERNS, patterned_job, random_job  # noqa: E402
-from model.errors import ConfigError  # noqa: E402
-from model.fixed import Format  # noqa: E402
-from sw.quant import cta_stages  # noqa: E402
+from model.cta import cluster_index, head
+from model.cta.config import CTAConfig, CTAFormats
+from model.cta.job import Mode, Saturation
+from model.cta.stimulus import PATTERNS, patterned_job, random_job
+from model.errors import ConfigError
+from model.fixed import Format
+from sw.quant import cta_stages
 
 SHIFTS = ("shift_q", "shift_k", "shift_v", "shift_s", "shift_o")
 SHARED = {"codes0", "codes1", "codes2", "residual", "ct0", "ct1", "ct2", "k0", "k1", "k2",

@@ -4,13 +4,12 @@ import json
 import warnings
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-import sw  # noqa: E402
-from model.border import NotFinite, SaturationWarning  # noqa: E402
-from sw.exported.reader import read  # noqa: E402
-from sw.nn.cta_attention import CTAAttention  # noqa: E402
+import sw
+from model.border import NotFinite, SaturationWarning
+from sw.exported.reader import read
+from sw.nn.cta_attention import CTAAttention
 
 DIM, N = 16, 24
 

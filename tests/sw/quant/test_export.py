@@ -2,8 +2,6 @@
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
 from sw.exported.reader import entries
 from sw.quant.export import main
 

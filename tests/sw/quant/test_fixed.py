@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model import fixed as golden  # noqa: E402
-from model.errors import ConfigError  # noqa: E402
-from model.fixed import Format  # noqa: E402
-from sw.quant import fixed  # noqa: E402
+from model import fixed as golden
+from model.errors import ConfigError
+from model.fixed import Format
+from sw.quant import fixed
 
 LIMIT = 1 << fixed.EXACT_BITS
 words = st.one_of(st.integers(-LIMIT, LIMIT), st.integers(-9, 9),

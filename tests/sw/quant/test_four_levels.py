@@ -8,30 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from model.cta import head  # noqa: E402
+from model.cta import head
 from model.cta import reference as cta
-from model.lookup import hash as hashing  # noqa: E402
+from model.lookup import hash as hashing
 from model.lookup import layer
 from model.lookup import reference as lookup
-from sw.demo.encoder import CHECKPOINT  # noqa: E402
-from sw.demo.head import HEAD  # noqa: E402
-from sw.demo.lookup import LAYER  # noqa: E402
-from sw.lm import checkpoint, data  # noqa: E402
-from sw.nn.cta_attention import CTAAttention  # noqa: E402
-from sw.nn.cta_heads import CTAHeads  # noqa: E402
-from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
-from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
-from sw.nn.widths import calibrate  # noqa: E402
-from sw.quant.cta import operands  # noqa: E402
-from sw.quant.model import float_model, quantise_model  # noqa: E402
-from sw.run.head_file import read_head  # noqa: E402
-from sw.run.layer_file import read_layer  # noqa: E402
+from sw.demo.encoder import CHECKPOINT
+from sw.demo.head import HEAD
+from sw.demo.lookup import LAYER
+from sw.lm import checkpoint, data
+from sw.nn.cta_attention import CTAAttention
+from sw.nn.cta_heads import CTAHeads
+from sw.nn.encoder_layer import EncoderLayer
+from sw.nn.ffn.lookup import LookupFFN
+from sw.nn.widths import calibrate
+from sw.quant.cta import operands
+from sw.quant.model import float_model, quantise_model
+from sw.run.head_file import read_head
+from sw.run.layer_file import read_layer
 
 # Engines of tests.rtl ("narrow" and "copies"), so that each is built once: three heads of 8.
 D, HEADS, N, KINDS, MASK = 24, 3, 40, 10, 10

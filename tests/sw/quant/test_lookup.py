@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.errors import ConfigError  # noqa: E402
-from model.lookup import layer as golden  # noqa: E402
-from model.lookup.config import LookupConfig  # noqa: E402
-from model.lookup.job import Saturation  # noqa: E402
-from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
-from sw.quant.lookup import FakeLookup, engine  # noqa: E402
-from sw.quant.observe import LookupRecorder, Rule  # noqa: E402
+from model.errors import ConfigError
+from model.lookup import layer as golden
+from model.lookup.config import LookupConfig
+from model.lookup.job import Saturation
+from sw.nn.ffn.lookup import LookupFFN
+from sw.quant.lookup import FakeLookup, engine
+from sw.quant.observe import LookupRecorder, Rule
 
 D, H, TAU, BLOCK = 24, 12, 4, 8
 LAYERS = {

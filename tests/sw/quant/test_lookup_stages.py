@@ -1,19 +1,18 @@
 """The torch twin of the LookupFFN pipeline against the golden model, tensor by tensor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from dataclasses import replace  # noqa: E402
-
-from model.errors import ConfigError  # noqa: E402
-from model.fixed import Format  # noqa: E402
-from model.lookup import layer, reference  # noqa: E402
-from model.lookup.config import LookupConfig, LookupFormats  # noqa: E402
-from model.lookup.job import Saturation  # noqa: E402
-from model.lookup.stimulus import PATTERNS, patterned_job, random_job  # noqa: E402
-from sw.quant import lookup_stages  # noqa: E402
+from model.errors import ConfigError
+from model.fixed import Format
+from model.lookup import layer, reference
+from model.lookup.config import LookupConfig, LookupFormats
+from model.lookup.job import Saturation
+from model.lookup.stimulus import PATTERNS, patterned_job, random_job
+from sw.quant import lookup_stages
 
 NARROW = LookupFormats(x=Format(True, 6, 4), weight=Format(True, 5, 4), stage=Format(True, 8, 5),
                        mix=Format(False, 5, 4), z_bias=Format(True, 12, 7), z=Format(True, 9, 5),

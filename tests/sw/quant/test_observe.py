@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.cta.quantise import point  # noqa: E402
-from model.fixed import Format  # noqa: E402
-from sw.nn.cta_heads import CTAHeads  # noqa: E402
-from sw.quant.cta import engine  # noqa: E402
-from sw.quant.observe import HeadsRecorder, LookupRecorder, Observer, Rule  # noqa: E402
+from model.cta.quantise import point
+from model.fixed import Format
+from sw.nn.cta_heads import CTAHeads
+from sw.quant.cta import engine
+from sw.quant.observe import HeadsRecorder, LookupRecorder, Observer, Rule
 
 FMT = Format(True, 8, 4)
 RNG = np.random.default_rng(0)

@@ -3,18 +3,17 @@
 import json
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.cta.config import CTAFormats  # noqa: E402
-from model.lookup.config import LookupFormats  # noqa: E402
-from sw.exported.reader import read  # noqa: E402
-from sw.io.npz import InputError  # noqa: E402
-from sw.lm import checkpoint, data  # noqa: E402
-from sw.lm.held_out import measure  # noqa: E402
-from sw.quant import train  # noqa: E402
-from sw.quant.model import fakes, float_model  # noqa: E402
-from tests.sw.quant import made  # noqa: E402
+from model.cta.config import CTAFormats
+from model.lookup.config import LookupFormats
+from sw.exported.reader import read
+from sw.io.npz import InputError
+from sw.lm import checkpoint, data
+from sw.lm.held_out import measure
+from sw.quant import train
+from sw.quant.model import fakes, float_model
+from tests.sw.quant import made
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
-from sw.lm.train import main as train
-from sw.studies.evaluate import main
+from sw.lm.train import main as train  # noqa: E402
+from sw.studies.evaluate import main  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -3,20 +3,18 @@
 import json
 
 import pytest
+import torch
+import torch.nn.functional as F
+import transformers
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-transformers = pytest.importorskip("transformers", reason="needs the hf extra")
-
-import torch.nn.functional as F  # noqa: E402
-
-from model.cta.config import CTAConfig  # noqa: E402
-from sw.io.npz import InputError  # noqa: E402
-from sw.nn.attachment import attention_layers, detach  # noqa: E402
-from sw.policy.plan import Policy, layer_cycles  # noqa: E402
+from model.cta.config import CTAConfig
+from sw.io.npz import InputError
+from sw.nn.attachment import attention_layers, detach
+from sw.policy.plan import Policy, layer_cycles
 from sw.studies.pretrained import __main__ as pretrained
-from sw.studies.pretrained.folder import embed, load, read_text, save, states  # noqa: E402
-from sw.studies.pretrained.passages import split  # noqa: E402
-from sw.studies.pretrained.similarity import POINTS, Bench  # noqa: E402
+from sw.studies.pretrained.folder import embed, load, read_text, save, states
+from sw.studies.pretrained.passages import split
+from sw.studies.pretrained.similarity import POINTS, Bench
 
 WORDS = [f"w{i}" for i in range(40)]
 N = 32

@@ -4,16 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from sw.io.figures import relative_error  # noqa: E402
-from sw.lm import checkpoint, data  # noqa: E402
-from sw.lm.held_out import measure  # noqa: E402
-from sw.quant.model import fakes, quantise_model  # noqa: E402
-from sw.studies import rules  # noqa: E402
-from sw.studies.budget_inputs import seen_by  # noqa: E402
-from tests.sw.quant import made  # noqa: E402
+from sw.io.figures import relative_error
+from sw.lm import checkpoint, data
+from sw.lm.held_out import measure
+from sw.quant.model import fakes, quantise_model
+from sw.studies import rules
+from sw.studies.budget_inputs import seen_by
+from tests.sw.quant import made
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from sw.nn.projections import make_projection  # noqa: E402
+from sw.nn.projections import make_projection
 from sw.studies import toy
 
 

@@ -4,18 +4,17 @@ import copy
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.errors import ConfigError  # noqa: E402
-from model.lookup import layer as golden  # noqa: E402
-from model.lookup import reference  # noqa: E402
-from model.lookup.quantise import quantise  # noqa: E402
-from sw.io.figures import relative_error  # noqa: E402
-from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
-from sw.nn.ffn.lookup_gather import codes, gather, weights  # noqa: E402
-from sw.nn.projections import make_projection  # noqa: E402
-from sw.studies.numerics import layer_errors  # noqa: E402
+from model.errors import ConfigError
+from model.lookup import layer as golden
+from model.lookup import reference
+from model.lookup.quantise import quantise
+from sw.io.figures import relative_error
+from sw.nn.ffn.lookup import LookupFFN
+from sw.nn.ffn.lookup_gather import codes, gather, weights
+from sw.nn.projections import make_projection
+from sw.studies.numerics import layer_errors
 
 
 def make(d=24, h=5, tau=4, projection="bh4", block=8, seed=0, **options):

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from sw.nn.ffn.mongoose import MongooseFFN  # noqa: E402
-from sw.nn.ffn.slide import SlideFFN  # noqa: E402
+from sw.nn.ffn.mongoose import MongooseFFN
+from sw.nn.ffn.slide import SlideFFN
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,11 @@ import copy
 import inspect
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from model.errors import ConfigError  # noqa: E402
-from sw.nn.ffn.auxiliary import auxiliary_loss  # noqa: E402
-from sw.nn.ffn.registry import FFNS, ffn_options, make_ffn  # noqa: E402
+from model.errors import ConfigError
+from sw.nn.ffn.auxiliary import auxiliary_loss
+from sw.nn.ffn.registry import FFNS, ffn_options, make_ffn
 
 D = 16
 OPTIONS = {

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from sw.nn.ffn.shuffle import ShuffleFFN  # noqa: E402
+from sw.nn.ffn.shuffle import ShuffleFFN
 
 
 @pytest.fixture(autouse=True)

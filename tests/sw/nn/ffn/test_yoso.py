@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from sw.nn.ffn.yoso import SHRINK, YosoFFN, collision_probability, cumulate, hd3_codes  # noqa: E402
+from sw.nn.ffn.yoso import SHRINK, YosoFFN, collision_probability, cumulate, hd3_codes
 
 
 @pytest.fixture(autouse=True)

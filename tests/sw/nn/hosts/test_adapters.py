@@ -3,13 +3,12 @@
 import copy
 
 import pytest
+import torch
+import transformers
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-transformers = pytest.importorskip("transformers", reason="needs the hf extra")
-
-import sw  # noqa: E402
-from sw.nn.attachment import attention_layers, ffn_layers  # noqa: E402
-from sw.nn.hosts.adapters import valid_tokens  # noqa: E402
+import sw
+from sw.nn.attachment import attention_layers, ffn_layers
+from sw.nn.hosts.adapters import valid_tokens
 
 SHAPE = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
          "intermediate_size": 48, "max_position_embeddings": 40}

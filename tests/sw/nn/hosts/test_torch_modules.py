@@ -3,13 +3,11 @@
 import copy
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-import sw  # noqa: E402
-from sw.nn.attachment import attention_layers, ffn_layers  # noqa: E402
+import sw
+from sw.nn.attachment import attention_layers, ffn_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True",
                                        "ignore:The PyTorch API of nested tensors")

@@ -1,12 +1,11 @@
 """Every attention and every feed-forward network of a model has a line, known or not."""
 
 import pytest
+import torch
+import transformers as T
 
-torch = pytest.importorskip("torch", reason="the sw extra is not installed")
-T = pytest.importorskip("transformers", reason="the hf extra is not installed")
-
-import sw  # noqa: E402
-from sw.nn.hosts.unknown import unknown_parts  # noqa: E402
+import sw
+from sw.nn.hosts.unknown import unknown_parts
 
 SIZE = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
 TEXT = dict(vocab_size=64, **SIZE)
