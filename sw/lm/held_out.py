@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from sw.lm.data import Masked
+from sw.lm.objective import tensors
 
 __all__ = ["Score", "measure"]
 
@@ -44,9 +45,7 @@ def measure(model: torch.nn.Module, masked: Masked, *, size: int = 8,
     losses, right = [], 0
     try:
         for begin in range(0, len(masked.ids), size):
-            part = slice(begin, begin + size)
-            ids, where, target = (torch.from_numpy(a[part]).to(device)
-                                  for a in (masked.ids, masked.where, masked.target))
+            ids, where, target = tensors(masked, device, slice(begin, begin + size))
             logits = model(ids, where).float()
             loss = F.cross_entropy(logits, target.flatten(), reduction="none")
             losses.append(loss.double().view(target.shape).mean(1).cpu().numpy())

@@ -1,4 +1,4 @@
-"""The training loop, top to bottom: sample, forward, backward, step, measure, save."""
+"""The training of a language model, top to bottom: sample, forward, step, measure, save."""
 
 import json
 import math
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from model.errors import ConfigError
@@ -23,7 +22,9 @@ from sw.lm.config import RunConfig, TrainConfig
 from sw.lm.data import Corpus, fixed_sample, sample
 from sw.lm.held_out import measure
 from sw.lm.model import MaskedLM
+from sw.lm.objective import masked_loss, tensors
 from sw.lm.parallel import World, wrap
+from sw.nn.descent import descend
 
 __all__ = ["train", "make_optimiser", "learning_rate", "INTERRUPTED", "TERMINATED"]
 
@@ -114,44 +115,46 @@ def train(cfg: RunConfig, corpus: Corpus, folder, world: World, resume: bool = F
 
     # -- the loop ---------------------------------------------------------------------------------
     mine, status = world.share(t.batch), 0
-    part = len(mine) // t.accumulate
+    part, seen = len(mine) // t.accumulate, 0.0
+
+    def forward(ids, where):
+        with autocast(t.precision, world.device):
+            return parallel(ids, where)
+
+    def batches(ahead):
+        """A batch a step, the next one drawn while a step is computed."""
+        coming = ahead.submit(batch, done, mine)
+        for step in range(done, t.steps):
+            masked, coming = coming.result(), ahead.submit(batch, step + 1, mine)
+            yield tensors(masked, world.device)
+
+    def objective(step, masked):
+        nonlocal seen
+        if 0 <= cta <= step and (step == cta or cfg.cta.every and
+                                 (step - cta) % cfg.cta.every == 0):
+            _calibrate(model, cfg, batch(step, range(cfg.cta.sequences)), step == cta)
+            metrics.write(step + 1, cta=[{"RL": rl, "RA": ra} for rl, ra in stages.ratios(model)])
+        # Dropout and random hashes of a step are functions of seed, step and process.
+        seeds = np.random.SeedSequence((t.seed, step, world.rank))
+        torch.manual_seed(int(seeds.generate_state(1)[0]))
+        seen = 0.0
+        for i in range(t.accumulate):
+            rows, last = slice(i * part, (i + 1) * part), i == t.accumulate - 1
+            with nullcontext() if last or world.size == 1 else parallel.no_sync():
+                loss, whole = masked_loss(model, *(a[rows] for a in masked), forward)
+                seen += loss.detach() / t.accumulate
+                yield whole / t.accumulate
+
     bar = tqdm(total=t.steps, initial=done, disable=quiet or not world.first or None,
                unit="step", dynamic_ncols=True)
     since, begin = 0, time.monotonic()
     with _signals() as caught, ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(batch, done, mine)
-        for step in range(done, t.steps):
-            masked, coming = coming.result(), ahead.submit(batch, step + 1, mine)
-            ids, where, target = (torch.from_numpy(a).to(world.device)
-                                  for a in (masked.ids, masked.where, masked.target))
-
-            if 0 <= cta <= step and (step == cta or cfg.cta.every and
-                                     (step - cta) % cfg.cta.every == 0):
-                _calibrate(model, cfg, batch(step, range(cfg.cta.sequences)), step == cta)
-                metrics.write(step + 1, cta=[{"RL": rl, "RA": ra}
-                                         for rl, ra in stages.ratios(model)])
-
-            # Dropout and random hashes of a step are functions of seed, step and process.
-            seeds = np.random.SeedSequence((t.seed, step, world.rank))
-            torch.manual_seed(int(seeds.generate_state(1)[0]))
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(t, step)
-            optimiser.zero_grad(set_to_none=True)
-            total = 0.0
-            for i in range(t.accumulate):
-                rows = slice(i * part, (i + 1) * part)
-                last = i == t.accumulate - 1
-                with nullcontext() if last or world.size == 1 else parallel.no_sync():
-                    with autocast(t.precision, world.device):
-                        logits = parallel(ids[rows], where[rows])
-                    loss = F.cross_entropy(logits.float(), target[rows].flatten())
-                    aux = model.aux_loss
-                    whole = loss if aux is None else loss + aux
-                    (whole / t.accumulate).backward()
-                total += loss.detach() / t.accumulate
-            norm = nn.utils.clip_grad_norm_(model.parameters(), t.clip or math.inf)
-            optimiser.step()
-            losses.append(world.mean(total).item())
+        # A loss is looked at below, where it is that of all processes: they stop together.
+        for taken in descend(optimiser, batches(ahead), objective, first=done, finite=False,
+                             rate=lambda step: learning_rate(t, step), clip=t.clip or math.inf,
+                             parameters=model.parameters()):
+            step = taken.number
+            losses.append(world.mean(seen).item())
             if not math.isfinite(losses[-1]):
                 raise InputError(f"the loss of step {step} is {losses[-1]}: the checkpoint before "
                                  "it is kept; a smaller train.lr or train.clip may help")
@@ -163,7 +166,7 @@ def train(cfg: RunConfig, corpus: Corpus, folder, world: World, resume: bool = F
             bar.set_postfix_str(f"loss {losses[-1]:.3f}, {rate:,.0f} tokens/s", refresh=False)
             bar.update()
             if t.log_every and now % t.log_every == 0:
-                metrics.write(now, loss=sum(losses) / len(losses), norm=norm.item(),
+                metrics.write(now, loss=sum(losses) / len(losses), norm=taken.norm.item(),
                               lr=learning_rate(t, step), tokens_per_second=round(rate))
                 losses.clear()
                 since, begin = 0, time.monotonic()

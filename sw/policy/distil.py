@@ -13,12 +13,14 @@ hand: the compression stays what was asked for, and cannot be bought off by more
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from sw.nn.attachment import attention_layers
 from sw.nn.calibration import calibrate_layers
+from sw.nn.descent import descend
 from sw.policy.plan import Fractions
 
 __all__ = ["States", "DistilConfig", "Step", "loss_parts", "distil"]
@@ -113,7 +115,7 @@ def distil(student: nn.Module, teacher: nn.Module, run: Callable[[nn.Module, obj
     on_step : called after every step.
 
     Both models are in evaluation mode meanwhile: dropout would tell them apart. Returns the steps.
-    Raises ValueError if nothing is left to train.
+    Raises ValueError if nothing is left to train, InputError at a loss that is not finite.
     """
     modes = student.training, teacher.training
     student.eval(), teacher.eval()
@@ -121,29 +123,28 @@ def distil(student: nn.Module, teacher: nn.Module, run: Callable[[nn.Module, obj
     frozen = [p for p in student.parameters() if p.requires_grad
               and not any(p is q for g in groups for q in g["params"])]
     optimiser = torch.optim.AdamW(groups, betas=cfg.betas, eps=1e-6)
-    trained = [p for group in groups for p in group["params"]]
     kind = next(student.parameters()).device.type
     targets = {name: {"counts": some} for name, some in fractions.items()}
     steps: list[Step] = []
     for p in frozen:
         p.requires_grad_(False)
+
+    def objective(number, batch):
+        nonlocal output, hidden
+        with torch.autocast(kind, torch.bfloat16, enabled=cfg.bf16):
+            with torch.no_grad():
+                goal = run(teacher, batch)
+                if fractions and number % cfg.recalibrate == 0:
+                    calibrate_layers(student, lambda: run(student, batch), targets)
+            got = run(student, batch)
+        output, hidden = loss_parts(got, goal)
+        yield cfg.output_weight * output + cfg.hidden_weight * hidden
+
+    output = hidden = None
     try:
-        for number, batch in zip(range(cfg.steps), batches):
-            for group in optimiser.param_groups:
-                group["lr"] = group["factor"] * _rate(cfg, number)
-            with torch.autocast(kind, torch.bfloat16, enabled=cfg.bf16):
-                with torch.no_grad():
-                    goal = run(teacher, batch)
-                    if fractions and number % cfg.recalibrate == 0:
-                        calibrate_layers(student, lambda: run(student, batch), targets)
-                got = run(student, batch)
-            output, hidden = loss_parts(got, goal)
-            loss = cfg.output_weight * output + cfg.hidden_weight * hidden
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(trained, cfg.clip)
-            optimiser.step()
-            steps.append(Step(number + 1, output.item(), hidden.item()))
+        for taken in descend(optimiser, islice(batches, cfg.steps), objective,
+                             rate=lambda number: _rate(cfg, number), clip=cfg.clip):
+            steps.append(Step(taken.number + 1, output.item(), hidden.item()))
             if on_step is not None:
                 on_step(steps[-1])
     finally:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from model.command import Parser
 from model.cta.config import CTAFormats
@@ -29,6 +28,8 @@ from sw.io.shipped import ENCODER
 from sw.lm import checkpoint, data
 from sw.lm.config import RunConfig
 from sw.lm.held_out import measure
+from sw.lm.objective import masked_loss, tensors
+from sw.nn.descent import descend
 from sw.quant.model import float_model, quantise_model
 
 __all__ = ["Outcome", "narrowed", "fine_tune", "main"]
@@ -73,26 +74,18 @@ def narrowed(weight_bits: int | None = None, table_bits: int | None = None) -> d
     return {"attention": {"fmt": attention}, "ffn": {"fmt": ffn}}
 
 
-def _tensors(masked, device):
-    return [torch.from_numpy(part).to(device) for part in
-            (masked.ids, masked.where, masked.target)]
-
-
 def _train(model, run, sample, steps, rate, each):
     device = next(model.parameters()).device
     optimiser = torch.optim.AdamW(model.parameters(), rate, betas=run.train.betas,
                                   eps=run.train.eps, weight_decay=0.0)
     model.train()
-    for step in range(steps):
-        ids, where, target = _tensors(sample(step), device)
-        optimiser.zero_grad()
-        loss = F.cross_entropy(model(ids, where), target.flatten())
-        if not torch.isfinite(loss):
-            raise InputError(f"the loss of step {step} is {loss.item()}; a smaller rate may help")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        each(loss.item())
+
+    def objective(step, masked):
+        yield masked_loss(model, *tensors(masked, device))[1]
+
+    for taken in descend(optimiser, map(sample, range(steps)), objective, rate=lambda step: rate,
+                         clip=1.0):
+        each(taken.loss.item())
     model.eval()
 
 
@@ -107,8 +100,8 @@ def fine_tune(model, run: RunConfig, corpus: data.Corpus, *, steps: int = 50, ba
     """
     settings = corpus.tokens, run.model.context, run.data.mask
     held_out = data.fixed_sample(corpus.held_out, *settings, sequences)
-    ids, _, _ = _tensors(data.sample(corpus.train, *settings, SEED, 0, range(calibration)),
-                         next(model.parameters()).device)
+    ids, _, _ = tensors(data.sample(corpus.train, *settings, SEED, 0, range(calibration)),
+                        next(model.parameters()).device)
 
     def sample(step):
         return data.sample(corpus.train, *settings, SEED, 1 + step, range(batch))

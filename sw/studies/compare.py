@@ -20,6 +20,8 @@ from sw.lm.data import Corpus, Masked, sample
 from sw.lm.held_out import Score, measure
 from sw.lm.loop import make_optimiser
 from sw.lm.model import MaskedLM
+from sw.lm.objective import masked_loss, tensors
+from sw.nn.descent import descend
 from sw.nn.ffn.lookup import LookupFFN
 from sw.quant.model import quantise_model
 
@@ -195,14 +197,15 @@ class Bench:
             target = network(x)
         optimiser = torch.optim.AdamW(table.to(x.device).parameters(), lr=1e-2, weight_decay=0.0)
         draw = torch.Generator().manual_seed(self.plan.seed)
-        for step in range(self.plan.fit_steps):
-            for group in optimiser.param_groups:
-                group["lr"] = 1e-2 * (1 - step / self.plan.fit_steps)
-            rows = torch.randint(len(x), (1024,), generator=draw).to(x.device)
-            loss = F.mse_loss(table(x[rows]), target[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+
+        def objective(step, rows):
+            yield F.mse_loss(table(x[rows]), target[rows])
+
+        rows = (torch.randint(len(x), (1024,), generator=draw).to(x.device)
+                for _ in range(self.plan.fit_steps))
+        for _ in descend(optimiser, rows, objective,
+                         rate=lambda step: 1e-2 * (1 - step / self.plan.fit_steps)):
+            pass
         return table.eval()
 
     def _fine_tune(self, model):
@@ -216,21 +219,16 @@ class Bench:
         cta = self._has_cta(model)
         model.train()
         torch.manual_seed(plan.seed)
-        for step in range(plan.steps):
+
+        def objective(step, masked):
             if cta and step and step % max(1, plan.steps // 4) == 0:
                 stages.calibrate(model, self.calibration, self._target)
-            masked = self._sample(self.corpus.train, plan.batch, step=1 + step)
-            ids, where, target = (torch.from_numpy(a).to(self.device)
-                                  for a in (masked.ids, masked.where, masked.target))
-            for group in optimiser.param_groups:
-                group["lr"] = plan.lr * min(1, (step + 1) / 10) * (1 - step / plan.steps)
-            loss = F.cross_entropy(model(ids, where), target.flatten())
-            if model.aux_loss is not None:
-                loss = loss + model.aux_loss
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            yield masked_loss(model, *tensors(masked, self.device))[1]
+
+        batches = (self._sample(self.corpus.train, plan.batch, step=1 + step)
+                   for step in range(plan.steps))
+        for _ in descend(optimiser, batches, objective, clip=1.0, parameters=model.parameters(),
+                         rate=lambda step: plan.lr * min(1, (step + 1) / 10) * (1 - step / plan.steps)):
             self.tick()
         model.eval()
         if cta:

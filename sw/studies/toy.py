@@ -24,6 +24,7 @@ from tqdm import tqdm
 from model.command import Parser
 from sw.io import plot
 from sw.io.npz import InputError, make_folder, require_writable, write_json
+from sw.nn.descent import descend
 from sw.nn.projections import PROJECTIONS, make_projection
 
 __all__ = ["RATES", "sizes", "approximate", "main"]
@@ -54,6 +55,21 @@ def _schedule(step: int, steps: int) -> float:
     return min((step + 1) / max(1, steps // 10), (1 + math.cos(math.pi * step / steps)) / 2)
 
 
+class _AdamOfCopies(torch.optim.Adam):
+    """Adam with a rate for every copy in a parameter: its own is one number for all of them."""
+
+    def __init__(self, parameter: torch.Tensor, rates: torch.Tensor):
+        super().__init__([parameter], lr=1.0)
+        self.parameter, self.rates = parameter, rates
+
+    @torch.no_grad()
+    def step(self):
+        group, before = self.param_groups[0], self.parameter.clone()
+        share, group["lr"] = group["lr"], 1.0
+        super().step()
+        self.parameter.copy_(before + self.rates * share * (self.parameter - before))
+
+
 def approximate(name: str, size: int, target: torch.Tensor, steps: int,
                 advance=lambda: None) -> list[float]:
     """Relative squared error that each of ``RATES`` ends with; inf where it diverged.
@@ -66,19 +82,19 @@ def approximate(name: str, size: int, target: torch.Tensor, steps: int,
     parameter, = projection.parameters()
     rate = torch.tensor(RATES) * parameter.detach().square().mean().sqrt()
     rate = rate.reshape(-1, *[1] * (parameter.dim() - 1))
-    optimiser = torch.optim.Adam([parameter], lr=1.0)
-    for step in range(steps):
-        error = (projection.matrix().unflatten(0, (-1, n)) - target).square().sum((1, 2)) / scale
-        optimiser.zero_grad()
-        error.sum().backward()
-        before = parameter.detach().clone()
-        optimiser.step()
-        with torch.no_grad():           # Adam's own rate is one number for all copies
-            parameter.copy_(before + rate * _schedule(step, steps) * (parameter - before))
+
+    def errors():
+        return (projection.matrix().unflatten(0, (-1, n)) - target).square().sum((1, 2)) / scale
+
+    def objective(step, batch):
+        yield errors().sum()
+
+    # A copy that diverges is a result, and the others go on.
+    for _ in descend(_AdamOfCopies(parameter, rate), range(steps), objective, finite=False,
+                     rate=lambda step: _schedule(step, steps)):
         advance()
     with torch.no_grad():
-        error = (projection.matrix().unflatten(0, (-1, n)) - target).square().sum((1, 2)) / scale
-    return [value if math.isfinite(value) else math.inf for value in error.tolist()]
+        return [value if math.isfinite(value) else math.inf for value in errors().tolist()]
 
 
 def run(n: int, steps: int, seed: int, progress: bool = False) -> list[dict]:
