@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from sw.lm.config import ModelConfig
 from sw.lm.data import Masked

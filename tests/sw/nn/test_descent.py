@@ -5,8 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-
-torch = pytest.importorskip("torch", reason="needs the sw extra")
+import torch
 
 from sw.io.npz import InputError
 from sw.nn.descent import descend

@@ -12,7 +12,7 @@ from sw.exported.codec import encode
 from sw.exported.manifest import SCHEMA, describe, document
 from tests.sw.exported import made
 
-PAGE = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 NAMED = set(re.findall(r"`(\w+)`", PAGE))
 
 
