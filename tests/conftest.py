@@ -9,26 +9,24 @@ what it imports: it says nothing about it. Inside a test ``pytest.importorskip``
 
 A test that tries many things of one kind (configurations, jobs, reset positions, inputs) takes the
 fixture ``tried`` and says how many: ``tried("reset", jobs=1, positions=717)``. Counts of the same
-kind add up; ``make reliability`` runs the marked sweeps and prints them all, and
-docs/reliability.md shows that table.
+kind add up; ``make reliability`` runs the marked sweeps and prints them all, and with ``--record``
+they go into the table of docs/reliability.md.
 """
 
-import json
-import os
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
 from tests.reach import is_quick, lacking
+from tests.reliability import PAGE, recorded, rows
 
 COUNTS = pytest.StashKey[dict]()
-TABLE = "HASHLAYER_RELIABILITY"
-"""Environment variable: a file to which the counts go as JSON as well."""
 
 
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="the tests of `make check`")
+    parser.addoption("--record", action="store_true",
+                     help="what the sweeps tried goes into docs/reliability.md")
 
 
 def pytest_configure(config):
@@ -77,9 +75,7 @@ def pytest_terminal_summary(terminalreporter, config):
     if not counts:
         return
     terminalreporter.section("what the sweeps tried")
-    for kind in sorted(counts):
-        each = ", ".join(f"{number:,} {what.replace('_', ' ')}"
-                         for what, number in counts[kind].items())
+    for kind, each in rows(counts).items():
         terminalreporter.write_line(f"{kind:<32}  {each}")
-    if os.environ.get(TABLE):
-        Path(os.environ[TABLE]).write_text(json.dumps(counts, indent=2, sort_keys=True) + "\n")
+    if config.getoption("record"):
+        PAGE.write_text(recorded(counts), "utf-8")

@@ -111,7 +111,7 @@ def _page(component, picture: bool) -> str:
         name = kind.__module__.removeprefix("gen.").replace(".", "-") + f"-{kind.__name__}.svg"
         parts += [
             "## Waveform",
-            f"![The first cycles of the table that the tests play]({name})",
+            f"![The first cycles of a table that a test plays]({name})",
             _markdown(wave.about) + " Inputs stand above, outputs below; grey cycles are not "
             "looked at. The picture is of the smallest engine (b = 2, d = 8, l = 2, n = 8). "
             f"`python -m docs.site.waves {kind.__name__.lower()} --vcd block.vcd` records every "

@@ -1,4 +1,6 @@
-"""Waveforms of blocks: a few cycles of the very tables that the tests play.
+"""Waveforms of blocks: a few cycles of port tables, which ``tests/docs/test_pages.py`` plays.
+
+The tables come from the functions of ``verif`` that make those of tests and benches.
 
 ``python -m docs.site.waves pe -o build/pe.svg --vcd build/pe.vcd`` draws the first cycles of the
 table of a block, and plays all of it in the simulator, which records every signal; a difference
@@ -35,7 +37,7 @@ ROWS = 18
 
 @dataclass(frozen=True)
 class Wave:
-    """A block and the table that its tests play.
+    """A block and a table of its port values.
 
     component, table : functions of nothing, so that a page builds what it shows alone.
     about : what stands under the picture.
