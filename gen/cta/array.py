@@ -1,4 +1,4 @@
-"""Array: the columns, their bottom edge, and the parameters that only they use."""
+"""Array: it joins the columns, their bottom edge, and the parameters that only they use."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

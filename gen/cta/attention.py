@@ -1,4 +1,4 @@
-"""Attention: scores of batches of queries to aggregated probabilities."""
+"""Attention: it turns scores of batches of queries into aggregated probabilities."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Clustering: hash values to clusters, cluster tables and centroids."""
+"""Clustering: it turns hash values into clusters, cluster tables and centroids."""
 
 from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Columns: the systolic array under its row of PPEs."""
+"""Columns: they are the systolic array under its row of PPEs."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

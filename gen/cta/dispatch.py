@@ -1,4 +1,4 @@
-"""Dispatch: every part of a slot in the cycle in which it is needed."""
+"""Dispatch: it brings every part of a slot to its edge in the cycle in which it is needed."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""ADD_EXP: the exponential of the sum of a score of level 1 and one of level 2 (CTA, Fig. 9c)."""
+"""ADD_EXP: it adds a score of level 1 and one of level 2, and gives the exponential (CTA, Fig. 9c)."""
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Host: the streams of the engine, and all that they start and tell."""
+"""Host: it has the streams of the engine, and all that they start and tell."""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""Lane: all of the machine that belongs to one dimension of the token, outside the array."""
+"""Lane: it holds all that belongs to one dimension of the token, outside the array."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, wiring

@@ -1,4 +1,4 @@
-"""Lanes: all of the machine that lies outside the array, a lane a row."""
+"""Lanes: they hold what lies outside the array, a lane for each of its rows."""
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring

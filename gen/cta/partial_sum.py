@@ -1,4 +1,4 @@
-"""Partial sums: what goes into the array from below, and what comes back for the next slice."""
+"""Partial sums: they enter the array from below, and come back for the next slice."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, wiring

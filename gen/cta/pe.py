@@ -1,4 +1,4 @@
-"""Processing element: the multiply-accumulate cell of the systolic array."""
+"""Processing element: it is the multiply-accumulate cell of the systolic array."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring

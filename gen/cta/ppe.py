@@ -1,4 +1,4 @@
-"""Post processing element: what happens to the sums above one column of the array."""
+"""Post processing element: it works on the sums that leave one column of the array."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import enum, wiring

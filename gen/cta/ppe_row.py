@@ -1,4 +1,4 @@
-"""PPE row: the post processing elements over the array, their control and their shared table."""
+"""PPE row: it joins the post processing elements over the array, their control and their table."""
 
 from functools import reduce
 from operator import or_

@@ -1,4 +1,4 @@
-"""Systolic array: d rows of PEs, b columns and the spares of CAG."""
+"""Systolic array: it has d rows of PEs, b columns, and the spare columns of CAG."""
 
 from amaranth.hdl import Module, Mux, Value, signed
 from amaranth.lib import wiring

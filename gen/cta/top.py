@@ -1,4 +1,4 @@
-"""CTA accelerator: wires its assemblies together."""
+"""CTA accelerator: it wires the assemblies together."""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring

@@ -1,4 +1,4 @@
-"""LookupFFN engine: wires the blocks together."""
+"""LookupFFN engine: it wires the blocks together."""
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
