@@ -40,9 +40,8 @@ def entry_points():
 
 
 def test_every_module_with_a_command_is_one_of_hashlayer():
-    """But for the two that make the demo's data, which a user has no need of."""
     own = {module.removesuffix(".__main__") for module in entry_points()}
-    assert own - {"sw.demo.train_head", "sw.demo.train_lookup"} == set(MODULES)
+    assert own == set(MODULES)
 
 
 @pytest.mark.reliability

@@ -1,10 +1,13 @@
 """A real attention head and a real LookupFFN layer through the generated Verilog: ``make demo``.
 
-512 tokens of a small trained transformer (sw/demo/data/demo_head.npz, made by sw.demo.train_head) go
-through the RTL at the paper's three operating points and in exact mode. Every run must equal the
-golden model bit for bit. Prints a table and draws the schedule as executed, the attention and its
-error, and the compression. Then a trained LookupFFN layer does the same, see sw.demo.lookup, and a
-trained encoder of both, layer by layer on the two engines, see sw.demo.encoder.
+512 tokens of a small trained transformer go through the RTL at the paper's three operating points and
+in exact mode. Every run must equal the golden model bit for bit. Prints a table and draws the
+schedule as executed, the attention and its error, and the compression. Then a trained LookupFFN
+layer does the same, see sw.demo.lookup, and a trained encoder of both, layer by layer on the two
+engines, see sw.demo.encoder.
+
+The head (sw/demo/data/demo_head.npz) is made by
+``python -m sw.lm.train --config demo_head -o RUN --head FILE``.
 """
 
 import json

@@ -1,8 +1,10 @@
 """A trained LookupFFN layer through the generated Verilog: the second half of ``make demo``.
 
-512 tokens of a small transformer whose feed-forward networks are LookupFFN (sw/demo/data/demo_lookup.npz,
-made by sw.demo.train_lookup) in both orders of the gather. RTL and golden model must be equal bit
-for bit.
+512 tokens of a small transformer whose feed-forward networks are LookupFFN go through the engine in
+both orders of the gather. RTL and golden model must be equal bit for bit.
+
+The layer (sw/demo/data/demo_lookup.npz) is made by
+``python -m sw.lm.train --config demo_lookup -o RUN --lookup FILE --layer 2``.
 """
 
 import json
@@ -30,9 +32,8 @@ def _introduce(path, cfg, cost):
     with np.load(path) as data:
         meta = json.loads(str(data["meta"])) if "meta" in data else {}
     print(f"layer: {meta.get('model', path)}")
-    if meta.get("held_out_with_vanilla_ffn"):
-        print(f"loss on held-out text: {meta['held_out_nats_per_byte']} nats a byte, "
-              f"{meta['held_out_with_vanilla_ffn']} with the usual networks")
+    if "held_out_loss" in meta:
+        print(f"loss of this model on held-out text: {meta['held_out_loss']:.3f} nats a byte")
     print(f"FLOP a token: {cost['flop']:,}, {cost['vanilla_flop']:,} for the usual network")
     print(f"engine: d = {cfg.d}, h = {cfg.h}, tau = {cfg.tau}, block = {cfg.block}, "
           f"{cfg.multipliers} multipliers, {cfg.lanes} lanes\n")

@@ -13,11 +13,16 @@ from model.errors import ConfigError
 from sw.io.npz import InputError
 from sw.lm.config import CTAStage, DataConfig, ModelConfig, RunConfig, TrainConfig
 
-__all__ = ["PRESETS", "read_config", "config_from_dict"]
+__all__ = ["PRESETS", "presets", "read_config", "config_from_dict"]
 
 PRESETS = Path(__file__).resolve().parent / "presets"
 """The folder of the configurations that come with the project."""
 SECTIONS = {"model": ModelConfig, "data": DataConfig, "train": TrainConfig, "cta": CTAStage}
+
+
+def presets() -> list[str]:
+    """Names of the configurations that come with the project."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def config_from_dict(data: dict) -> RunConfig:
@@ -70,9 +75,8 @@ def _read_toml(path):
     try:
         return tomllib.loads(file.read_text())
     except FileNotFoundError:
-        names = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-        raise InputError(f"config {path} does not exist, nor is it one of the presets {names}"
-                         ) from None
+        raise InputError(f"config {path} does not exist, nor is it one of the presets "
+                         + ", ".join(presets())) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"config {path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:

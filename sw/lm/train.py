@@ -1,7 +1,8 @@
 """Train a masked language model: ``python -m sw.lm.train --config demo -o runs/demo``.
 
-Configurations are TOML files, or the names of those in sw/lm/presets: tiny (seconds), demo (the model
-that ships), small (a laptop, an hour or two), paper (the LookupFFN paper's recipe). Any key can be
+Configurations are TOML files, or the names of those in sw/lm/presets: tiny (seconds), demo (the encoder
+that ships), demo_head and demo_lookup (the models of the head and the layer that ship), small (a
+laptop, an hour or two), paper (the LookupFFN paper's recipe). Any key can be
 set on the command line: ``--set model.ffn=lookup --set model.ffn_options.h=16``. Without ``--text``
 the text is the sources of Python's own library. Several processes: ``torchrun --nproc-per-node 2
 -m sw.lm.train ...``. What is in the folder, and how to go on: docs/training.md.
@@ -13,15 +14,16 @@ from pathlib import Path
 
 from model.command import Parser
 from model.errors import ConfigError
-from sw.io.npz import InputError, make_folder
+from sw.io.npz import InputError, make_folder, require_writable
+from sw.lm.config_file import presets, read_config
 
 __all__ = ["main"]
 
 
 def parse(argv):
     parser = Parser(prog="sw.lm.train", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", metavar="FILE", help="TOML file, or a preset: tiny, demo, "
-                        "small, paper; with --resume by default that of the run")
+    parser.add_argument("--config", metavar="FILE", help="TOML file, or a preset: "
+                        + ", ".join(presets()) + "; with --resume by default that of the run")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
                         help="over the configuration; can be repeated")
     parser.add_argument("--text", nargs="+", default=[], metavar="PATH",
@@ -30,6 +32,12 @@ def parse(argv):
     parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
     parser.add_argument("--release", metavar="FOLDER", help="when all steps are done, write the "
                         "model alone there, in half precision")
+    parser.add_argument("--head", metavar="FILE", help="when all steps are done, write an attention "
+                        "head and a held-out passage there, as `hashlayer run cta` takes them")
+    parser.add_argument("--lookup", metavar="FILE", help="the same of a LookupFFN layer, as "
+                        "`hashlayer run lookup` takes it")
+    parser.add_argument("--layer", type=int, default=0, metavar="N", help="the layer that --head "
+                        "and --lookup write, from 0 (default 0)")
     parser.add_argument("--print", action="store_true", help="print the configuration as JSON "
                         "and stop")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -49,9 +57,9 @@ def main(argv=None) -> int:
 
 def _run(args):
     from sw.lm import checkpoint, parallel
-    from sw.lm.config_file import read_config
     from sw.lm.data import load_corpus
     from sw.lm.loop import train
+    from sw.lm.operands import KINDS, require_operands
     folder, tokens = Path(args.output), None
     if args.resume:
         kept = checkpoint.read_meta(folder)
@@ -67,6 +75,10 @@ def _run(args):
     if args.print:
         print(json.dumps(cfg.to_dict(), indent=2))
         return 0
+    wanted = {kind: path for kind in KINDS if (path := getattr(args, kind))}
+    for kind, path in wanted.items():
+        require_operands(kind, cfg, args.layer)
+        require_writable(path)
     make_folder(folder)
     world = parallel.start()
     try:
@@ -77,6 +89,8 @@ def _run(args):
     if world.first:
         if args.release and not status:
             _release(folder, Path(args.release), corpus)
+        for kind, path in wanted.items() if not status else ():
+            _write(kind, path, args, folder, corpus)
         _say(folder, status)
     return status
 
@@ -103,6 +117,17 @@ def _release(folder, target, corpus):
     write(held_out_loss=score.loss, held_out_accuracy=score.accuracy,
           held_out_sequences=cfg.train.eval_sequences,
           ratios=[{"RL": rl, "RA": ra} for rl, ra in seen.layers()])
+
+
+def _write(kind, path, args, folder, corpus):
+    """A part of one layer with real tokens, as the engines' commands read it."""
+    from sw.lm import checkpoint
+    from sw.lm.operands import write_operands
+    model, cfg = checkpoint.load(folder)
+    config = f" --config {args.config}" if args.config else ""
+    meta = checkpoint.read_meta(folder)["meta"] | {
+        "made_by": f"python -m sw.lm.train{config} -o RUN --{kind} FILE --layer {args.layer}"}
+    write_operands(path, kind, model, cfg, corpus, args.layer, meta)
 
 
 def _say(folder, status):

@@ -39,8 +39,6 @@ ALLOWED = {
     "sw/quant/fixed.py": (4, "the twin of the border for torch, and shifts of integers"),
     "sw/quant/lookup_stages.py": (5, "integers that travel as float64, and indices of tables"),
     "sw/quant/observe.py": (2, "bins of magnitudes"),
-    "sw/demo/train_head.py": (2, "numbers of tokens"),
-    "sw/demo/train_lookup.py": (1, "numbers of tokens"),
 }
 """How many conversions of its own a file has, and why those are no border."""
 

@@ -24,7 +24,8 @@ def test_shipped_head():
     head = read_head(demo.HEAD)
     assert head.xq.shape == (512, 64) and head.wq.shape == (64, 64)
     with np.load(demo.HEAD) as data:
-        assert json.loads(str(data["meta"]))["made_by"].startswith("python -m sw.demo.train_head")
+        made_by = json.loads(str(data["meta"]))["made_by"]
+    assert made_by == "python -m sw.lm.train --config demo_head -o RUN --head FILE --layer 0"
     assert demo.HEAD.stat().st_size < 400_000
 
 
@@ -32,11 +33,12 @@ def test_shipped_layer():
     real = layer_file.read_layer(demo_lookup.LAYER)
     cfg = layer_file.make_config(real, demo_lookup.ENGINE)
     assert (cfg.d, cfg.h, cfg.tau, cfg.block, len(real.x)) == (64, 16, 6, 16, 512)
-    with np.load(demo_lookup.LAYER) as data:
-        meta = json.loads(str(data["meta"]))
-    assert meta["made_by"].startswith("python -m sw.demo.train_lookup")
-    # Tables stand in for the usual network, they do not spoil it.
-    assert meta["held_out_nats_per_byte"] < meta["held_out_with_vanilla_ffn"] + 0.1
+    with np.load(demo_lookup.LAYER) as data, np.load(demo.HEAD) as other:
+        meta, twin = (json.loads(str(file["meta"])) for file in (data, other))
+    assert meta["made_by"] == "python -m sw.lm.train --config demo_lookup -o RUN --lookup FILE --layer 2"
+    # Tables stand in for the usual network of the head's model, they do not spoil it.
+    assert all(meta[key] == twin[key] for key in ("digest", "steps", "batch", "seed"))
+    assert meta["held_out_loss"] < twin["held_out_loss"] + 0.1
     assert demo_lookup.LAYER.stat().st_size < 400_000
 
 

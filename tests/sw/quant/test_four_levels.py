@@ -20,6 +20,7 @@ from model.lookup import reference as lookup
 from sw.demo.encoder import CHECKPOINT
 from sw.demo.head import HEAD
 from sw.demo.lookup import LAYER
+from sw.io.figures import relative_error
 from sw.lm import checkpoint, data
 from sw.nn.cta_attention import CTAAttention
 from sw.nn.cta_heads import CTAHeads
@@ -130,7 +131,7 @@ def heads_error(heads, export, results, x, y):
     size = heads.heads
     want = np.stack([np.concatenate(want[at:at + size], axis=1)
                      for at in range(0, len(want), size)])
-    return cta.relative_error(y.double().numpy(), want)
+    return relative_error(y.double().numpy(), want)
 
 
 def test_attention_torch_to_golden(trained):
@@ -160,7 +161,7 @@ def ffn_error(ffn, export, x, y):
     real = ffn.operands(x)
     z = layer.trace(export.cfg, export.weights, export.job(export.tokens(real.x)))["z"]
     want = lookup.forward(export.cfg, real, hashing.codes(export.cfg, z))
-    return lookup.relative_error(y.double().numpy().reshape(want.shape), want)
+    return relative_error(y.double().numpy().reshape(want.shape), want)
 
 
 def test_ffn_torch_to_golden(trained):
