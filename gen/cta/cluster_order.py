@@ -27,7 +27,7 @@ class ClusterOrder(wiring.Component):
 
     Members
     -------
-    start : A job begins; everything is forgotten.
+    start : A job begins; unless it reuses the clusters, everything is forgotten.
     job : The job word, stable while the job runs.
     ct_valid : CIM gives the cluster index of a token.
     ct_first : The token is the first of its clustering.
@@ -101,7 +101,7 @@ class ClusterOrder(wiring.Component):
             with m.If((self.done_lsh == LSH.RESIDUAL) | (exact & (self.done_lsh == LSH.QUERY))):
                 m.d.sync += self.centroids_done.eq(1)
 
-        with m.If(self.start):
+        with m.If(self.start & ~job.reuse):
             m.d.sync += [running.eq(1), position.eq(0), part.eq(0), begun.eq(0),
                          self.c1_done.eq(0), self.centroids_done.eq(0),
                          *(count.eq(0) for count in self.overflow)]

@@ -1,6 +1,6 @@
 """Control: it takes a job, refuses what is illegal, counts, and reports."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,9 @@ from model.cta.timing import tail
 
 __all__ = ["Control"]
 
+SIZES = ("mode", "cross", "n", "m")
+"""Fields of a job in which one that reuses its clusters must agree."""
+
 
 class Control(wiring.Component):
     """Takes one job at a time: checks it, runs it, has O sent, sends the status.
@@ -18,7 +21,7 @@ class Control(wiring.Component):
     A refused job goes straight to its status. A load that was taken in the cycle in which the job
     was taken (``load_taken``) goes first, and so do those that follow it without a pause: the job
     waits in its check until no load is under way or offered, and ``loads`` lets them in. A job that
-    starts uses the tokens up.
+    starts uses the tokens up and leaves its clusters; one that reuses them needs no tokens.
 
     ``cycles`` of the status counts from ``start`` to the last O in its bank. The two other counts
     end with the first slot of K and of Q.
@@ -78,6 +81,12 @@ class Control(wiring.Component):
         report = Signal(StatusWord)
         left = Signal(range(tail(cfg) + 1))
 
+        # Whose clusters are there. After a reset n is 0, which no legal job has.
+        last, same = Signal(JobWord), Signal()
+        m.d.comb += same.eq(Cat(last[name] == word[name] for name in SIZES).all())
+        with m.If(self.start):
+            m.d.sync += [last[name].eq(word[name]) for name in SIZES]
+
         error = Signal(ErrorCode)
         exact = word.mode == Mode.EXACT
         for code, wrong in reversed((
@@ -87,8 +96,9 @@ class Control(wiring.Component):
                 (ErrorCode.CAPACITY, exact & ((word.n > cfg.k1) | (word.m > cfg.k0))),
                 (ErrorCode.WEIGHT_SET, word.set >= cfg.sets),
                 (ErrorCode.SELF, ~word.cross & (word.n != word.m)),
-                (ErrorCode.LOAD, (word.n > self.kv_rows)
-                 | (word.cross & (word.m > self.q_rows))))):
+                (ErrorCode.REUSE, word.reuse & ~same),
+                (ErrorCode.LOAD, ~word.reuse & ((word.n > self.kv_rows)
+                                                | (word.cross & (word.m > self.q_rows)))))):
             with m.If(wrong):
                 m.d.comb += error.eq(code)
 

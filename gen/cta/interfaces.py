@@ -164,7 +164,7 @@ class RowRead(Signature):
     Members
     -------
     en : The row is asked for in this cycle.
-    addr : Number of the row, which is a cluster of LSH0.
+    addr : Bank row; ``cfg.output_base`` and up are the clusters of LSH0.
     data[d] : Element i of the row, one cycle later and until the next answer.
     """
 

@@ -66,7 +66,7 @@ class Lane(wiring.Component):
     """Row i outside the array: its banks, its left adder, its share of the write-back paths.
 
     There is one lane module, d times. The banks are token/KV (K and V take the place of the
-    tokens), weight, C1, and C0 with C2 (O takes the place of C0). Each lane has its own small
+    tokens), weight, C1, and C0 with C2 and O. Each lane has its own small
     banks, so that the skew of the array is a skew of addresses (a register a lane) and not of
     d*(d-1)/2 data registers.
 
@@ -183,8 +183,8 @@ class Lane(wiring.Component):
                      cag_moved.eq(asked & subtract & moved)]
         m.d.comb += [self.cag_x.eq(cag_x), self.cag_moved.eq(cag_moved)]
 
-        # Writes. A token bank takes the loader before a job and K, V within; the C banks take
-        # CAVG first and O later.
+        # Writes. A token bank takes the loader before a job and K, V within; the bank of C0 and C2
+        # takes CAVG first and O, into rows of its own, later.
         kv, kv_data = Signal.like(self.kv), Signal(shape(f.qkv), reset_less=True)
         o, o_data = Signal.like(self.o), Signal(shape(f.output), reset_less=True)
         m.d.sync += [kv.eq(self.kv), kv_data.eq(Array(self.linear)[self.kv.col]),

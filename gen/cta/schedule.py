@@ -8,7 +8,7 @@ from gen.blocks.memory import address_width
 from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, Mode
-from model.cta.schedule import ENTRY, LINEAR, PROGRAM, Loop, Op, Wait
+from model.cta.schedule import ENTRY, LINEAR, PROGRAM, REUSED, Loop, Op, Wait
 from model.cta.timing import drain_guard, shortcut_pause, slice_interval
 
 __all__ = ["Schedule", "RowDescriptor"]
@@ -49,7 +49,7 @@ class Schedule(wiring.Component):
 
     Members
     -------
-    start : A job begins; the program starts at the entry of its mode.
+    start : A job begins; the program starts at the entry of its mode, or behind the clustering.
     job : The job word, stable while the job runs.
     k0 : Clusters of LSH0, which are the compressed queries.
     k1 : Clusters of LSH1, which are the compressed keys of level 1.
@@ -197,6 +197,7 @@ class Schedule(wiring.Component):
         with m.If(self.start):
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0),
                          drain.eq(0), *(reg.eq(0) for reg in at.values()),
-                         pc.eq(Mux(exact, names.index(ENTRY[Mode.EXACT]),
-                                   names.index(ENTRY[Mode.CTA])))]
+                         pc.eq(Mux(job.reuse, names.index(REUSED),
+                                   Mux(exact, names.index(ENTRY[Mode.EXACT]),
+                                       names.index(ENTRY[Mode.CTA]))))]
         return m

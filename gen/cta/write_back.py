@@ -1,4 +1,4 @@
-"""Write-back: it sends K and V up the lanes to the KV banks and O down them to the rows of C0."""
+"""Write-back: it sends K and V up the lanes to the KV banks and O down them to its rows."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -28,7 +28,7 @@ class WriteBackControl(wiring.Component):
 
     Members
     -------
-    start : A job begins; rows count from 0 again.
+    start : A job begins; rows count from the first again.
     ppe : What the sum at the top of column 0 is in this cycle.
     kv : Write of K or V for lane 0.
     o : Write of O for lane d-1.
@@ -44,19 +44,20 @@ class WriteBackControl(wiring.Component):
         m = Module()
         cfg, ppe = self.cfg, self.ppe
         is_k, is_v = ppe.op == PPEOp.K, ppe.op == PPEOp.V
-        # Rows: K of batch t at t*b and up, V the capacity of K above.
-        self._burst(m, self.kv, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
+        # Rows: K of batch t at t*b and up, V the capacity of K above; O behind C0 and C2.
+        self._burst(m, self.kv, 0, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
                     delay(m, ppe.cols, LINEAR_STAGES - 1), cfg.k12,
                     delay(m, is_v, LINEAR_STAGES - 1))
-        self._burst(m, self.o,
+        self._burst(m, self.o, cfg.output_base,
                     delay(m, (ppe.op == PPEOp.OUT) & ppe.last, RESULT_STAGES - 1, reset=True),
                     delay(m, ppe.cols, RESULT_STAGES - 1), 0, 1)
         return m
 
-    def _burst(self, m, write, first, cols, offset, advances):
-        """b commands from the cycle after ``first``; the next batch's rows follow if ``advances``."""
+    def _burst(self, m, write, origin, first, cols, offset, advances):
+        """b commands from the cycle after ``first``, in a job's first batch to row ``origin`` and
+        up; the next batch's rows follow if ``advances``."""
         cfg = self.cfg
-        base = Signal.like(write.addr)
+        base = Signal.like(write.addr, init=origin)
         busy, col, live = Signal(), Signal.like(write.col), Signal.like(cols)
         start_row, row = Signal.like(base), Signal.like(base)
         m.d.comb += start_row.eq(base + Mux(advances, offset, 0))
@@ -70,4 +71,4 @@ class WriteBackControl(wiring.Component):
             with m.If(advances):
                 m.d.sync += base.eq(base + cfg.b)
         with m.If(self.start):
-            m.d.sync += [base.eq(0), busy.eq(0)]
+            m.d.sync += [base.eq(origin), busy.eq(0)]

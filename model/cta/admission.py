@@ -34,6 +34,7 @@ class Admission:
     ``rows`` counts by token target the rows that loads have brought since the last job that
     started, or the reset, without a gap from row 0 on in ascending order. A load may begin below
     the count and overwrite; one that begins above it leaves the count, for it leaves a gap.
+    ``clusters`` tells whose clusters are there: mode, n, m and cross of the last job that started.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -41,8 +42,9 @@ class Admission:
         self.reset()
 
     def reset(self) -> None:
-        """The tokens, and an error not yet reported, are forgotten; weights are not."""
+        """Tokens, clusters, and an error not yet reported are forgotten; weights are not."""
         self.error, self.rows = False, {Target.TOKEN_KV: 0, Target.TOKEN_Q: 0}
+        self.clusters = None
 
     def load(self, target: int, set: int = 0, base: int = 0, rows: int = 0) -> bool:
         """Note a load; gives whether it was legal."""
@@ -54,9 +56,9 @@ class Admission:
         return True
 
     def job(self, *, n: int, m: int, mode: int = Mode.CTA, cross: int = 0, set: int = 0,
-            **shifts) -> ErrorCode:
-        """The answer to a job word, by its fields. A job that starts uses the tokens up; a refused
-        one leaves them, and clears the error of a load."""
+            reuse: int = 0, **shifts) -> ErrorCode:
+        """The answer to a job word, by its fields. A job that starts uses the tokens up and leaves
+        its clusters; a refused one leaves both as they are, and clears the error of a load."""
         cfg, error = self.cfg, self.error
         self.error = False
         exact = mode == Mode.EXACT
@@ -65,9 +67,12 @@ class Admission:
                             (ErrorCode.CAPACITY, exact and (n > cfg.k1 or m > cfg.k0)),
                             (ErrorCode.WEIGHT_SET, set >= cfg.sets),
                             (ErrorCode.SELF, not cross and n != m),
-                            (ErrorCode.LOAD, n > self.rows[Target.TOKEN_KV]
-                             or (cross and m > self.rows[Target.TOKEN_Q]))):
+                            (ErrorCode.REUSE, reuse and self.clusters != (mode, n, m, cross)),
+                            (ErrorCode.LOAD, not reuse and (
+                                n > self.rows[Target.TOKEN_KV]
+                                or (cross and m > self.rows[Target.TOKEN_Q])))):
             if wrong:
                 return code
+        self.clusters = mode, n, m, cross
         self.rows = dict.fromkeys(self.rows, 0)
         return ErrorCode.NONE

@@ -40,7 +40,7 @@ class CTAFormats:
     score: Format = Format(True, 16, 6)      # log2 units: log2(e)/sqrt(d) is folded into Wq
     prob: Format = Format(False, 24, 12)     # one exponential
     ap: Format = Format(False, 11, 0)        # AP as the array sees it, row-normalised
-    output: Format = Format(True, 12, 6)     # O, in the rows of C0 (the paper's reuse)
+    output: Format = Format(True, 12, 6)     # O
     ppe: Format = Format(True, 18, 0)        # PPE multiplicand: LSH value or result, shifted
     multiplier: Format = Format(False, 12, 0)    # PPE multiplier: 1/w or 1/sum mantissa
 
@@ -350,6 +350,11 @@ class CTAConfig(EngineConfig):
         return self.k1 * self.slices
 
     @property
-    def c02_depth(self) -> int:
-        """Rows of a bank that holds C0 (later O) and C2."""
+    def output_base(self) -> int:
+        """First row of O, behind C0 and C2: the next head of a layer reads these again."""
         return (self.k0 + self.k2) * self.slices
+
+    @property
+    def c02_depth(self) -> int:
+        """Rows of a bank that holds C0, C2 and O."""
+        return self.output_base + self.k0

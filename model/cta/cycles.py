@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, Mode
-from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Row, Wait
+from model.cta.schedule import ENTRY, PROGRAM, REUSED, Loop, Op, Row, Wait
 from model.cta.timing import (
     HASH_STAGES,
     SCORE_STAGES,
@@ -58,31 +58,36 @@ class HeadCycles:
 
 
 def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
-                mode: Mode = Mode.CTA, shared_a: bool = False) -> HeadCycles:
+                mode: Mode = Mode.CTA, shared_a: bool = False,
+                reuse: bool = False) -> HeadCycles:
     """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
 
-    In exact mode k0 = m, k1 = n and k2 = 0, whatever is given.
+    In exact mode k0 = m, k1 = n and k2 = 0, whatever is given. ``reuse``: the clusters are those of
+    the job before, so that the program begins behind the clustering.
     """
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
-    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a).result
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse).result
 
 
 class _Run:
     """One walk through the program."""
 
-    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a):
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse):
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
         self.result = HeadCycles(macs=dict.fromkeys(("compress", "linear", "attention"), 0))
         self.ready = {Wait.DRAIN: 0}
+        self.entry = REUSED if reuse else ENTRY[mode]
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = 0         # cycle from which AP may be written; None while it is in use
         self.first = {}      # cycle of the first slot of an op
-        if mode is Mode.EXACT:
+        if reuse:
+            self.ready[Wait.CENTROIDS] = 0
+        elif mode is Mode.EXACT:
             self._centroids(1, FIRST_TAKE)
             self._centroids(0, FIRST_TAKE)
         last = self._walk()
@@ -96,12 +101,12 @@ class _Run:
     def _walk(self):
         """Rows in order; returns the cycle of the last slot."""
         cfg = self.cfg
-        name, part, hpass, base, free = ENTRY[self.mode], 0, 0, 0, FIRST_TAKE
+        name, part, hpass, base, free = self.entry, 0, 0, 0, FIRST_TAKE
         while name is not None:
             row = PROGRAM[name]
             take = max([free] + [self.ready[w] for w in Wait if w in row.wait and w])
             load = cfg.b if row.load and not (self.kept and row.op is Op.HASH
-                                              and name != ENTRY[self.mode]) else 0
+                                              and name != self.entry) else 0
             length, pad = self._slots(row, part)
             stream = take + 1 + load
             self.first.setdefault(row.op, take + 1)

@@ -57,12 +57,12 @@ def validate(cfg: CTAConfig, weights: HeadWeights, job: Job) -> tuple[np.ndarray
     return xq.astype(np.int64), xkv.astype(np.int64)
 
 
-def trace(cfg: CTAConfig, weights: HeadWeights, job: Job) -> dict:
+def trace(cfg: CTAConfig, weights: HeadWeights, job: Job, reuse: bool = False) -> dict:
     """Every tensor between the stages, by name, and the events; what benches compare against.
 
     ``codes0 codes1 codes2`` (None in exact mode), ``ct0 ct1 ct2``, ``k0 k1 k2``, ``residual``
     (None in exact mode), ``c0 c1 c2``, ``q k v``, ``s``, ``banks``, ``ap``, ``o_rows`` (k0, d),
-    ``o`` (m, d), ``saturations``, ``overflow``, ``zero_rows``.
+    ``o`` (m, d), ``saturations``, ``overflow``, ``zero_rows``. ``reuse`` as :func:`join`.
 
     Raises :class:`JobRefused` where :func:`check` gives a code, ValueError where an operand has
     the wrong shape or lies outside its format.
@@ -71,15 +71,21 @@ def trace(cfg: CTAConfig, weights: HeadWeights, job: Job) -> dict:
     if code != ErrorCode.NONE:
         raise JobRefused(code, reason)
     xq, xkv = validate(cfg, weights, job)
-    return join(cluster(cfg, weights.lsh, xq, xkv, job.mode == Mode.EXACT), cfg, weights, job)
+    found = cluster(cfg, weights.lsh, xq, xkv, job.mode == Mode.EXACT)
+    return join(found, cfg, weights, job, reuse)
 
 
-def join(found: Clusters, cfg: CTAConfig, weights: HeadWeights, job: Job) -> dict:
-    """As :func:`trace`, from clusters that are there already."""
+def join(found: Clusters, cfg: CTAConfig, weights: HeadWeights, job: Job,
+         reuse: bool = False) -> dict:
+    """As :func:`trace`, from clusters that are there already.
+
+    ``reuse``: they have been reported by the job that made them, so that what saturated then does
+    not count again.
+    """
     own = attend(cfg, weights, job, found)
-    clusters = vars(found)
-    return {**clusters, **own, "o": own["o_rows"][found.ct0],
-            "saturations": {kind: found.saturations.get(kind, 0) + own["saturations"].get(kind, 0)
+    before = {} if reuse else found.saturations
+    return {**vars(found), **own, "o": own["o_rows"][found.ct0],
+            "saturations": {kind: before.get(kind, 0) + own["saturations"].get(kind, 0)
                             for kind in Saturation}}
 
 
@@ -89,6 +95,6 @@ def result(t: dict) -> HeadResult:
         "o", "ct0", "ct1", "ct2", "k0", "k1", "k2", "saturations", "overflow", "zero_rows")})
 
 
-def run(cfg: CTAConfig, weights: HeadWeights, job: Job) -> HeadResult:
+def run(cfg: CTAConfig, weights: HeadWeights, job: Job, reuse: bool = False) -> HeadResult:
     """The head's output and report. Raises as :func:`trace` does."""
-    return result(trace(cfg, weights, job))
+    return result(trace(cfg, weights, job, reuse))

@@ -35,6 +35,7 @@ class ErrorCode(IntEnum):
     WEIGHT_SET = 3  # set >= the configured sets
     SELF = 4        # self-attention with m != n
     LOAD = 5        # a load since the last job was illegal, or the job's tokens were not loaded
+    REUSE = 6       # reuse, but no job left clusters, or one of another mode, n, m or cross
 
 
 class Saturation(IntEnum):
@@ -169,8 +170,9 @@ class LayerResult:
     """What a layer gives.
 
     ``rows`` (k0, heads * d) is the raw output by cluster, ``ct0`` (m,) the row of each query, ``o``
-    (m, heads * d) the output by token. ``heads`` has the report of each head; cluster tables,
-    counts and overflow are the same in all.
+    (m, heads * d) the output by token. ``heads`` has the report of each head. Cluster tables,
+    numbers of clusters and overflow are the same in all; what saturated while the tokens were
+    clustered counts in the first head alone.
     """
 
     heads: list[HeadResult]

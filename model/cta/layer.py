@@ -1,8 +1,8 @@
 """One attention layer: the tokens are clustered once, then every head attends.
 
 The heads of a layer read the same tokens and have the same hash functions, so they have the same
-clusters. A layer equals its heads run one by one (``model.cta.head``), to the bit and in every
-count.
+clusters. A layer equals its heads run one by one (``model.cta.head``), to the bit. On the engine the
+first head is a job of its own and the others reuse its clusters.
 """
 
 import numpy as np
@@ -45,6 +45,7 @@ def run(cfg: CTAConfig, weights: list[HeadWeights], job: LayerJob) -> LayerResul
     for one, own in zip(weights, jobs):
         xq, xkv = head.validate(cfg, one, own)
     found = cluster(cfg, weights[0].lsh, xq, xkv, job.mode == Mode.EXACT)
-    traces = [head.join(found, cfg, one, own) for one, own in zip(weights, jobs)]
+    traces = [head.join(found, cfg, one, own, reuse=number > 0)
+              for number, (one, own) in enumerate(zip(weights, jobs))]
     return LayerResult([head.result(t) for t in traces],
                        np.concatenate([t["o_rows"] for t in traces], axis=1))

@@ -27,9 +27,10 @@ LOAD_FIELDS = (("target", 4), ("set", 4), ("base", 16), ("rows", 16))
 
 # mode: job.Mode. cross: queries have a tensor of their own. tables: send CT0, CT1, CT2 after O.
 # shared_a: the value registers keep A from one LSH to the next (heeded where one slice and one
-# pass suffice). shift_o is signed.
-JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("set", 4), ("n", 16),
-              ("m", 16), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
+# pass suffice). reuse: the clusters of the last job are taken again, as a layer's next head does. shift_o
+# is signed.
+JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("reuse", 1),
+              ("set", 3), ("n", 16), ("m", 16), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
               ("shift_o", SHIFT_O.width))
 
 STATUS_FIELDS = (("error", 8), ("zero_rows", 16),
@@ -135,11 +136,12 @@ def beats(cfg: CTAConfig, load: Load) -> Iterator[int]:
         yield sum((int(v) & mask) << (width * i) for i, v in enumerate(flat[at:at + per_beat]))
 
 
-def job_fields(weights: HeadWeights, job: Job, index: int = 0, tables: bool = False) -> dict:
-    """The fields of the job word."""
+def job_fields(weights: HeadWeights, job: Job, index: int = 0, tables: bool = False,
+               reuse: bool = False) -> dict:
+    """The fields of the job word. ``reuse``: the clusters of the last job are those of this one."""
     n = len(job.xkv)
     return {"mode": int(job.mode), "cross": int(job.xq is not None), "tables": int(tables),
-            "shared_a": int(weights.shared_a), "set": index, "n": n,
+            "shared_a": int(weights.shared_a), "reuse": int(reuse), "set": index, "n": n,
             "m": n if job.xq is None else len(job.xq),
             "shift_q": job.shift_q, "shift_k": job.shift_k, "shift_v": job.shift_v,
             "shift_s": job.shift_s, "shift_o": job.shift_o}

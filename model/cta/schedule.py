@@ -15,7 +15,7 @@ from enum import IntEnum, IntFlag
 from model.cta.job import LSH, Mode
 
 __all__ = ["Op", "Wait", "Loop", "Row", "PROGRAM", "ENTRY", "LINEAR",
-           "CLUSTERINGS"]
+           "CLUSTERINGS", "REUSED"]
 
 
 class Op(IntEnum):
@@ -92,3 +92,7 @@ CLUSTERINGS = tuple(row.lsh for row in PROGRAM.values() if row.op is Op.HASH)
 """LSHs in the order in which the program hashes and so CAG averages. Exact mode leaves at LSH0."""
 
 ENTRY: dict[Mode, str] = {Mode.CTA: "hash1", Mode.EXACT: "key"}
+"""The first row of a job that makes its clusters."""
+
+REUSED = "key"
+"""The first row of a job that has those of the job before."""

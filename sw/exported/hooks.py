@@ -59,9 +59,9 @@ def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
     results = []
     for xkv, xq in sequences:
         results.append(attention.run(layer.cfg, layer.heads, layer.layer_job(xkv, xq)).heads)
-        for weights, result in zip(layer.heads, results[-1]):
-            model = head_cycles(layer.cfg, len(xkv), len(result.o), result.k0, result.k1,
-                                result.k2, layer.mode, weights.shared_a)
+        for head, result in enumerate(results[-1]):
+            model = head_cycles(layer.cfg, len(xkv), len(result.o), result.k0, result.k1, result.k2,
+                                layer.mode, layer.heads[head].shared_a, reuse=head > 0)
             result.cycles, result.phases = model.total, model.phases
     return results
 
@@ -75,7 +75,8 @@ def _require_accepted(cfg, weights, job):
 
 
 def _simulate_heads(layer, jobs, progress):
-    """One simulation of all jobs; weights are loaded once where the engine has a set a head."""
+    """One simulation of all jobs: the heads of a sequence reuse the clusters of the first, and weights
+    are loaded once where the engine has a set a head."""
     with tools():
         from model.cta.layout import token_loads, weight_loads
         from sw.sim.cta import Session
@@ -87,8 +88,9 @@ def _simulate_heads(layer, jobs, progress):
                 if resident.get(index) != head:
                     session.load(weight_loads(layer.heads[head], index))
                     resident[index] = head
-                session.load(token_loads(job))
-                session.job(layer.heads[head], job, index, reload=False)
+                if not head:
+                    session.load(token_loads(job))
+                session.job(layer.heads[head], job, index, reload=False, reuse=int(head > 0))
         engine = build(layer.cfg, progress=progress)
         found = _accepted(session.results(engine.run(session.script, progress=progress)))
     size = len(layer.heads)

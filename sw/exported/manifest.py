@@ -28,7 +28,7 @@ __all__ = ["FORMAT", "SCHEMA", "FILE", "Entry", "describe", "document", "dump", 
            "sha256"]
 
 FORMAT = "hashlayer export"
-SCHEMA = 2
+SCHEMA = 3
 FILE = "manifest.json"
 
 KINDS = {"cta": (CTAConfig, cta), "lookup": (LookupConfig, lookup)}

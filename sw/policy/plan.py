@@ -148,11 +148,16 @@ class Policy:
 
 
 def layer_cycles(cfg: CTAConfig, n: int, heads: int, fractions: Fractions | None) -> int:
-    """Cycles of all heads of a layer, head after head, n tokens to themselves; None is exact."""
-    if fractions is None:
-        return heads * head_cycles(cfg, n, n, n, n, 0, Mode.EXACT).total
-    k0, k1, k2 = (min(n, max(1, round(f * n))) for f in fractions)
-    return heads * head_cycles(cfg, n, n, k0, k1, k2).total
+    """Cycles of all heads of a layer, n tokens to themselves; None is exact.
+
+    The heads come after each other, and all but the first reuse its clusters.
+    """
+    sizes, mode = (n, n, 0), Mode.EXACT
+    if fractions is not None:
+        sizes, mode = tuple(min(n, max(1, round(f * n))) for f in fractions), Mode.CTA
+    first, other = (head_cycles(cfg, n, n, *sizes, mode, reuse=reuse).total
+                    for reuse in (False, True))
+    return first + (heads - 1) * other
 
 
 def check_engine(model: nn.Module, cfg: CTAConfig, n: int) -> None:

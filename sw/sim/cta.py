@@ -52,9 +52,13 @@ class Session(HostSession):
 
     def job(self, weights: HeadWeights, job: Job, index: int = 0, reload: bool = True,
             wait: bool = True, **fields):
-        """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word."""
+        """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word.
+
+        With ``reuse=1`` the clusters are those of the job before, and no tokens are loaded.
+        """
         if reload:
-            self.load(layout.weight_loads(weights, index) + layout.token_loads(job))
+            self.load(layout.weight_loads(weights, index)
+                      + ([] if fields.get("reuse") else layout.token_loads(job)))
         values = layout.job_fields(weights, job, index, tables=True) | fields
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
         self.jobs.append(values)
@@ -107,15 +111,18 @@ def run_jobs(cfg: CTAConfig, items: Sequence[tuple[HeadWeights, Job]], *, stalls
 
 
 def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = False,
-             seed: int = 1, stalls: float = 0.0) -> HeadResult:
-    """One head on the RTL. Adds ``activity`` (what each unit did when) and ``rate`` (simulated
+             seed: int = 1, stalls: float = 0.0, reuse: bool = False) -> HeadResult:
+    """One head on the RTL, with ``reuse`` once more on the clusters it has left. Adds ``activity`` (what each unit did when) and ``rate`` (simulated
     cycles a second) to the result. Raises :class:`Refused`."""
     engine = build(cfg, progress=progress)
     session = Session(cfg, Script(seed))
     if stalls:
         session.stall(stalls, seed)
-    run = engine.run(session.job(weights, job).script, progress=progress)
-    result, = session.results(run)
+    session.job(weights, job)
+    if reuse:
+        session.job(weights, job, reload=False, reuse=1)
+    run = engine.run(session.script, progress=progress)
+    result = session.results(run)[-1]
     if isinstance(result, Refused):
         raise result
     start = run.cycles["job"][-1]

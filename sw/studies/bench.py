@@ -27,18 +27,23 @@ PHASES = {"compress": ("hash",), "linear": ("k", "v"), "attention": ("q", "score
 """Phases of the status word, and the products that are formed in each."""
 
 
-def measure(cfg, name, weights, job, simulate):
-    """One job: cycles by phase, useful multiplier slots, and what they are compared with."""
-    expected = golden.run(cfg, weights, job)
+def measure(cfg, name, weights, job, reuse, simulate):
+    """One job: cycles by phase, useful multiplier slots, and what they are compared with.
+
+    ``reuse``: the job is that of a further head of the layer, on clusters that are there.
+    """
+    expected = golden.run(cfg, weights, job, reuse)
     n, m = len(job.xkv), len(job.xkv) if job.xq is None else len(job.xq)
     model = head_cycles(cfg, n, m, expected.k0, expected.k1, expected.k2, job.mode,
-                        weights.shared_a)
+                        weights.shared_a, reuse)
     total, phases, rate, equal = model.total, model.phases, None, None
     if simulate:
-        result = simulate(cfg, weights, job)
+        result = simulate(cfg, weights, job, reuse)
         total, phases, rate = result.cycles, result.phases, result.rate
         equal = not differences(result, expected)
     macs = useful_macs(cfg, n, expected.k0, expected.k1, expected.k2, m)
+    if reuse:
+        macs["hash"] = 0
     slots = cfg.b * cfg.d
     return {
         "name": name, "k0": expected.k0, "k1": expected.k1, "k2": expected.k2,
@@ -55,7 +60,7 @@ def measure(cfg, name, weights, job, simulate):
 
 def show(rows, cfg, simulated):
     """Two tables: cycles and what they are compared with, multiplier slots by phase."""
-    print(f"{'':8}{'k0':>6}{'k1':>6}{'k2':>6}{'cycles':>10}{'Table I':>10}{'ratio':>8}"
+    print(f"{'':16}{'k0':>6}{'k1':>6}{'k2':>6}{'cycles':>10}{'Table I':>10}{'ratio':>8}"
           f"{'of ideal':>10}" + (f"{'= golden':>10}{'= model':>9}" if simulated else ""))
     for r in rows:
         formula, ratio = "-", "-"
@@ -63,17 +68,18 @@ def show(rows, cfg, simulated):
             formula, ratio = f"{r['table1']:,}", f"{r['cycles'] / r['table1']:.3f}"
         checks = (("yes" if r["equal"] else "NO").rjust(10)
                   + ("yes" if r["cycles"] == r["model"] else "NO").rjust(9) if simulated else "")
-        print(f"{r['name']:8}{r['k0']:>6}{r['k1']:>6}{r['k2']:>6}{r['cycles']:>10,}{formula:>10}"
+        print(f"{r['name']:16}{r['k0']:>6}{r['k1']:>6}{r['k2']:>6}{r['cycles']:>10,}{formula:>10}"
               f"{ratio:>8}{r['of_ideal']:>10.3f}{checks}")
-    print(f"\n{'':8}" + "".join(f"{phase:>12}{'useful':>8}" for phase in PHASES)
+    print(f"\n{'':16}" + "".join(f"{phase:>12}{'useful':>8}" for phase in PHASES)
           + f"{'all':>12}{'useful':>8}")
     for r in rows:
-        print(f"{r['name']:8}"
+        print(f"{r['name']:16}"
               + "".join(f"{p['cycles']:>12,}{p['useful']:>8.1%}" for p in r["phases"].values())
               + f"{r['cycles']:>12,}{r['useful']:>8.1%}")
     print(f"\nof ideal: cycles by those of exact attention with all {cfg.b} × {cfg.d} multipliers "
           f"busy in every cycle ({ideal_cycles(cfg, cfg.n):,.0f})\n"
-          "useful: multiplier slots whose product enters a result, of all slots")
+          "useful: multiplier slots whose product enters a result, of all slots\n"
+          "again: a further head of the same layer, which takes the clusters of the first")
 
 
 def main(argv=None) -> int:
@@ -112,14 +118,17 @@ def _cta(seed, rtl):
         build_rtl(cfg, progress=sys.stderr.isatty())
         from sw.sim.cta import run_head
 
-        def simulate(cfg, weights, job):
-            return run_head(cfg, weights, job, progress=sys.stderr.isatty())
+        def simulate(cfg, weights, job, reuse):
+            return run_head(cfg, weights, job, progress=sys.stderr.isatty(), reuse=reuse)
 
     jobs = []
     for point in OPERATING_POINTS:
         weights, job = operating_point(cfg, point.k0, point.k1, point.k2, cfg.n, seed=seed)
         jobs.append((point.name, weights, job))
     jobs.append(("exact", weights, dataclasses.replace(job, mode=Mode.EXACT)))
+    # The first head of a layer, then any of the others.
+    jobs = [(name + ", again" * reuse, weights, job, reuse) for reuse in (False, True)
+            for name, weights, job in jobs]
 
     data = {"config": {k: v for k, v in cfg.as_dict().items() if k != "fmt"}}
     source = "RTL" if rtl else "cycle model"

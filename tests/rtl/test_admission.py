@@ -81,6 +81,10 @@ def random_step(rng, session, golden, weights, tokens, job):
                   "set": 3 * int(rng.random() < 0.05)}
         if not cross and rng.random() < 0.05:
             fields["m"] += 1
+        if rng.random() < 0.3:
+            fields |= {"reuse": 1}
+            if golden.clusters and rng.random() < 0.8:
+                fields |= dict(zip(("mode", "n", "m", "cross"), golden.clusters))
         session.job(weights, job, reload=False, **fields)
         return golden.job(**{key: session.jobs[-1][key] for key in fields})
     return None

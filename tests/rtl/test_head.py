@@ -25,16 +25,17 @@ CONFIGS = {
 }
 
 
-def check(cfg, weights, job, result, note):
+def check(cfg, weights, job, result, note, reuse=False):
     """The result of the RTL against golden model and cycle model."""
-    golden = head.run(cfg, weights, job)
+    golden = head.run(cfg, weights, job, reuse)
     for name in ("o", "ct0", "ct1", "ct2"):
         np.testing.assert_array_equal(getattr(result, name), getattr(golden, name),
                                       err_msg=f"{name}: {note}")
     for name in ("k0", "k1", "k2", "overflow", "zero_rows", "saturations"):
         assert getattr(result, name) == getattr(golden, name), f"{name}: {note}"
     n, m = len(job.xkv), len(job.xkv if job.xq is None else job.xq)
-    cycles = head_cycles(cfg, n, m, golden.k0, golden.k1, golden.k2, job.mode, weights.shared_a)
+    cycles = head_cycles(cfg, n, m, golden.k0, golden.k1, golden.k2, job.mode, weights.shared_a,
+                         reuse)
     assert (result.cycles, result.phases) == (cycles.total, cycles.phases), note
 
 

@@ -30,16 +30,16 @@ def some_jobs(cfg, rng):
             stimulus.patterned_job(cfg, rng, str(rng.choice(stimulus.PATTERNS)), size())]
 
 
-def check(cfg, weights, job, result, note):
+def check(cfg, weights, job, result, note, reuse=False):
     """Bits against the golden model, cycles against the cycle model."""
-    golden = head.run(cfg, weights, job)
+    golden = head.run(cfg, weights, job, reuse)
     for name in ("o", "ct0", "ct1", "ct2"):
         np.testing.assert_array_equal(getattr(result, name), getattr(golden, name), err_msg=note)
     for name in ("k0", "k1", "k2", "overflow", "zero_rows", "saturations"):
         assert getattr(result, name) == getattr(golden, name), f"{name}: {note}"
     m = len(job.xkv if job.xq is None else job.xq)
     cycles = head_cycles(cfg, len(job.xkv), m, golden.k0, golden.k1, golden.k2, job.mode,
-                         weights.shared_a)
+                         weights.shared_a, reuse)
     assert (result.cycles, result.phases) == (cycles.total, cycles.phases), note
 
 
@@ -52,11 +52,13 @@ async def jobs_back_to_back(dut, stalls):
     for at, stream in enumerate(INPUTS + OUTPUTS):
         session.script.stall(stream, *STALLS[stalls], seed=seed() + at)
     for weights, job in jobs:
-        session.job(weights, job)
+        session.job(weights, job).job(weights, job, reuse=1)
     await start(dut)
-    run = await play(dut, session.script, INPUTS, OUTPUTS)
-    for at, (result, (weights, job)) in enumerate(zip(session.results(run), jobs, strict=True)):
-        check(cfg, weights, job, result, f"job {at}, {note}")
+    results = session.results(await play(dut, session.script, INPUTS, OUTPUTS))
+    for at, (weights, job) in enumerate(jobs):
+        for again in False, True:
+            check(cfg, weights, job, results[2 * at + again],
+                  f"job {at}, {'again, ' * again}{note}", again)
 
 
 @cocotb.test()

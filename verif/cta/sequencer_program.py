@@ -31,11 +31,13 @@ class Head:
     cross: bool = False
     shared_a: bool = False
     set: int = 0
+    reuse: bool = False
 
     @property
     def word(self):
         return pack_fields(JOB_FIELDS, {"mode": self.exact, "cross": self.cross, "n": self.n,
-                                        "m": self.m, "set": self.set, "shared_a": self.shared_a})
+                                        "m": self.m, "set": self.set, "shared_a": self.shared_a,
+                                        "reuse": self.reuse})
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Row:
 def rows(cfg, head):
     """All rows of a head in the order of Table I."""
     parts = range(cfg.slices)
-    if not head.exact:
+    if not (head.exact or head.reuse):
         for lsh in (1, 0, 2):
             kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != LSH.KEY
             for hpass in range(cfg.passes):
@@ -177,7 +179,8 @@ def random_head(cfg, rng, exact):
         n = m = cfg.k0
     k0, k1 = (m, n) if exact else (size(min(m, cfg.k0)), size(min(n, cfg.k1)))
     k = k1 if exact else k1 + size(min(n, cfg.k2))
-    return Head(n, m, k0, k1, k, exact, cross, bool(rng.integers(2)), int(rng.integers(cfg.sets)))
+    return Head(n, m, k0, k1, k, exact, cross, bool(rng.integers(2)), int(rng.integers(cfg.sets)),
+                reuse=bool(rng.integers(2)))
 
 
 def head_program(cfg, rng, heads, slow=True, cut=False):

@@ -17,12 +17,28 @@ def check(cfg, seed, block=ClusterOrder, heads=10):
 
     async def bench(ctx):
         for head in range(heads):
-            await run(ctx, head % 3 == 2, f"seed {seed}, head {head}")
+            lost = await run(ctx, head % 3 == 2, f"seed {seed}, head {head}")
+            if head % 2:
+                await again(ctx, lost, f"seed {seed}, after head {head}")
+
+    async def again(ctx, lost, note):
+        """The same clusters again: CAG gets nothing, and all that is known of them stays."""
+        ctx.set(dut.job.reuse, 1)
+        ctx.set(dut.start, 1)
+        ctx.set(dut.done, 0)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        for _ in range(rng.randrange(20)):
+            ctx.set(dut.jobs.ready, rng.getrandbits(1))
+            shown = [ctx.get(port) for port in (dut.jobs.valid, dut.c1_done, dut.centroids_done)]
+            assert shown == [0, 1, 1], note
+            assert [ctx.get(count) for count in dut.overflow] == lost, note
+            await ctx.tick()
 
     async def run(ctx, exact, note):
         cross, n, m = rng.getrandbits(1), rng.randint(1, cfg.n), rng.randint(1, cfg.n)
         m = m if cross else n
-        word = {"mode": exact, "cross": cross, "n": n, "m": m}
+        word = {"mode": exact, "cross": cross, "n": n, "m": m, "reuse": 0}
         ctx.set(dut.start, 1)
         ctx.set(dut.job, word)
         for name in ("ct_valid", "done"):
@@ -90,6 +106,7 @@ def check(cfg, seed, block=ClusterOrder, heads=10):
         # Nothing is left of the head before, also where this one has no table.
         want = [0, 0, 0] if exact else lost
         assert [ctx.get(count) for count in dut.overflow] == want, note
+        return want
 
     simulate(dut, bench)
 
@@ -106,6 +123,7 @@ MUTANTS = {
     "n tokens for the queries": ("out.count.eq(job.m)", "out.count.eq(job.n)"),
     "a second level in exact mode": ("exact & (lsh == LSH.QUERY)",
                                       "exact & (lsh == LSH.RESIDUAL)"),
+    "clusters made again": ("self.start & ~job.reuse", "self.start"),
     "overflow of the first table": ("m.Switch(self.ct_lsh)", "m.Switch(self.ct_lsh & 1)"),
     "overflow of the head before": ("*(count.eq(0) for count in self.overflow)]", "]"),
     "numbers run on": ("self.ct_index.eq(0)", "self.ct_index.eq(number)"),

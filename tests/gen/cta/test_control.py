@@ -23,8 +23,9 @@ FAULTS = [(ErrorCode.NONE, {})] * 12 + [
         ErrorCode.CAPACITY: [{"mode": Mode.EXACT, "n": CFG.k1 + 1, "m": 1, "cross": 1},
                              {"mode": Mode.EXACT, "n": 1, "m": CFG.k0 + 1, "cross": 1},
                              {"mode": Mode.EXACT, "n": CFG.n, "m": CFG.n}],
-        ErrorCode.WEIGHT_SET: [{"set": CFG.sets}, {"set": 15}],
+        ErrorCode.WEIGHT_SET: [{"set": CFG.sets}, {"set": 7}],
         ErrorCode.SELF: [{"cross": 0, "n": 5, "m": 6}],
+        ErrorCode.REUSE: [{"reuse": 1}] * 4,
     }.items() for fault in faults]
 
 
@@ -34,9 +35,20 @@ def random_word(rng):
     n = rng.randint(1, CFG.k1 if exact else CFG.n)
     m = rng.randint(1, CFG.k0 if exact else CFG.n) if cross else n
     return {"mode": exact, "cross": cross, "tables": rng.getrandbits(1), "n": n, "m": m,
-            "set": rng.randrange(CFG.sets), "shared_a": rng.getrandbits(1),
+            "set": rng.randrange(CFG.sets), "shared_a": rng.getrandbits(1), "reuse": 0,
             **{f"shift_{name}": rng.randrange(32) for name in "qkvs"},
             "shift_o": rng.randint(-8, 7)}
+
+
+SIZES = ("mode", "cross", "n", "m")
+
+
+def other(rng, sizes):
+    """A legal word that reuses clusters of other sizes than are there."""
+    while True:
+        word = random_word(rng) | {"reuse": 1}
+        if sizes != {name: word[name] for name in SIZES}:
+            return word
 
 
 def check(seed, block=Control):
@@ -47,16 +59,19 @@ def check(seed, block=Control):
 
     async def bench(ctx):
         ctx.set(dut.ended, 1)
+        held = None                            # the sizes of the clusters that are there
         for job, (code, fault) in enumerate(rng.sample(FAULTS, len(FAULTS))):
-            word = random_word(rng) | fault
+            word = other(rng, held) if code is ErrorCode.REUSE else random_word(rng) | fault
+            if code is ErrorCode.NONE and held and rng.random() < 0.4:
+                word |= held | {"reuse": 1}
             if rng.random() < 0.1:
                 code = ErrorCode.LOAD          # comes before every other fault
-            missing = code is ErrorCode.NONE and rng.random() < 0.3
+            missing = code is ErrorCode.NONE and not word["reuse"] and rng.random() < 0.3
             # Enough rows, or one too few; where another fault is found first, any.
             rows = [word["n"], word["m"] if word["cross"] else 0]
             if missing:
                 rows[word["cross"] & rng.getrandbits(1)] -= 1
-            elif code is not ErrorCode.NONE:
+            elif code is not ErrorCode.NONE or word["reuse"]:
                 rows = [rng.randint(0, CFG.n) for _ in range(2)]
             ctx.set(dut.kv_rows, rows[0])
             ctx.set(dut.q_rows, rows[1])
@@ -69,11 +84,14 @@ def check(seed, block=Control):
                 ctx.set(dut.ended, 1)
                 await ctx.tick()
                 ctx.set(reset, 0)
+                held = None
                 assert ctx.get(dut.idle) == 1 and ctx.get(dut.status.valid) == 0, f"seed {seed}"
                 continue
             ctx.set(dut.load_error, code is ErrorCode.LOAD)
             await run(ctx, word, ErrorCode.LOAD if missing else code,
                       f"seed {seed}, job {job}, {code.name}{' missing' * missing}")
+            if code is ErrorCode.NONE and not missing:
+                held = {name: word[name] for name in SIZES}
 
     async def accept(ctx, word, note):
         ctx.set(dut.job.payload, word)
@@ -205,6 +223,9 @@ MUTANTS = {
     "queries not there": ("(word.m > self.q_rows)", "0"),
     "queries wanted in self-attention": ("(word.cross & (word.m > self.q_rows))",
                                          "(word.m > self.q_rows)"),
+    "clusters of another job": ("word.reuse & ~same", "word.reuse & (last.n == 0)"),
+    "clusters of a refused job": ("with m.If(self.start):", "with m.If(self.take):"),
+    "tokens wanted for clusters": ("~word.reuse & ((word.n", "((word.n"),
     "does not wait for loads": ("late.eq(self.load_taken)", "late.eq(0)"),
     "waits for any load": ("late.eq(self.load_taken)", "late.eq(1)"),
     "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),

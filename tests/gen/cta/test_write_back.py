@@ -32,6 +32,7 @@ def program(cfg, rng, heads=3):
                                          "cols": cols}
             if op is PPEOp.OUT:    # its results leave when the last is in, then the array drains
                 name, burst = "o", cycle + length - 1 + RESULT_STAGES
+                row += cfg.output_base
                 cycle += length + 2 * cfg.d + 2
             else:
                 name, burst = "kv", cycle + LINEAR_STAGES
@@ -78,10 +79,11 @@ def test_write_back(name):
 MUTANTS = {
     "K one late": ("elaborate", "ppe.first, LINEAR_STAGES - 1", "ppe.first, LINEAR_STAGES"),
     "O one early": ("elaborate", "ppe.last, RESULT_STAGES - 1", "ppe.last, RESULT_STAGES - 2"),
+    "O over C0": ("elaborate", "cfg.output_base,", "0,"),
     "V over K": ("elaborate", "cfg.k12,", "0,"),
     "columns that are not live": ("_burst", "busy & (col < live)", "busy"),
     "every batch to the first rows": ("_burst", "base + cfg.b", "base"),
-    "rows of the head before": ("_burst", "[base.eq(0), busy.eq(0)]", "busy.eq(0)"),
+    "rows of the head before": ("_burst", "[base.eq(origin), busy.eq(0)]", "busy.eq(0)"),
 }
 
 

@@ -39,7 +39,8 @@ def test_a_layer_equals_its_heads(cfg, seed, count, n, m, mode):
         n = min(n, cfg.k0) if m is None else n
     weights, job = made(cfg, seed, count, n, m, mode)
     got = layer.run(cfg, weights, job)
-    due = [head.run(cfg, own, job.head(number)) for number, own in enumerate(weights)]
+    due = [head.run(cfg, own, job.head(number), reuse=number > 0)
+           for number, own in enumerate(weights)]
     for mine, one in zip(got.heads, due, strict=True):
         for name, value in vars(one).items():
             assert np.array_equal(getattr(mine, name), value), name

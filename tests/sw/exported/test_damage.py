@@ -85,10 +85,10 @@ def setter(*path, to):
 
 FIRST, FFN = ("layers", 0), ("layers", 4)
 REFUSED = {
-    "schema 1": (setter("schema", to=1), "has schema 1, this version reads 2$"),
-    "schema 3": (setter("schema", to=3), "has schema 3, this version reads 2: written by a newer"),
-    "schema '2'": (setter("schema", to="2"), "has schema '2', this version reads 2$"),
-    "schema true": (setter("schema", to=True), "has schema True, this version reads 2$"),
+    "schema 2": (setter("schema", to=2), "has schema 2, this version reads 3$"),
+    "schema 4": (setter("schema", to=4), "has schema 4, this version reads 3: written by a newer"),
+    "schema '3'": (setter("schema", to="3"), "has schema '3', this version reads 3$"),
+    "schema true": (setter("schema", to=True), "has schema True, this version reads 3$"),
     "no schema": (setter("schema", to=KeyError), "has schema None"),
     "format": (setter("format", to="other"), "not an export"),
     "unknown key": (setter("extra", to=1), "has the unknown key 'extra'"),

@@ -71,9 +71,11 @@ def every(model, run):
 
 
 def test_layer_cycles_are_those_of_the_cycle_model():
-    assert layer_cycles(CFG, N, 2, None) == 2 * head_cycles(CFG, N, N, 0, 0, 0, Mode.EXACT).total
-    assert (layer_cycles(CFG, N, 3, (0.5, 0.25, 1e-6))
-            == 3 * head_cycles(CFG, N, N, 16, 8, 1).total)
+    first, other = (head_cycles(CFG, N, N, 0, 0, 0, Mode.EXACT, reuse=reuse).total
+                    for reuse in (False, True))
+    assert layer_cycles(CFG, N, 2, None) == first + other
+    first, other = (head_cycles(CFG, N, N, 16, 8, 1, reuse=reuse).total for reuse in (False, True))
+    assert layer_cycles(CFG, N, 3, (0.5, 0.25, 1e-6)) == first + 2 * other
 
 
 def test_plans_are_the_pareto_front():
