@@ -112,8 +112,11 @@ def run_jobs(cfg: CTAConfig, items: Sequence[tuple[HeadWeights, Job]], *, stalls
 
 def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = False,
              seed: int = 1, stalls: float = 0.0, reuse: bool = False) -> HeadResult:
-    """One head on the RTL, with ``reuse`` once more on the clusters it has left. Adds ``activity`` (what each unit did when) and ``rate`` (simulated
-    cycles a second) to the result. Raises :class:`Refused`."""
+    """One head on the RTL, with ``reuse`` once more on the clusters it has left.
+
+    Adds ``activity`` (what each unit did when) and ``rate`` (simulated cycles a second) to the
+    result. Raises :class:`Refused`.
+    """
     engine = build(cfg, progress=progress)
     session = Session(cfg, Script(seed))
     if stalls:
