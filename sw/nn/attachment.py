@@ -16,8 +16,9 @@ from sw.nn.cta_heads import MODES, CTAHeads
 from sw.nn.encoder_layer import EncoderLayer
 from sw.nn.ffn.lookup import LookupFFN
 from sw.nn.ffn.registry import FFNS, make_ffn
-from sw.nn.hosts import adapters, torch_modules
+from sw.nn.hosts import registry, torch_modules
 from sw.nn.hosts.host import PARTS, FeedForward, Host
+from sw.nn.hosts.hugging_face import forget_output_hooks
 from sw.nn.hosts.unknown import in_words, unknown_parts
 from sw.nn.intact import require_plain
 from sw.nn.names import plain_names
@@ -25,8 +26,7 @@ from sw.nn.report import Report, Row
 
 __all__ = ["attach", "detach", "attention_layers", "ffn_layers"]
 
-KNOWN = ("nn.MultiheadAttention, nn.TransformerEncoderLayer, BERT, RoBERTa and ALBERT of Hugging "
-         "Face, and our own EncoderLayer")
+KNOWN = f"nn.MultiheadAttention, nn.TransformerEncoderLayer, {registry.KNOWN}"
 
 
 def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = None, *,
@@ -81,7 +81,7 @@ def attach(model: nn.Module, attention: str | None = "cta", ffn: str | None = No
         if wanted[part] and part not in [p for _, _, p, _ in work]:
             raise ValueError(f"no {part} of this {type(model).__name__} can be replaced: "
                              + (reasons[0] if reasons else "it has none"))
-    adapters.forget_output_hooks(model)
+    forget_output_hooks(model)
     for _, host, part, new in work:
         host.put(part, new)
     torch_modules.nested_tensors(model, hosts)
@@ -122,7 +122,7 @@ def detach(model: nn.Module) -> Report:
         if host.attached(part) and (why := host.undone(part)):
             raise ValueError(f"{host.where(part)} cannot be put back: {why}")
     rows = []
-    adapters.forget_output_hooks(model)
+    forget_output_hooks(model)
     saved.forget(model)
     for index, part, host in _parts(hosts):
         was, attached = host.describe(part), host.attached(part)
@@ -160,12 +160,12 @@ def _hosts(model: nn.Module, asked: str | None = None) -> list[Host]:
     is the part that a refusal tells of, None for both."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"model is a {type(model).__name__}, must be a torch.nn.Module")
-    depths, found = adapters.albert_depths(model), []
+    depths, found = registry.depths_in(model), []
     inside: set[int] = set()
     for name, module in model.named_modules():
         if id(module) in inside:
             continue
-        host = (adapters.find_host(name, module, depths)
+        host = (registry.find_host(name, module, depths)
                 or torch_modules.find_host(name, module, model))
         if host is not None:
             found.append(host)

@@ -18,8 +18,6 @@ __all__ = ["ENTRY", "SCHEMA", "SETTING", "note", "note_quantised", "forget", "re
 
 ENTRY = "hashlayer"
 SCHEMA = 1
-HOST = {"q": "query", "k": "key", "v": "value"}
-"""Linears of CTAHeads, and what BERT, RoBERTa and ALBERT call them."""
 SETTING = "heads.setting"
 """Key of the mode and the kind of directions as they are when the state dict is taken: both may
 change after attach. ``load_state_dict`` passes it by, as a switch is no weight."""
@@ -30,7 +28,7 @@ def rename_saved(module, state, prefix, metadata):
     heads = module.heads
     state[f"{prefix}{SETTING}"] = torch.tensor([MODES.index(heads.mode),
                                                 DIRECTIONS.index(heads.directions)])
-    for own, host in HOST.items():
+    for own, host in module.LINEARS.items():
         for part in ("weight", "bias"):
             key = f"{prefix}heads.{own}.{part}"
             if key in state:
@@ -40,7 +38,7 @@ def rename_saved(module, state, prefix, metadata):
 def rename_loaded(module, state, prefix, *others):
     """The way back, before a state dict is loaded. Names of a replacement are taken as well."""
     state.pop(f"{prefix}{SETTING}", None)
-    for own, host in HOST.items():
+    for own, host in module.LINEARS.items():
         for part in ("weight", "bias"):
             key = f"{prefix}{host}.{part}"
             if key in state:

@@ -77,13 +77,16 @@ class Host:
 
     A subclass names in ``ATTENTION`` the attribute that attention is replaced at, in ``FFN`` those
     of the feed-forward network: the first gets the replacement, the others ``nn.Identity``. Paths
-    may have dots. Empty means that the layer has no such part.
+    may have dots. Empty means that the layer has no such part. ``FAMILY`` is what people call the
+    models, ``LAYER`` the class of their layers, in full.
 
     Parameters
     ----------
     name : of ``layer`` in its model. layer : the module. depths : at which depths it is used.
     """
 
+    FAMILY: ClassVar[str] = ""
+    LAYER: ClassVar[str] = ""
     ATTENTION: ClassVar[tuple[str, ...]] = ()
     FFN: ClassVar[tuple[str, ...]] = ()
     SEEDED: ClassVar[bool] = True       # new_attention draws hash directions from a seed
@@ -91,6 +94,18 @@ class Host:
 
     def __init__(self, name: str, layer: nn.Module, depths: tuple[int, ...] = ()):
         self.name, self.layer, self.depths = name, layer, depths
+
+    # -- what a family says -----------------------------------------------------------------------
+
+    @classmethod
+    def takes(cls, module: nn.Module) -> bool:
+        """Whether ``module`` is a layer of the family; a subclass may compute something else."""
+        return f"{type(module).__module__}.{type(module).__qualname__}" == cls.LAYER
+
+    @classmethod
+    def depths_in(cls, model: nn.Module) -> dict[int, tuple[int, ...]]:
+        """id(layer) -> the depths at which it works, for layers that serve several."""
+        return {}
 
     # -- what a subclass says ---------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """CTA in a pretrained encoder: ``python -m sw.studies.pretrained FOLDER --text FILE``.
 
-FOLDER is a Hugging Face encoder on disk (BERT, RoBERTa, ALBERT), FILE any text. What is measured
+FOLDER is a Hugging Face encoder on disk (of BERT's kind), FILE any text. What is measured
 is the cosine between the sentence embeddings (mean of the last hidden states) of the exact model
 and of the same model with compressed attention, on passages that were used for nothing else:
 

@@ -23,6 +23,7 @@ TINY = dict(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_he
             intermediate_size=64, max_position_embeddings=64)
 HOSTS = {"bert": lambda: transformers.BertModel(transformers.BertConfig(**TINY)),
          "roberta": lambda: transformers.RobertaModel(transformers.RobertaConfig(**TINY)),
+         "distilbert": lambda: transformers.DistilBertModel(transformers.DistilBertConfig(**TINY)),
          "albert": lambda: transformers.AlbertModel(transformers.AlbertConfig(embedding_size=16,
                                                                               **TINY))}
 KINDS = {"cta": {}, "exact": {"attention": "exact"},

@@ -1,4 +1,4 @@
-"""BERT, RoBERTa and ALBERT with their attention and feed-forward networks replaced."""
+"""Every family of Hugging Face encoders with its attention and feed-forward networks replaced."""
 
 import copy
 
@@ -8,16 +8,27 @@ import transformers
 
 import sw
 from sw.nn.attachment import attention_layers, ffn_layers
-from sw.nn.hosts.adapters import valid_tokens
+from sw.nn.hosts.hugging_face import valid_tokens
+from sw.nn.hosts.registry import FAMILIES as KNOWN
 
 SHAPE = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
          "intermediate_size": 48, "max_position_embeddings": 40}
 FAMILIES = {
     "bert": (transformers.BertModel, transformers.BertConfig, {}),
     "roberta": (transformers.RobertaModel, transformers.RobertaConfig, {}),
+    "xlm-r": (transformers.XLMRobertaModel, transformers.XLMRobertaConfig, {}),
+    "camembert": (transformers.CamembertModel, transformers.CamembertConfig, {}),
+    "electra": (transformers.ElectraModel, transformers.ElectraConfig, {"embedding_size": 16}),
+    "distilbert": (transformers.DistilBertModel, transformers.DistilBertConfig,
+                   {"hidden_dim": 48}),
     "albert": (transformers.AlbertModel, transformers.AlbertConfig,
                {"embedding_size": 16, "num_hidden_groups": 2, "inner_group_num": 2}),
 }
+
+
+def encoder(model):
+    """The stack of layers."""
+    return model.transformer if hasattr(model, "transformer") else model.encoder
 
 
 @pytest.fixture(params=FAMILIES)
@@ -31,7 +42,7 @@ def small(family, implementation="sdpa", dtype=torch.float64, **options):
     made = model(config(**SHAPE | more | options, pad_token_id=1, bos_token_id=0, eos_token_id=2,
                         attn_implementation=implementation)).to(dtype).eval()
     with torch.no_grad():               # the 0.02 of the configuration makes attention uniform
-        for parameter in made.encoder.parameters():
+        for parameter in encoder(made).parameters():
             if parameter.dim() == 2:
                 parameter.mul_(6)
     return made
@@ -183,7 +194,8 @@ def test_detach_follows_the_dtype(family):
 
 
 def test_dropout_and_mode_of_the_host(family):
-    model = small(family, attention_probs_dropout_prob=0.25)
+    name = "attention_dropout" if family == "distilbert" else "attention_probs_dropout_prob"
+    model = small(family, **{name: 0.25})
     sw.attach(model, "cta", "vanilla")
     assert {heads.dropout for heads in attention_layers(model).values()} == {0.25}
     assert not any(module.training for module in model.modules())
@@ -192,11 +204,12 @@ def test_dropout_and_mode_of_the_host(family):
 
 
 def test_one_step_of_training(family):
-    model = small(family, dtype=torch.float32, hidden_dropout_prob=0.0)
+    name = "dropout" if family == "distilbert" else "hidden_dropout_prob"
+    model = small(family, dtype=torch.float32, **{name: 0.0})
     sw.attach(model, "cta", "lookup", ffn_options={"h": 4, "tau": 3})
     model.train()
     ids, mask = text((9, 9))
-    weights = list(model.encoder.parameters())
+    weights = list(encoder(model).parameters())
     optimiser = torch.optim.SGD(weights, lr=0.01)
     losses = []
     for _ in range(2):
@@ -227,6 +240,14 @@ def test_some_layers_only(family):
     run(model, ids, mask)
     assert {(row.layer, row.part) for row in sw.detach(model).replaced} == {
         (last, "attention"), (0, "ffn")}
+
+
+def test_every_family_is_tried():
+    tried = {model(config(**SHAPE | more)).config.model_type
+             for model, config, more in FAMILIES.values()}
+    named = {family.LAYER.split(".")[2].replace("xlm_roberta", "xlm-roberta")
+             for family in KNOWN if family.LAYER}
+    assert tried == named
 
 
 def test_albert_shares_one_replacement():
@@ -292,7 +313,7 @@ def test_hidden_states_and_attention_weights(family):
     assert len(out.attentions) == depths and len(out.hidden_states) == len(states) == depths + 1
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"albert", "distilbert"}))
 def test_decoder_is_refused(family):
     model = small(family, is_decoder=True)
     with pytest.raises(ValueError, match="is_decoder is True: a causal mask cannot be kept"):
