@@ -57,7 +57,7 @@ class Command:
                 p.add_argument(f"--{name}", type=_number if number else str,
                                metavar="N" if number else "WORD", help=text)
         p.add_argument("--config", type=Path, metavar="FILE",
-                       help="JSON with any of the above and formats (fmt); flags go first")
+                       help="JSON with any of the above, formats (fmt) and the program; flags go first")
         p.add_argument("-o", "--output", type=Path, metavar="FILE",
                        help="Verilog here; - is stdout, which is the default")
         p.add_argument("--manifest", type=Path, metavar="FILE",
@@ -83,7 +83,7 @@ class Command:
 
     def line(self, cfg, prefix: str | None = None) -> str:
         """The command that emits this configuration: what is always shown, and what differs
-        from what these alone would give."""
+        from what these alone would give. What is no flag comes from a file."""
         shown = {name: getattr(cfg, name) for name in self.always}
         base = self.config(**shown)
         words = [self.program]
@@ -93,7 +93,9 @@ class Command:
                 words.append((f"--{name}" if value else f"--no-{name}") if isinstance(value, bool)
                              else f"--{name} {value}")
         words += [f"--prefix {prefix}"] if prefix else []
-        return " ".join(words) + ("" if cfg.fmt == base.fmt else " --config FORMATS")
+        rest = {f.name for f in dataclasses.fields(cfg)} - set(self.parameters)
+        same = all(getattr(cfg, name) == getattr(base, name) for name in rest)
+        return " ".join(words) + ("" if same else " --config FILE")
 
     def main(self, argv=None) -> int:
         """Emit; returns the exit status."""

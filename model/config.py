@@ -8,7 +8,8 @@ from typing import ClassVar
 from model.errors import ConfigError
 from model.fixed import Format
 
-__all__ = ["EngineConfig", "WORD", "WIDEST", "Constant", "Parameter", "json_object", "require_integer"]
+__all__ = ["EngineConfig", "WORD", "WIDEST", "Constant", "Parameter", "json_object", "require_integer",
+           "require_object", "shown"]
 
 WORD = 62
 """Bits that a word of the golden model may have: every sum of two is still an int64."""
@@ -74,13 +75,13 @@ class EngineConfig:
 
     def _check(self, name, legal, text):
         if not legal:
-            raise ConfigError(f"{name} is {_shown(getattr(self, name))}, must be {text}")
+            raise ConfigError(f"{name} is {shown(getattr(self, name))}, must be {text}")
 
     def _check_integers(self, *names):
         for name in names:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
-                raise ConfigError(f"{name} is {_shown(value)}, must be an integer, "
+                raise ConfigError(f"{name} is {shown(value)}, must be an integer, "
                                   f"{(self.PARAMETERS | self.CONSTANTS)[name].legal}")
 
     def _check_constants(self):
@@ -142,17 +143,17 @@ class EngineConfig:
 
         Raises ConfigError, in a line that names the key, its value and what is legal.
         """
-        data = dict(_object("config", data, {f.name for f in dataclasses.fields(cls)}))
+        data = dict(require_object("config", data, {f.name for f in dataclasses.fields(cls)}))
         if "fmt" in data:
             chosen = cls.FORMATS()
             known = {f.name for f in dataclasses.fields(cls.FORMATS)}
-            for name, value in _object("fmt", data["fmt"], known).items():
-                parts = _object(f"fmt.{name}", value, {f.name for f in dataclasses.fields(Format)})
+            for name, value in require_object("fmt", data["fmt"], known).items():
+                parts = require_object(f"fmt.{name}", value, {f.name for f in dataclasses.fields(Format)})
                 for part in parts.keys() & {"width", "frac"}:
                     require_integer(f"fmt.{name}.{part}", parts[part], 0, WIDEST)
                 default = getattr(chosen, name)
                 if parts.get("signed", default.signed) is not default.signed:
-                    raise ConfigError(f"fmt.{name}.signed is {_shown(parts['signed'])}, "
+                    raise ConfigError(f"fmt.{name}.signed is {shown(parts['signed'])}, "
                                       f"must be {json.dumps(default.signed)}")
                 require_integer(f"fmt.{name}.width", parts.get("width", default.width),
                                 1 + default.signed, WIDEST)
@@ -193,21 +194,22 @@ def json_object(text: str, where: str) -> dict:
 def require_integer(name: str, value, low: int, high: int) -> None:
     """Raise ConfigError unless ``value`` is an integer in ``low..high``."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigError(f"{name} is {_shown(value)}, must be an integer in {low}..{high}")
+        raise ConfigError(f"{name} is {shown(value)}, must be an integer in {low}..{high}")
     if not low <= value <= high:
-        raise ConfigError(f"{name} is {_shown(value)}, must be in {low}..{high}")
+        raise ConfigError(f"{name} is {shown(value)}, must be in {low}..{high}")
 
 
-def _object(name, value, known):
+def require_object(name: str, value, known: set) -> dict:
+    """Raise ConfigError unless ``value`` is an object of which every key is ``known``."""
     if not isinstance(value, dict):
-        raise ConfigError(f"{name} is {_shown(value)}, must be an object")
+        raise ConfigError(f"{name} is {shown(value)}, must be an object")
     for key in value:
         if key not in known:
-            raise ConfigError(f"{name} key {_shown(key)} is unknown, must be one of {sorted(known)}")
+            raise ConfigError(f"{name} key {shown(key)} is unknown, must be one of {sorted(known)}")
     return value
 
 
-def _shown(value) -> str:
+def shown(value) -> str:
     """A value for a message: as in Python, in one line, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -22,9 +22,11 @@ from gen.lookup import __main__ as gen_lookup
 from gen.lookup.top import Lookup
 from model.config import EngineConfig
 from model.cta.config import HEAD_DIMS, SA_WIDTHS, CTAConfig
+from model.cta.table1 import TABLE_I
 from model.errors import ConfigError
 from model.fixed import Format
 from model.lookup.config import LookupConfig
+from tests.model.cta.programs import program
 
 ENGINES = {"cta": (CTAConfig, CTA, gen_cta.COMMAND), "lookup": (LookupConfig, Lookup,
                                                                 gen_lookup.COMMAND)}
@@ -63,6 +65,8 @@ def objects(engine):
               "lanes": st.sampled_from([0, 4, 8]), "l": st.integers(1, 8),
               "projection": st.sampled_from(["bh4", "dense"]), "tau": st.integers(1, 4),
               "tables": st.sampled_from(["external", "internal"]), "block": st.sampled_from([4, 8]),
+              "program": st.sampled_from([value.as_dict() for value in (
+                  TABLE_I, program((1, 2, 0)), program(overlap=False))]),
               "neighbours": st.booleans(), "gelu_scaled": st.booleans(), "residual": st.booleans()}
     likely |= {name: st.one_of(st.sampled_from([c.low, c.high]), st.integers(c.low, c.high))
                for name, c in config.CONSTANTS.items()}
@@ -184,7 +188,7 @@ def test_every_number_is_in_the_digest(config, tried):
     seen = {cfg.digest: "the default"}
     other = {"b": 4, "d": 32, "dw": 128, "l": 5, "n": 99, "k0": 9, "k1": 9, "k2": 9, "pag": 4,
              "sets": 2, "lanes": 16, "digit": 1, "h": 3, "tau": 3, "block": 32,
-             "projection": "dense", "neighbours": True, "gelu_scaled": False, "residual": True,
+             "projection": "dense", "program": program(), "neighbours": True, "gelu_scaled": False, "residual": True,
              "multipliers": 64, "batch": 3, "tables": "internal", "outstanding": 8}
     for field in dataclasses.fields(config):
         if field.name == "fmt":

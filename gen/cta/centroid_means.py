@@ -10,6 +10,7 @@ from gen.cta.centroid_sums import sum_rows
 from gen.emit import place
 from gen.fixed import leading_one, popcount, round_half_up, saturate, shape
 from model.cta.config import CTAConfig
+from model.cta.job import LSH_WIDTH
 from model.cta.timing import CAG_FIRST_ROW
 from model.fixed import clog2
 
@@ -128,13 +129,13 @@ class CentroidMeans(wiring.Component):
         self.cfg = cfg
         slices = address_width(cfg.slices)
         super().__init__({
-            "full": In(1), "full_lsh": In(2), "full_slice": In(slices),
+            "full": In(1), "full_lsh": In(LSH_WIDTH), "full_slice": In(slices),
             "full_k": In(cfg.count_width),
             "read_en": Out(1), "read_addr": Out(address_width(sum_rows(cfg))), "read_last": Out(1),
             "count": In(cfg.count_width), "sums": In(shape(cfg.csum)).array(cfg.d),
             "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
             "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product_shape(cfg)).array(cfg.d),
-            "c_we": Out(1), "c_lsh": Out(2), "c_slice": Out(slices),
+            "c_we": Out(1), "c_lsh": Out(LSH_WIDTH), "c_slice": Out(slices),
             "c_addr": Out(address_width(max(cfg.c1_depth, cfg.c02_depth))),
             "c_data": Out(shape(cfg.fmt.centroid)).array(cfg.d),
             "started": Out(1), "done": Out(1),

@@ -8,6 +8,7 @@ from gen.blocks.memory import SRAM, address_width
 from gen.blocks.pipeline import delay, stages
 from gen.fixed import shape
 from model.cta.config import CTAConfig
+from model.cta.job import LSH_WIDTH
 
 __all__ = ["CentroidJob", "CentroidSums", "sum_rows"]
 
@@ -27,8 +28,8 @@ class CentroidJob(data.StructLayout):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"lsh": 2, "slice": address_width(cfg.slices), "count": cfg.count_width,
-                          "identity": 1, "residual": 1, "query": 1})
+        super().__init__({"lsh": LSH_WIDTH, "slice": address_width(cfg.slices),
+                          "count": cfg.count_width, "identity": 1, "residual": 1, "query": 1})
 
 
 class CentroidSums(wiring.Component):
@@ -97,12 +98,12 @@ class CentroidSums(wiring.Component):
         csum, index = shape(cfg.csum), address_width(sum_rows(cfg))
         super().__init__({
             "job": In(stream.Signature(CentroidJob(cfg))),
-            "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(2),
+            "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
             "c1_addr": Out(address_width(cfg.c1_depth)), "residual": Out(1),
             "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
-            "full": Out(1), "full_lsh": Out(2), "full_slice": Out(address_width(cfg.slices)),
+            "full": Out(1), "full_lsh": Out(LSH_WIDTH), "full_slice": Out(address_width(cfg.slices)),
             "full_k": Out(cfg.count_width),
             "read_en": In(1), "read_addr": In(index), "read_last": In(1),
             "count": Out(cfg.count_width), "sums": Out(csum).array(cfg.d),
@@ -224,7 +225,7 @@ class CentroidSums(wiring.Component):
         full = Signal(BANKS)
         accepted = self.job.valid & self.job.ready
         of = [{key: Signal(width, name=f"bank_{at}_{key}") for key, width in
-               (("lsh", 2), ("slice", len(self.full_slice)), ("k", cfg.count_width))}
+               (("lsh", LSH_WIDTH), ("slice", len(self.full_slice)), ("k", cfg.count_width))}
               for at in range(BANKS)]
         for at in range(BANKS):
             with m.If(accepted & (filling == at)):

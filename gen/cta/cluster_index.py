@@ -9,6 +9,7 @@ from gen.blocks.pipeline import delay
 from gen.cta.cluster_tree import TreeLayer
 from gen.emit import place
 from model.cta.config import CTAConfig
+from model.cta.job import LSH_WIDTH
 from model.cta.timing import cim_start
 
 __all__ = ["ClusterIndex"]
@@ -65,9 +66,9 @@ class ClusterIndex(wiring.Component):
         self.cfg = cfg
         super().__init__({
             "hash": In(signed(cfg.fmt.hash.width)).array(cfg.hash_columns), "valid": In(1),
-            "first": In(1), "last": In(1), "lsh": In(2), "hpass": In(3),
+            "first": In(1), "last": In(1), "lsh": In(LSH_WIDTH), "hpass": In(cfg.pass_width),
             "ct_valid": Out(1), "ct": Out(cfg.token_id_width), "ct_first": Out(1),
-            "ct_last": Out(1), "ct_lsh": Out(2), "k": Out(cfg.count_width),
+            "ct_last": Out(1), "ct_lsh": Out(LSH_WIDTH), "k": Out(cfg.count_width),
             "overflow": Out(cfg.count_width)})
 
     def elaborate(self, platform):

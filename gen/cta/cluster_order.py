@@ -7,8 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.cta.centroid_sums import CentroidJob
 from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
-from model.cta.job import LSH, Mode
-from model.cta.schedule import CLUSTERINGS
+from model.cta.job import LSH, LSH_WIDTH, Mode
 
 __all__ = ["ClusterOrder"]
 
@@ -23,7 +22,7 @@ class ClusterOrder(wiring.Component):
     Timing: ``jobs`` is valid from the cycle after ``ct_first`` on. ``c1_done`` and
     ``centroids_done`` rise in the cycle after the last write of C1, and of all centroids.
 
-    Source: Table I, steps 1 to 4.
+    Source: Table I, steps 1 to 4. The order is that of the program.
 
     Members
     -------
@@ -48,11 +47,11 @@ class ClusterOrder(wiring.Component):
         self.cfg = cfg
         super().__init__({
             "start": In(1), "job": In(JobWord),
-            "ct_valid": In(1), "ct_first": In(1), "ct_last": In(1), "ct_lsh": In(2),
+            "ct_valid": In(1), "ct_first": In(1), "ct_last": In(1), "ct_lsh": In(LSH_WIDTH),
             "lost": In(cfg.count_width),
             "ct_index": Out(cfg.token_id_width),
             "jobs": Out(stream.Signature(CentroidJob(cfg))),
-            "done": In(1), "done_lsh": In(2), "done_slice": In(4),
+            "done": In(1), "done_lsh": In(LSH_WIDTH), "done_slice": In(cfg.slice_width),
             "c1_done": Out(1), "centroids_done": Out(1), "overflow": Out(cfg.count_width).array(3),
         })
 
@@ -60,8 +59,9 @@ class ClusterOrder(wiring.Component):
         m = Module()
         cfg, job, out = self.cfg, self.job, self.jobs.payload
         exact = job.mode == Mode.EXACT
-        running, position, part = Signal(), Signal(2), Signal(range(max(2, cfg.slices)))
-        begun = Signal(3)
+        running, position = Signal(), Signal(range(len(LSH)))
+        part = Signal(range(max(2, cfg.slices)))
+        begun = Signal(len(LSH))
 
         # Token numbers of the indices that CIM gives.
         number = Signal(cfg.token_id_width)
@@ -77,7 +77,9 @@ class ClusterOrder(wiring.Component):
                         with m.Case(c):
                             m.d.sync += self.overflow[c].eq(self.lost)
 
-        lsh = Array(CLUSTERINGS)[position]
+        orders = cfg.program.clusterings(), cfg.program.clusterings(Mode.EXACT)
+        (*_, last), (*_, last_exact) = orders
+        lsh = Array(orders[Mode.CTA])[position]
         of_query = (lsh == LSH.QUERY) & job.cross
         m.d.comb += [
             out.lsh.eq(lsh), out.slice.eq(part), out.identity.eq(exact),
@@ -90,15 +92,20 @@ class ClusterOrder(wiring.Component):
             m.d.sync += part.eq(part + 1)
             with m.If(part == cfg.slices - 1):
                 m.d.sync += [part.eq(0), position.eq(position + 1)]
-                with m.If(lsh == LSH.RESIDUAL):
+                with m.If(lsh == last):
                     m.d.sync += running.eq(0)
-                with m.If(exact & (lsh == LSH.QUERY)):
+                with m.If(exact & (lsh == last_exact)):
                     m.d.sync += running.eq(0)
+                # Exact mode steps over the second level where that does not end the order.
+                level2 = orders[Mode.CTA].index(LSH.RESIDUAL)
+                if last is not LSH.RESIDUAL:
+                    with m.If(exact & (position == level2 - 1)):
+                        m.d.sync += position.eq(level2 + 1)
 
         with m.If(self.done & (self.done_slice == cfg.slices - 1)):
             with m.If(self.done_lsh == LSH.KEY):
                 m.d.sync += self.c1_done.eq(1)
-            with m.If((self.done_lsh == LSH.RESIDUAL) | (exact & (self.done_lsh == LSH.QUERY))):
+            with m.If((self.done_lsh == last) | (exact & (self.done_lsh == last_exact))):
                 m.d.sync += self.centroids_done.eq(1)
 
         with m.If(self.start & ~job.reuse):

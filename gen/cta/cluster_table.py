@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.memory import SRAM, address_width
 from gen.emit import place
 from model.cta.config import CTAConfig
+from model.cta.job import LSH_WIDTH
 
 __all__ = ["ClusterTables"]
 
@@ -49,10 +50,10 @@ class ClusterTables(wiring.Component):
         index = cfg.token_id_width
         super().__init__({
             "identity": In(1),
-            "w_en": In(1), "w_lsh": In(2), "w_addr": In(index), "w_data": In(index),
+            "w_en": In(1), "w_lsh": In(LSH_WIDTH), "w_addr": In(index), "w_data": In(index),
             "pair_en": In(1), "pair_addr": In(index), "pair": Out(index).array(6),
             "one_en": In(1), "one_addr": In(index), "one": Out(index).array(3),
-            "cag_en": In(1), "cag_lsh": In(2), "cag_addr": In(index),
+            "cag_en": In(1), "cag_lsh": In(LSH_WIDTH), "cag_addr": In(index),
             "cag": Out(index), "cag_ct1": Out(index),
         })
 
@@ -64,7 +65,7 @@ class ClusterTables(wiring.Component):
         # The addresses a cycle later, to pick the bank and to answer for the identity.
         pair_at = Signal.like(self.pair_addr)
         one_at, cag_at = Signal.like(self.one_addr), Signal.like(self.cag_addr)
-        lsh_at = Signal(2)
+        lsh_at = Signal(LSH_WIDTH)
         for at, en, addr in ((pair_at, self.pair_en, self.pair_addr),
                              (one_at, self.one_en, self.one_addr),
                              (cag_at, self.cag_en, self.cag_addr)):

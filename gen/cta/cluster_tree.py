@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import SRAM, address_width
 from model.cta.config import CTAConfig
+from model.cta.job import LSH_WIDTH
 
 __all__ = ["ThreadSignature", "TreeLayer", "layer_rows"]
 
@@ -35,7 +36,7 @@ class ThreadSignature(wiring.Signature):
     """
 
     def __init__(self, rows: int):
-        super().__init__({"valid": Out(1), "first": Out(1), "last": Out(1), "lsh": Out(2),
+        super().__init__({"valid": Out(1), "first": Out(1), "last": Out(1), "lsh": Out(LSH_WIDTH),
                           "node": Out(address_width(rows)), "fresh": Out(1), "over": Out(1)})
 
 
@@ -84,7 +85,7 @@ class TreeLayer(wiring.Component):
         fresh = Signal()
         node = Signal(len(i.node), reset_less=True)
         last = Signal()
-        lsh = Signal(2)
+        lsh = Signal(LSH_WIDTH)
         over = Signal()
         m.d.sync += [valid.eq(i.valid), first.eq(i.first), fresh.eq(i.fresh), node.eq(i.node),
                      last.eq(i.last), lsh.eq(i.lsh), over.eq(i.over)]

@@ -24,7 +24,7 @@ class Control(wiring.Component):
     starts uses the tokens up and leaves its clusters; one that reuses them needs no tokens.
 
     ``cycles`` of the status counts from ``start`` to the last O in its bank. The two other counts
-    end with the first slot of K and of Q.
+    end where the program says that the next phase begins.
 
     Timing: ``start`` comes one cycle after the job was taken, or when the loads it waits for are
     in. ``read_out`` comes ``tail`` cycles after the last slot, which is ``tail`` - 1 after
@@ -50,8 +50,8 @@ class Control(wiring.Component):
     ended : The program has issued its last slot and none is under way.
     read_out : The output stream may begin.
     out_done : The last beat of the output is taken.
-    key_issued : A slot of K is issued.
-    query_issued : A slot of Q is issued.
+    linear_begins : A slot is issued of the operation that begins the phase linear.
+    attention_begins : A slot is issued of the operation that begins the phase attention.
     k[3] : Clusters of LSH0, LSH1, LSH2.
     overflow[3] : Tokens of LSH0, LSH1, LSH2 that found a layer full.
     zero_rows : Queries found in this cycle whose sum of probabilities is zero.
@@ -67,7 +67,7 @@ class Control(wiring.Component):
             "loads": Out(1), "load_error": In(1), "load_busy": In(1), "load_offered": In(1),
             "load_taken": In(1), "kv_rows": In(cfg.count_width), "q_rows": In(cfg.count_width),
             "ended": In(1), "read_out": Out(1),
-            "out_done": In(1), "key_issued": In(1), "query_issued": In(1),
+            "out_done": In(1), "linear_begins": In(1), "attention_begins": In(1),
             "k": In(cfg.count_width).array(3), "overflow": In(cfg.count_width).array(3),
             "zero_rows": In(range(cfg.b + 1)),
             "events": In(range(events + 1)).array(len(Saturation)),
@@ -76,7 +76,7 @@ class Control(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, status, word = self.cfg, self.status.payload, self.word
-        counting, first_key, first_query = Signal(), Signal(), Signal()
+        counting, in_compress, before_attention = Signal(), Signal(), Signal()
         late = Signal()
         report = Signal(StatusWord)
         left = Signal(range(tail(cfg) + 1))
@@ -117,7 +117,7 @@ class Control(wiring.Component):
                     m.next = "STATUS"
                     with m.If(error == ErrorCode.NONE):
                         m.d.comb += self.start.eq(1)
-                        m.d.sync += [counting.eq(1), first_key.eq(1), first_query.eq(1)]
+                        m.d.sync += [counting.eq(1), in_compress.eq(1), before_attention.eq(1)]
                         m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.ended):
@@ -146,10 +146,10 @@ class Control(wiring.Component):
             for kind, count in zip(Saturation, self.events):
                 total = report[f"sat_{kind.name.lower()}"]
                 m.d.sync += total.eq(total + count)
-            with m.If(first_key & self.key_issued):
-                m.d.sync += [first_key.eq(0), report.cycles_compress.eq(report.cycles)]
-            with m.If(first_query & self.query_issued):
-                m.d.sync += [first_query.eq(0),
+            with m.If(in_compress & self.linear_begins):
+                m.d.sync += [in_compress.eq(0), report.cycles_compress.eq(report.cycles)]
+            with m.If(before_attention & self.attention_begins):
+                m.d.sync += [before_attention.eq(0),
                              report.cycles_linear.eq(report.cycles - report.cycles_compress)]
         m.d.comb += status.eq(report)
         return m

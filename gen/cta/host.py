@@ -103,7 +103,8 @@ class Host(wiring.Component):
         clusters = self.clusters
         m.d.comb += [
             self.start.eq(control.start), self.word.eq(job), control.ended.eq(self.ended),
-            control.key_issued.eq(self.op == Op.K), control.query_issued.eq(self.op == Op.Q),
+            control.linear_begins.eq(self.op == cfg.program.phases[0]),
+            control.attention_begins.eq(self.op == cfg.program.phases[1]),
             *(to.eq(by) for to, by in zip(control.k, (clusters.k0, clusters.k1, clusters.k2))),
             *(to.eq(by) for to, by in zip(control.overflow, self.overflow)),
             *(to.eq(by) for to, by in zip(control.events, self.events)),

@@ -11,7 +11,7 @@ from gen.blocks.memory import address_width
 from gen.cta.pe import PEControl
 from gen.fixed import shape
 from model.cta.config import CTAConfig
-from model.cta.job import SHIFT_O
+from model.cta.job import LSH_WIDTH, SHIFT_O
 from model.fixed import SHIFT
 
 __all__ = ["BorrowedColumns", "ClusterCounts", "HashFlags", "LSHParameters", "LeftEdge",
@@ -72,8 +72,8 @@ class HashFlags(Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"valid": Out(1), "first": Out(1), "last": Out(1), "lsh": Out(2),
-                          "hpass": Out(3)})
+        super().__init__({"valid": Out(1), "first": Out(1), "last": Out(1), "lsh": Out(LSH_WIDTH),
+                          "hpass": Out(cfg.pass_width)})
 
 
 class ScoreFlags(Signature):

@@ -8,7 +8,8 @@ from gen.blocks.memory import address_width
 from gen.cta.lane import LoadWrite
 from gen.cta.words import LoadCommand, beat_width
 from model.cta.config import CTAConfig
-from model.cta.layout import Parameter, Target, parameter_rows
+from model.cta.job import Matrix
+from model.cta.layout import SET_WIDTH, Parameter, Target, parameter_rows
 
 __all__ = ["Loader"]
 
@@ -59,7 +60,7 @@ class Loader(wiring.Component):
             "data": In(stream.Signature(beat_width(cfg))),
             "write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
             "beat": Out(beat_width(cfg)),
-            "p_en": Out(1), "p_set": Out(4), "p_addr": Out(16),
+            "p_en": Out(1), "p_set": Out(SET_WIDTH), "p_addr": Out(16),
             "busy": Out(1), "error": Out(1), "clear_error": In(1),
             "used": In(1), "kv_rows": Out(cfg.count_width), "q_rows": Out(cfg.count_width),
         })
@@ -67,13 +68,12 @@ class Loader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, command = self.cfg, self.load.payload
-        d, n, l, T = cfg.d, cfg.n, cfg.l, cfg.slices  # noqa: E741
+        n, T = cfg.n, cfg.slices
         # Per target: rows it has, first bank row, bank rows from one slice to the next.
         table = {Target.TOKEN_KV: (n, 0, n), Target.TOKEN_Q: (n, cfg.query_base, n)}
-        for i, target in enumerate((Target.WQ, Target.WK, Target.WV)):
-            table[target] = (d, cfg.weight_base(i), d)
-        for i, target in enumerate((Target.A0, Target.A1, Target.A2)):
-            table[target] = (l, cfg.weight_base(3 + i), l)
+        for matrix in Matrix:
+            each = cfg.matrix_rows(matrix)
+            table[Target[matrix.name]] = (each, cfg.weight_base(matrix), each)
         table[Target.PARAMETER] = (int(Parameter.END), 0, 0)
         after = Signal(17)
         m.d.comb += after.eq(command.base + command.rows)
@@ -98,7 +98,7 @@ class Loader(wiring.Component):
         is_token, is_weight, is_parameter = Signal(), Signal(), Signal()
         rows, row_addr, addr, step = Signal(16), Signal(width), Signal(width), Signal(width)
         index, group, part = Signal(16), Signal(range(max(2, cfg.groups))), Signal(range(max(2, T)))
-        which = Signal(4)
+        which = Signal(SET_WIDTH)
         last_group = is_parameter | (group == cfg.groups - 1)
         last_part = is_parameter | (part == T - 1)
         m.d.comb += [self.load.ready.eq(self.enable & ~busy & ~self.busy), self.data.ready.eq(busy)]

@@ -9,7 +9,7 @@ from gen.cta.interfaces import LSHParameters
 from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
-from model.cta.layout import Parameter
+from model.cta.layout import SET_WIDTH, Parameter
 
 __all__ = ["Parameters", "ParameterWrite", "BiasRead"]
 
@@ -54,7 +54,7 @@ class Parameters(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "write": In(ParameterWrite), "set": In(4), "lsh": Out(LSHParameters(cfg)),
+            "write": In(ParameterWrite), "set": In(SET_WIDTH), "lsh": Out(LSHParameters(cfg)),
             "read": In(BiasRead(cfg)), "bias": Out(shape(cfg.fmt.bias)),
         })
 

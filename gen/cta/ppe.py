@@ -1,30 +1,24 @@
 """Post processing element: it works on the sums that leave one column of the array."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
-from amaranth.lib import enum, wiring
+from enum import IntEnum
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
 from gen.fixed import floor_and_half, floor_shift, leading_one, round_half_up, saturate, shape
+from model.cta.job import LSH_WIDTH
+from model.cta.schedule import Op
 from model.fixed import SHIFT
 
 __all__ = ["PPE", "PPEOp"]
 
 
-class PPEOp(enum.Enum, shape=unsigned(3)):
-    """What a sum at the top of a column is.
-
-    The names are those of Table I's phases. A PSUM is a partial sum, which passes the PPE by.
-    """
-
-    NONE = 0
-    PSUM = 1
-    HASH = 2
-    Q = 3
-    K = 4
-    V = 5
-    SCORE = 6
-    OUT = 7
+# What a sum at the top of a column is: none, a partial sum, which passes the PPE by, or one of an
+# operation of the array.
+PPEOp = IntEnum("PPEOp", {"NONE": 0, "PSUM": 1, **{op.name: 2 + at for at, op in enumerate(
+    (Op.HASH, Op.Q, Op.K, Op.V, Op.SCORE, Op.OUT))}}, module=__name__)
 
 
 class PPE(wiring.Component):
@@ -94,7 +88,7 @@ class PPE(wiring.Component):
     def __init__(self, cfg):
         fmt, acc = cfg.fmt, shape(cfg.acc)
         super().__init__({
-            "op": In(PPEOp), "lsh": In(2), "first": In(1), "last": In(1), "level2": In(1),
+            "op": In(PPEOp), "lsh": In(LSH_WIDTH), "first": In(1), "last": In(1), "level2": In(1),
             "zero": In(1), "live": In(1),
             "sum": In(acc), "ap_top": In(shape(fmt.ap)), "res": In(acc),
             "bias": In(shape(fmt.bias)), "inv_w": In(shape(fmt.multiplier)).array(3),

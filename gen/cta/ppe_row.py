@@ -12,6 +12,7 @@ from gen.cta.interfaces import LSHParameters, PPEEvents, PPESettings
 from gen.cta.ppe import PPE, PPEOp
 from gen.emit import place
 from gen.fixed import popcount, shape
+from model.cta.job import LSH_WIDTH
 from model.fixed import SHIFT, clog2
 
 __all__ = ["PPEControl", "PPEOp", "PPERow"]
@@ -26,7 +27,8 @@ class PPEControl(data.StructLayout):
     """
 
     def __init__(self, cfg):
-        super().__init__({"op": PPEOp, "lsh": 2, "hpass": 3, "first": 1, "last": 1, "level2": 1,
+        super().__init__({"op": PPEOp, "lsh": LSH_WIDTH, "hpass": cfg.pass_width, "first": 1,
+                          "last": 1, "level2": 1,
                           "zero": 1, "cols": unsigned(clog2(cfg.b + 1))})
 
 

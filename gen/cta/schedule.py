@@ -1,4 +1,4 @@
-"""Schedule: it steps through the program of Table I and names the next row for the array."""
+"""Schedule: it steps through the program of the configuration and names the next row."""
 
 from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.memory import address_width
 from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
-from model.cta.job import LSH, Mode
-from model.cta.schedule import ENTRY, LINEAR, PROGRAM, REUSED, Loop, Op, Wait
+from model.cta.job import LSH, LSH_WIDTH, Matrix, Mode
+from model.cta.schedule import Loop, Op, Wait
 from model.cta.timing import drain_guard, shortcut_pause, slice_interval
 
 __all__ = ["Schedule", "RowDescriptor"]
@@ -27,7 +27,8 @@ class RowDescriptor(data.StructLayout):
         bank = address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth))
         slots = max(cfg.n, cfg.k12 + 1, cfg.d)
         super().__init__({
-            "op": Op, "lsh": 2, "hpass": 3, "load": 1, "part_first": 1, "part_last": 1,
+            "op": Op, "lsh": LSH_WIDTH, "hpass": cfg.pass_width, "load": 1,
+            "part_first": 1, "part_last": 1,
             "length": range(slots + 1), "pad": range(max(slice_interval(cfg), cfg.b) + 1),
             "load_addr": bank, "load_c1": address_width(cfg.c1_depth),
             "batch": range(max(cfg.n, cfg.k12, cfg.l) + cfg.b + 1),
@@ -38,7 +39,7 @@ class RowDescriptor(data.StructLayout):
 
 
 class Schedule(wiring.Component):
-    """The program counter of :data:`model.cta.schedule.PROGRAM`, with the loops around a row.
+    """The program counter of ``cfg.program``, with the loops around a row.
 
     ``rows`` is valid where the program runs and what the next row waits for has come true. The row
     is combinational, so that it can be taken in the last slot of the row before.
@@ -75,7 +76,8 @@ class Schedule(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, job, row = self.cfg, self.job, self.rows.payload
-        names = list(PROGRAM)
+        program = cfg.program
+        names = [entry.name for entry in program.rows]
         T, P, b, d, n, l = cfg.slices, cfg.passes, cfg.b, cfg.d, cfg.n, cfg.l  # noqa: E741
         exact = job.mode == Mode.EXACT
 
@@ -88,20 +90,20 @@ class Schedule(wiring.Component):
         at = {key: Signal(range(T * step + 1), name=f"part_{key}") for key, step in strides.items()}
 
         # The fields of the row, from the table.
-        op, wait, lsh, loads, previous = Signal(Op), Signal(Wait), Signal(2), Signal(), Signal()
+        op, wait, lsh = Signal(Op), Signal(Wait), Signal(LSH_WIDTH)
+        loads, previous = Signal(), Signal()
         sliced, loop, ends = Signal(), Signal(Loop), Signal()
         first_slice, again, then = Signal.like(pc), Signal.like(pc), Signal.like(pc)
         with m.Switch(pc):
-            for number, name in enumerate(names):
-                entry = PROGRAM[name]
+            for number, entry in enumerate(program.rows):
                 with m.Case(number):
                     m.d.comb += [
-                        op.eq(entry.op), wait.eq(entry.wait), lsh.eq(entry.lsh),
+                        op.eq(entry.op), wait.eq(entry.wait), lsh.eq(entry.lsh or 0),
                         loads.eq(entry.load), previous.eq(entry.previous), loop.eq(entry.loop),
                         sliced.eq(entry.slices is not None), ends.eq(entry.next is None),
-                        first_slice.eq(names.index(entry.slices or name)),
-                        again.eq(names.index(entry.again or name)),
-                        then.eq(names.index(entry.next or name)),
+                        first_slice.eq(names.index(entry.slices or entry.name)),
+                        again.eq(names.index(entry.again or entry.name)),
+                        then.eq(names.index(entry.next or entry.name)),
                     ]
 
         # What it waits for.
@@ -122,16 +124,18 @@ class Schedule(wiring.Component):
         with m.Elif(take & (op == Op.OUT)):
             m.d.sync += ap_ready.eq(0)
 
-        # What it reads. Weight banks hold Wq, Wk, Wv, A0, A1, A2 slice by slice, set after set.
+        # What it reads. Weight banks hold the matrices slice by slice, set after set.
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
-        a_base = Array([cfg.weight_base(len(LINEAR) + c) for c in LSH])[lsh]
+        a_base = Array([cfg.weight_base(Matrix.of(c)) for c in LSH])[lsh]
         query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
         rows = Mux(query, self.k0, self.k)
         left = Mux(rows > base, rows - base, 0)
         live = Mux(left < b, left, b)
         # A stays in place from one LSH to the next where the array holds all of it.
-        kept = ((op == Op.HASH) & job.shared_a & (T == 1) & (P == 1)
-                & (pc != names.index(ENTRY[Mode.CTA])))
+        kept = (op == Op.HASH) & job.shared_a & (T == 1) & (P == 1)
+        for number, entry in enumerate(program.rows):
+            if entry.op is Op.HASH and not entry.kept:
+                kept &= pc != number
         m.d.comb += [
             row.op.eq(op), row.lsh.eq(lsh), row.hpass.eq(hpass), row.load.eq(loads & ~kept),
             row.part_first.eq(part == 0), row.part_last.eq(part == T - 1),
@@ -153,14 +157,14 @@ class Schedule(wiring.Component):
             with m.Case(Op.K, Op.V):
                 m.d.comb += [
                     row.load_addr.eq(T * cfg.k0 + at["k2"] + base - self.k1),
-                    row.addr.eq(set_base + Mux(op == Op.K, cfg.weight_base(LINEAR.index(Op.K)),
-                                             cfg.weight_base(LINEAR.index(Op.V))) + at["d"]),
+                    row.addr.eq(set_base + Mux(op == Op.K, cfg.weight_base(Matrix.of(Op.K)),
+                                             cfg.weight_base(Matrix.of(Op.V))) + at["d"]),
                     row.length.eq(d), row.pad.eq(max(0, b - d)),
                 ]
             with m.Case(Op.Q):
                 m.d.comb += [
-                    row.load_addr.eq(at["k0"] + base), row.addr.eq(set_base + at["d"]),
-                    row.length.eq(d),
+                    row.load_addr.eq(at["k0"] + base), row.length.eq(d),
+                    row.addr.eq(set_base + cfg.weight_base(Matrix.of(Op.Q)) + at["d"]),
                     row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
                                    max(0, slice_interval(cfg) - b - d))),
                 ]
@@ -190,14 +194,13 @@ class Schedule(wiring.Component):
                         with m.If(more):
                             m.d.sync += base.eq(base + b)
                 m.d.sync += pc.eq(Mux(more, again, then))
-                with m.If(ends):
+                with m.If(ends & ~more):
                     m.d.sync += running.eq(0)
         m.d.comb += self.ended.eq(~running)
 
         with m.If(self.start):
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0),
                          drain.eq(0), *(reg.eq(0) for reg in at.values()),
-                         pc.eq(Mux(job.reuse, names.index(REUSED),
-                                   Mux(exact, names.index(ENTRY[Mode.EXACT]),
-                                       names.index(ENTRY[Mode.CTA]))))]
+                         pc.eq(Mux(exact | job.reuse, names.index(program.entry[Mode.EXACT]),
+                                   names.index(program.entry[Mode.CTA])))]
         return m

@@ -8,7 +8,7 @@ from gen.blocks.memory import address_width
 from gen.cta.partial_sum import Inject
 from gen.cta.schedule import RowDescriptor
 from model.cta.config import CTAConfig
-from model.cta.job import LSH
+from model.cta.job import LSH, LSH_WIDTH
 from model.cta.layout import TraceOp
 from model.cta.schedule import Op
 
@@ -42,7 +42,7 @@ class Slot(data.StructLayout):
             "addr": address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth)),
             "c1_addr": address_width(cfg.c1_depth),
             "inject": Inject, "bias_cols": range(cfg.b + 1),
-            "lsh": 2, "hpass": 3, "part_last": 1, "level2": 1, "zero": 1,
+            "lsh": LSH_WIDTH, "hpass": cfg.pass_width, "part_last": 1, "level2": 1, "zero": 1,
             "entry": range(max(2, cfg.k1, cfg.k2)),
             "cols": range(cfg.b + 1),
         })

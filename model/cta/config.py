@@ -12,6 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from model.config import Constant, EngineConfig, Parameter, require_integer
+from model.cta.job import Matrix
+from model.cta.program import Program
+from model.cta.table1 import TABLE_I
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -19,6 +22,8 @@ __all__ = ["CTAConfig", "ConfigError", "CTAFormats"]
 
 SA_WIDTHS = (2, 4, 8, 16, 32)
 HEAD_DIMS = (8, 16, 32, 64, 128)
+MOST_HASHES = 8
+MOST_SLICES = 16
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class CTAFormats:
 class CTAConfig(EngineConfig):
     """One CTA engine.
 
-    ``PARAMETERS`` and ``CONSTANTS`` below say what each field is; ``fmt`` holds the formats.
+    ``PARAMETERS`` and ``CONSTANTS`` below say what each field is; ``fmt`` holds the formats,
+    ``program`` is the order of the work.
 
     The constants and the formats may be wider in the golden model than the RTL can be
     built (``require_buildable``).
@@ -72,6 +78,7 @@ class CTAConfig(EngineConfig):
     mean_reciprocal_frac: int = 10
     result_guard: int = 5
     fmt: CTAFormats = field(default_factory=CTAFormats)
+    program: Program = TABLE_I
 
     PARAMETERS: ClassVar = {
         "b": Parameter("SA width in columns", f"one of {SA_WIDTHS}", "8",
@@ -80,7 +87,7 @@ class CTAConfig(EngineConfig):
         "dw": Parameter("token dimension", "d to 16 d, a multiple of d", "d",
                         "A token is T = dw / d slices, each of which the array takes in a pass. "
                         "The figures of the paper have one."),
-        "l": Parameter("hash code length", "1..8", "6",
+        "l": Parameter("hash code length", f"1..{MOST_HASHES}", "6",
                        "Hash functions beyond b columns run in further passes."),
         "n": Parameter("most tokens of a job", "2..2048", "512",
                        "It holds for keys and for queries, and sizes the memories."),
@@ -114,11 +121,12 @@ class CTAConfig(EngineConfig):
             self._default(name, value)
         self._check_constants()
         self._check_formats()
+        self._check("program", isinstance(self.program, Program), "a Program")
         self._check("b", self.b in SA_WIDTHS, f"one of {SA_WIDTHS}")
         self._check("d", self.d in HEAD_DIMS, f"one of {HEAD_DIMS}")
-        self._check("dw", self.dw % self.d == 0 and 1 <= self.dw // self.d <= 16,
-                    f"a multiple T*d of d = {self.d} with T in 1..16")
-        self._check("l", 1 <= self.l <= 8, "in 1..8")
+        self._check("dw", self.dw % self.d == 0 and 1 <= self.dw // self.d <= MOST_SLICES,
+                    f"a multiple T*d of d = {self.d} with T in 1..{MOST_SLICES}")
+        self._check("l", 1 <= self.l <= MOST_HASHES, f"in 1..{MOST_HASHES}")
         self._check("n", 2 <= self.n <= 2048, "in 2..2048")
         for name in ("k0", "k1", "k2"):
             self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
@@ -148,6 +156,17 @@ class CTAConfig(EngineConfig):
         require_integer("fmt.score.frac", self.fmt.score.frac, 1,
                         min(10, self.fmt.score.width - 1))
 
+    def as_dict(self) -> dict:
+        """Structural parameters, constants, formats and the program as plain data (JSON)."""
+        return super().as_dict() | {"program": self.program.as_dict()}
+
+    @classmethod
+    def from_dict(cls, data: dict):
+        """As that of the base; the program is an object as :meth:`Program.as_dict` gives it."""
+        if isinstance(data, dict) and "program" in data:
+            data = data | {"program": Program.from_dict(data["program"])}
+        return super().from_dict(data)
+
     # -- structure ----------------------------------------------------------------------------
 
     @property
@@ -159,6 +178,16 @@ class CTAConfig(EngineConfig):
     def passes(self) -> int:
         """Passes over the tokens an LSH needs: hash functions by SA columns, rounded up."""
         return -(-self.l // self.b)
+
+    @property
+    def pass_width(self) -> int:
+        """Bits of the number of a pass: enough for one hash function a pass."""
+        return clog2(MOST_HASHES)
+
+    @property
+    def slice_width(self) -> int:
+        """Bits of the number of a slice, whatever T is."""
+        return clog2(MOST_SLICES)
 
     @property
     def hash_columns(self) -> int:
@@ -327,17 +356,18 @@ class CTAConfig(EngineConfig):
         """First token-bank row of the query tensor of a cross-attention job."""
         return self.n * self.slices
 
-    def weight_base(self, matrix: int) -> int:
-        """First row of a matrix within a weight set: 0..2 are Wq, Wk, Wv, 3..5 are A0, A1, A2.
+    def matrix_rows(self, matrix: Matrix) -> int:
+        """Rows of one slice of a matrix: one a dimension of the head, or a hash function."""
+        return self.l if matrix.lsh is not None else self.d
 
-        Each is there slice by slice, a row a dimension of the head or a hash function.
-        """
-        return self.slices * (min(matrix, 3) * self.d + max(matrix - 3, 0) * self.l)
+    def weight_base(self, matrix: Matrix) -> int:
+        """First row of a matrix within a weight set, in which each lies slice by slice."""
+        return self.slices * sum(self.matrix_rows(other) for other in Matrix if other < matrix)
 
     @property
     def weight_rows(self) -> int:
         """Rows of a weight bank that one weight set takes: all six matrices."""
-        return self.weight_base(6)
+        return self.slices * sum(self.matrix_rows(matrix) for matrix in Matrix)
 
     @property
     def weight_depth(self) -> int:

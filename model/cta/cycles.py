@@ -1,6 +1,6 @@
 """Cycle model: what the schedule costs, exactly, from sizes alone.
 
-Interprets the same rows as ``gen.cta.schedule`` with the latencies of ``model.cta.timing``. The RTL's
+Walks the same program as ``gen.cta.schedule`` builds, with the latencies of ``model.cta.timing``. The RTL's
 cycle count equals :func:`head_cycles` in every run of the tests. Cycle 0 is the one in which the job
 is taken; the count goes to the last O in its bank.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, Mode
-from model.cta.schedule import ENTRY, PROGRAM, REUSED, Loop, Op, Row, Wait
+from model.cta.schedule import PHASES, Op, Row, Wait
 from model.cta.timing import (
     HASH_STAGES,
     SCORE_STAGES,
@@ -47,8 +47,10 @@ class Use:
 class HeadCycles:
     """``total`` cycles of a job, ``phases`` that add up to it, and the ``uses`` of every unit.
 
-    ``compress`` ends with the first slot of K, ``linear`` with that of Q. ``macs`` counts the useful
-    multiplier slots of the array by phase: products of live data, the borrowed columns' left out.
+    A phase but the first begins with the first slot of the operation that the program names, so that
+    in Table I ``compress`` ends with the first slot of K and ``linear`` with that of Q. ``macs`` counts
+    the useful multiplier slots of the array by phase: products of live data, the borrowed columns'
+    left out.
     """
 
     total: int = 0
@@ -77,10 +79,11 @@ class _Run:
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
+        self.order = cfg.program.clusterings(mode)
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
-        self.result = HeadCycles(macs=dict.fromkeys(("compress", "linear", "attention"), 0))
+        self.result = HeadCycles(macs=dict.fromkeys(PHASES, 0))
         self.ready = {Wait.DRAIN: 0}
-        self.entry = REUSED if reuse else ENTRY[mode]
+        self.reuse = reuse
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = 0         # cycle from which AP may be written; None while it is in use
@@ -88,47 +91,30 @@ class _Run:
         if reuse:
             self.ready[Wait.CENTROIDS] = 0
         elif mode is Mode.EXACT:
-            self._centroids(1, FIRST_TAKE)
-            self._centroids(0, FIRST_TAKE)
+            for lsh in self.order:
+                self._centroids(lsh, FIRST_TAKE)
         last = self._walk()
         total = last + 1 + tail(cfg) - 1
-        compress = self.first[Op.K] - 1
-        linear = self.first[Op.Q] - self.first[Op.K]
+        begins = [1, *(self.first[op] for op in cfg.program.phases), total + 1]
         self.result.total = total
-        self.result.phases = {"compress": compress, "linear": linear,
-                              "attention": total - compress - linear}
+        self.result.phases = {name: after - at
+                              for name, at, after in zip(PHASES, begins, begins[1:])}
 
     def _walk(self):
         """Rows in order; returns the cycle of the last slot."""
         cfg = self.cfg
-        name, part, hpass, base, free = self.entry, 0, 0, 0, FIRST_TAKE
-        while name is not None:
-            row = PROGRAM[name]
+        free = FIRST_TAKE
+        for step in cfg.program.walk(self.mode, cfg.slices, cfg.passes, -(-self.k // cfg.b),
+                                     -(-self.k0 // cfg.b), self.reuse):
+            row, part, hpass, batch = step.row, step.part, step.hpass, step.batch * cfg.b
             take = max([free] + [self.ready[w] for w in Wait if w in row.wait and w])
-            load = cfg.b if row.load and not (self.kept and row.op is Op.HASH
-                                              and name != self.entry) else 0
+            load = cfg.b if row.load and not (self.kept and row.kept) else 0
             length, pad = self._slots(row, part)
             stream = take + 1 + load
             self.first.setdefault(row.op, take + 1)
             free = stream + length + pad - 1      # its last slot; the next row is taken there
-            batch = base - cfg.b if row.previous else base
             self._effects(row, part, hpass, batch, stream, stream + length - 1)
             self._record(row, take + 1, load, length, pad, batch, hpass)
-
-            if row.slices is not None and part != cfg.slices - 1:
-                name, part = row.slices, part + 1
-                continue
-            if row.slices is not None:
-                part = 0
-            more = {Loop.NONE: False, Loop.PASS: hpass != cfg.passes - 1,
-                    Loop.KEY: base + cfg.b < self.k, Loop.QUERY: base + cfg.b < self.k0}[row.loop]
-            if row.loop is Loop.PASS:
-                hpass = hpass + 1 if more else 0
-            elif more:
-                base += cfg.b
-            elif row.loop is Loop.KEY:
-                base = 0
-            name = row.again if more else row.next
         return free
 
     def _slots(self, row: Row, part: int):
@@ -184,7 +170,7 @@ class _Run:
             self._use("CAVG", name, job.average, job.bank_free)
         if lsh == LSH.KEY:
             self.ready[Wait.C1] = job.done + 1
-        if lsh == (LSH.QUERY if self.mode is Mode.EXACT else LSH.RESIDUAL):
+        if lsh == self.order[-1]:
             self.ready[Wait.CENTROIDS] = job.done + 1
 
     def _record(self, row, start, load, length, pad, batch, hpass):
@@ -197,13 +183,13 @@ class _Run:
         if pad:
             self._use("SA", "PAUSE", start + load + length, start + load + length + pad)
         if row.op is Op.HASH:
-            phase, columns = "compress", min(cfg.b, cfg.l - hpass * cfg.b)
+            columns = min(cfg.b, cfg.l - hpass * cfg.b)
         else:
             rows = self.k if row.op in (Op.K, Op.V) else self.k0
-            phase = "linear" if row.op in (Op.K, Op.V) else "attention"
             columns = min(cfg.b, rows - batch)
             length = min(length, self.k) if row.op is Op.SCORE else length
-        self.result.macs[phase] += cfg.d * columns * length
+        begun = sum(op in self.first for op in cfg.program.phases)
+        self.result.macs[PHASES[begun]] += cfg.d * columns * length
 
     def _use(self, unit, what, start, end):
         self.result.uses.append(Use(unit, what, start, end))

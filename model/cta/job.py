@@ -9,9 +9,9 @@ from enum import IntEnum
 
 import numpy as np
 
-from model.fixed import Format
+from model.fixed import Format, clog2
 
-__all__ = ["Mode", "ErrorCode", "Saturation", "LSH", "LSHParams", "HeadWeights", "Job",
+__all__ = ["Mode", "ErrorCode", "Saturation", "LSH", "LSH_WIDTH", "Matrix", "LSHParams", "HeadWeights", "Job",
            "HeadResult", "LayerJob", "LayerResult", "SHIFT_O", "Shifts"]
 
 SHIFT_O = Format(True, 4)
@@ -56,6 +56,31 @@ class LSH(IntEnum):
     QUERY = 0      # LSH0: tokens as queries, to C0
     KEY = 1        # LSH1: tokens as keys, level 1, to C1
     RESIDUAL = 2   # LSH2: what C1 leaves of the keys, level 2, to C2
+
+
+LSH_WIDTH = clog2(len(LSH))
+"""Bits of the number of an LSH."""
+
+
+class Matrix(IntEnum):
+    """The matrices of a weight set, in the order in which a weight bank has them."""
+
+    WQ = 0
+    WK = 1
+    WV = 2
+    A0 = 3
+    A1 = 4
+    A2 = 5
+
+    @property
+    def lsh(self) -> LSH | None:
+        """The LSH whose A it is; None for a weight."""
+        return LSH(int(self.name[1])) if self.name[0] == "A" else None
+
+    @classmethod
+    def of(cls, use: IntEnum) -> "Matrix":
+        """The matrix of an LSH, or of the linear that an operation of the array is (Q, K, V)."""
+        return cls[f"A{int(use)}" if isinstance(use, LSH) else f"W{use.name}"]
 
 
 @dataclass(frozen=True)

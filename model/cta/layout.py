@@ -12,18 +12,20 @@ from enum import IntEnum
 import numpy as np
 
 from model.cta.config import CTAConfig
-from model.cta.job import SHIFT_O, HeadWeights, Job, Saturation
-from model.cta.schedule import Op
+from model.cta.job import LSH_WIDTH, SHIFT_O, HeadWeights, Job, Matrix, Saturation
+from model.cta.schedule import PHASES, Op
 from model.fixed import SHIFT
 from model.words import pack_fields, unpack_fields
 
-__all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "Target",
+__all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "SET_WIDTH", "Target",
            "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "parameter_rows", "job_fields",
            "beats", "pack_fields", "unpack_fields"]
 
 ELEMENT_WIDTH = 16   # bits of one element on the host streams
 
-LOAD_FIELDS = (("target", 4), ("set", 4), ("base", 16), ("rows", 16))
+SET_WIDTH = 4   # bits of the number of a weight set in a load; a job has just those that the largest engine needs
+
+LOAD_FIELDS = (("target", 4), ("set", SET_WIDTH), ("base", 16), ("rows", 16))
 
 # mode: job.Mode. cross: queries have a tensor of their own. tables: send CT0, CT1, CT2 after O.
 # shared_a: the value registers keep A from one LSH to the next (heeded where one slice and one
@@ -36,11 +38,11 @@ JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("reuse
 STATUS_FIELDS = (("error", 8), ("zero_rows", 16),
                  ("k0", 16), ("k1", 16), ("k2", 16),
                  ("overflow0", 16), ("overflow1", 16), ("overflow2", 16),
-                 ("cycles", 32), ("cycles_compress", 32), ("cycles_linear", 32),
+                 ("cycles", 32), *((f"cycles_{name}", 32) for name in PHASES[:-1]),
                  *((f"sat_{kind.name.lower()}", 32) for kind in Saturation))
 
 # Which unit is busy with what, cycle by cycle; for pictures and benches.
-TRACE_FIELDS = (("sa", 4), ("lsh", 2), ("cim", 1), ("cacc", 1), ("cavg", 1), ("pag", 1),
+TRACE_FIELDS = (("sa", 4), ("lsh", LSH_WIDTH), ("cim", 1), ("cacc", 1), ("cavg", 1), ("pag", 1),
                 ("drain", 1), ("load", 1), ("output", 1))
 
 
@@ -55,12 +57,12 @@ class Target(IntEnum):
 
     TOKEN_KV = 0    # row = token
     TOKEN_Q = 1     # row = token; cross-attention only
-    WQ = 2          # row = column of Wq, i.e. Wq is sent transposed
-    WK = 3
-    WV = 4
-    A0 = 5          # row = hash function of LSH0
-    A1 = 6
-    A2 = 7
+    WQ = 2 + Matrix.WQ   # row = column of Wq, i.e. Wq is sent transposed
+    WK = 2 + Matrix.WK
+    WV = 2 + Matrix.WV
+    A0 = 2 + Matrix.A0   # row = hash function of LSH0
+    A1 = 2 + Matrix.A1
+    A2 = 2 + Matrix.A2
     PARAMETER = 8   # one beat a row, its low 32 bits: see Parameter
 
 

@@ -1,21 +1,21 @@
-"""The schedule of the array as data: Table I of the paper, one row a use of the SA.
-
-``gen.cta.schedule`` builds a controller that steps through a program of :class:`Row`; the cycle
-model (``model.cta.cycles``) interprets the same rows. Another schedule on the same blocks is
-another table.
+"""The words of a schedule: a row is one use of the array, and a walk is the order of the rows.
 
 A row is one stream through the array, with the load of the value registers in front of it where
 ``load`` says so. After a row the innermost loop that has not ended names the next one: slices of
 the token dimension, then passes or batches; if all have ended, ``next`` does.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from model.cta.job import LSH, Mode
+from model.cta.job import LSH
 
-__all__ = ["Op", "Wait", "Loop", "Row", "PROGRAM", "ENTRY", "LINEAR",
-           "CLUSTERINGS", "REUSED"]
+__all__ = ["Op", "Wait", "Loop", "Row", "Step", "PHASES", "walk"]
+
+PHASES = ("compress", "linear", "attention")
+"""Parts of a job whose cycles are told apart. A program says which operation begins each but the
+first."""
 
 
 class Op(IntEnum):
@@ -50,49 +50,66 @@ class Loop(IntEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a schedule; ``slices`` and ``again`` are the rows that the loops return to."""
+    """One row of a schedule.
 
+    op : What the array does.
+    next : The row that follows when all loops have ended; None ends the program.
+    lsh : The clustering of a HASH.
+    wait : What must have happened before.
+    load : The value registers are loaded first.
+    kept : The load is left out where the LSHs share A and the array holds all of it: the registers
+        keep A from the row before.
+    slices : The row to which the loop over slices of the token dimension returns.
+    loop : The outer loop that the row closes.
+    again : The row to which that loop returns.
+    previous : The row works on the query batch before the one counted.
+    """
+
+    name: str
     op: Op
     next: str | None
-    lsh: int = 0
+    lsh: LSH | None = None
     wait: Wait = Wait.NONE
     load: bool = False
+    kept: bool = False
     slices: str | None = None
     loop: Loop = Loop.NONE
     again: str | None = None
-    previous: bool = False    # works on the query batch before the one counted
+    previous: bool = False
 
 
-_OUT = Wait.PROBABILITY | Wait.DRAIN
+@dataclass(frozen=True)
+class Step:
+    """A row at work: on slice ``part``, in pass ``hpass``, on batch number ``batch``."""
 
-# LSH1 goes first so that C1 is ready when LSH2 needs it; Q and S of a batch go before O of the
-# last one so that the PAG works in their shadow.
-PROGRAM: dict[str, Row] = {
-    "hash1": Row(Op.HASH, "hash0", lsh=LSH.KEY, load=True, slices="hash1", loop=Loop.PASS,
-                 again="hash1"),
-    "hash0": Row(Op.HASH, "hash2", lsh=LSH.QUERY, load=True, slices="hash0", loop=Loop.PASS,
-                 again="hash0"),
-    "hash2": Row(Op.HASH, "key", lsh=LSH.RESIDUAL, load=True, slices="hash2", loop=Loop.PASS,
-                 again="hash2",
-                 wait=Wait.C1),
-    "key": Row(Op.K, "value", load=True, wait=Wait.CENTROIDS),
-    "value": Row(Op.V, "query first", slices="key", loop=Loop.KEY, again="key"),
-    "query first": Row(Op.Q, "score first", load=True, slices="query first"),
-    "score first": Row(Op.SCORE, "out last", loop=Loop.QUERY, again="query"),
-    "query": Row(Op.Q, "score", load=True, slices="query"),
-    "score": Row(Op.SCORE, "out"),
-    "out": Row(Op.OUT, "out last", wait=_OUT, loop=Loop.QUERY, again="query", previous=True),
-    "out last": Row(Op.OUT, None, wait=_OUT),
-}
+    row: Row
+    part: int
+    hpass: int
+    batch: int
 
-LINEAR = (Op.Q, Op.K, Op.V)
-"""The linears in the order in which a weight bank has their matrices; those of the LSHs follow."""
 
-CLUSTERINGS = tuple(row.lsh for row in PROGRAM.values() if row.op is Op.HASH)
-"""LSHs in the order in which the program hashes and so CAG averages. Exact mode leaves at LSH0."""
+def walk(rows: tuple[Row, ...], name: str | None, slices: int, passes: int, keys: int,
+         queries: int) -> Iterator[Step]:
+    """The rows in order from the one called ``name``, for so many slices, passes and batches.
 
-ENTRY: dict[Mode, str] = {Mode.CTA: "hash1", Mode.EXACT: "key"}
-"""The first row of a job that makes its clusters."""
-
-REUSED = "key"
-"""The first row of a job that has those of the job before."""
+    One counter serves the batches of keys and, after them, those of queries, as in the engine.
+    """
+    named = {row.name: row for row in rows}
+    counts = {Loop.NONE: 0, Loop.PASS: passes, Loop.KEY: keys, Loop.QUERY: queries}
+    part = hpass = batch = 0
+    while name is not None:
+        row = named[name]
+        yield Step(row, part, hpass, batch - row.previous)
+        if row.slices is not None and part != slices - 1:
+            name, part = row.slices, part + 1
+            continue
+        if row.slices is not None:
+            part = 0
+        more = (hpass if row.loop is Loop.PASS else batch) + 1 < counts[row.loop]
+        if row.loop is Loop.PASS:
+            hpass = hpass + 1 if more else 0
+        elif more:
+            batch += 1
+        elif row.loop is Loop.KEY:
+            batch = 0
+        name = row.again if more else row.next

@@ -1,6 +1,6 @@
 """Read a head from an ``.npz``, and the engine it asks for."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -92,5 +92,5 @@ def make_config(head: HeadFile, flags: dict, path=None) -> CTAConfig:
     return cfg
 
 
-STRUCTURE = tuple(f.name for f in fields(CTAConfig) if f.name != "fmt")
+STRUCTURE = (*CTAConfig.PARAMETERS, *CTAConfig.CONSTANTS)
 """The structural parameters, each of which is a flag of the command line."""

@@ -1,7 +1,8 @@
 """Table I as nested loops, slot by slot: what schedule and sequencer must issue, and when.
 
-Written from the paper (Table I, Fig. 10) and from docs/decisions/0002, not from the tables of
-``model.cta.schedule``. What other blocks answer is scripted: when C1 is written, when all centroids
+Written from the paper (Table I, Fig. 10) and from docs/decisions/0002, not from the rows of
+``model.cta.table1``. Other programs are told by the order of their clusterings, and by whether O of a
+batch follows its scores at once. What other blocks answer is scripted: when C1 is written, when all centroids
 are, when PAG has the probabilities of a batch.
 """
 
@@ -51,12 +52,13 @@ class Row:
     waits: str = ""        # "c1", "centroids" or "probability" (and the drain)
 
 
-def rows(cfg, head):
-    """All rows of a head in the order of Table I."""
+def rows(cfg, head, order=(1, 0, 2), overlap=True):
+    """All rows of a head in the order of Table I; or with the clusterings in another ``order``, or
+    without ``overlap``: O of a batch then follows its own scores."""
     parts = range(cfg.slices)
     if not (head.exact or head.reuse):
-        for lsh in (1, 0, 2):
-            kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != LSH.KEY
+        for lsh in order:
+            kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != order[0]
             for hpass in range(cfg.passes):
                 for part in parts:
                     yield _hash(cfg, head, lsh, hpass, part, kept)
@@ -68,9 +70,12 @@ def rows(cfg, head):
         for part in parts:
             yield _query(cfg, head, batch, part)
         yield _score(cfg, head, batch)
-        if batch:
+        if overlap and batch:
             yield _out(cfg, head, batch - cfg.b)
-    yield _out(cfg, head, batches[-1])
+        if not overlap:
+            yield _out(cfg, head, batch)
+    if overlap:
+        yield _out(cfg, head, batches[-1])
 
 
 def _columns(cfg):
@@ -81,7 +86,7 @@ def _columns(cfg):
 def _hash(cfg, head, lsh, hpass, part, kept):
     row = Row(Op.HASH, waits="c1" if lsh == LSH.RESIDUAL else "")
     common = {"lsh": lsh, "hpass": hpass}
-    base = head.set * cfg.weight_rows + cfg.weight_base(3)
+    base = head.set * cfg.weight_rows + 3 * cfg.dw
     for column in [] if kept else _columns(cfg):
         function = hpass * cfg.b + column
         row.load.append({} if function >= cfg.l else
@@ -183,17 +188,17 @@ def random_head(cfg, rng, exact):
                 reuse=bool(rng.integers(2)))
 
 
-def head_program(cfg, rng, heads, slow=True, cut=False):
+def head_program(cfg, rng, heads, slow=True, cut=False, **program):
     """A table with the heads after each other: every slot, to the cycle, from the events' cycles.
 
     ``slow`` lets the other blocks take their time at random; without, they answer as early as they
     may, and rows that wait for nothing follow each other without a gap. ``cut`` starts each head
-    before the one in front has ended.
+    before the one in front has ended. ``program`` is what :func:`rows` takes.
     """
     table = PortTable(control=("start", "c1_done", "centroids_done", "ap_done"))
     start = 2
     for head in heads:
-        slots, driven = _timeline(cfg, rng, head, start, slow)
+        slots, driven = _timeline(cfg, rng, head, start, slow, program)
         end = max(slots) + 1
         stop = int(rng.integers(start + 1, end + 1)) if cut and head is not heads[-1] else end
         for cycle in range(start, stop + 1):
@@ -214,7 +219,7 @@ def head_program(cfg, rng, heads, slow=True, cut=False):
     return table
 
 
-def _timeline(cfg, rng, head, start, slow):
+def _timeline(cfg, rng, head, start, slow, program):
     """Slots by cycle, and what the other blocks say when."""
     def while_later():
         return int(rng.integers(1, 30)) if slow else 0
@@ -223,7 +228,7 @@ def _timeline(cfg, rng, head, start, slow):
     free = start + 1                                   # the first row can be taken here
     events = {"": 0}
     drained = 0
-    for row in rows(cfg, head):
+    for row in rows(cfg, head, **program):
         if row.waits and row.waits not in events:      # comes some time after what it needs
             events[row.waits] = free + while_later()
             if row.waits == "probability":

@@ -8,11 +8,12 @@ from gen.cta.cluster_order import ClusterOrder
 from model.cta.config import CTAConfig
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
+from tests.model.cta.programs import ORDERS, program
 
 CONFIGS = {"one slice": dict(b=4, d=8, l=2, n=12), "slices": dict(b=2, d=8, dw=24, l=3, n=9)}
 
 
-def check(cfg, seed, block=ClusterOrder, heads=10):
+def check(cfg, seed, block=ClusterOrder, heads=10, full=(1, 0, 2)):
     dut, rng = block(cfg), random.Random(seed)
 
     async def bench(ctx):
@@ -46,11 +47,11 @@ def check(cfg, seed, block=ClusterOrder, heads=10):
         ctx.set(dut.jobs.ready, 0)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        order = (1, 0) if exact else (1, 0, 2)
+        order = tuple(c for c in full if c != 2) if exact else full
         expected = [(c, part) for c in order for part in range(cfg.slices)]
         # Indices as CIM gives them: one a cycle, a pause before each table and none within.
         indices, lost, at = {}, [0, 0, 0], 1
-        for c in () if exact else order:
+        for c in () if exact else full:
             at += rng.randrange(20)
             count = m if c == 0 else n
             lost[c] = rng.randint(0, count)
@@ -121,8 +122,7 @@ MUTANTS = {
     "queries among the keys": ("(lsh == LSH.QUERY) & job.cross", "0"),
     "done with the first slice": ("self.done & (self.done_slice == cfg.slices - 1)", "self.done"),
     "n tokens for the queries": ("out.count.eq(job.m)", "out.count.eq(job.n)"),
-    "a second level in exact mode": ("exact & (lsh == LSH.QUERY)",
-                                      "exact & (lsh == LSH.RESIDUAL)"),
+    "a second level in exact mode": ("exact & (lsh == last_exact)", "exact & (lsh == last)"),
     "clusters made again": ("self.start & ~job.reuse", "self.start"),
     "overflow of the first table": ("m.Switch(self.ct_lsh)", "m.Switch(self.ct_lsh & 1)"),
     "overflow of the head before": ("*(count.eq(0) for count in self.overflow)]", "]"),
@@ -136,8 +136,12 @@ def test_mutants(name):
         check(CTAConfig(**CONFIGS["slices"]), 71, edited(ClusterOrder, *MUTANTS[name]))
 
 
-def test_order_is_that_of_table_1(monkeypatch):
-    """A wrong order is found out."""
-    monkeypatch.setattr("gen.cta.cluster_order.CLUSTERINGS", (0, 1, 2))
+@pytest.mark.parametrize("order", ORDERS, ids=repr)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_order_is_that_of_the_program(name, order):
+    check(CTAConfig(**CONFIGS[name], program=program(order)), 72, full=order)
+
+
+def test_a_wrong_order_is_found_out():
     with pytest.raises(AssertionError, match="seed"):
-        check(CTAConfig(**CONFIGS["one slice"]), 71)
+        check(CTAConfig(**CONFIGS["one slice"], program=program((0, 1, 2))), 71)

@@ -153,8 +153,8 @@ def check(seed, block=Control):
             for cycle in range(2, end + tail(CFG) + 1):
                 drive_events(ctx, total)
                 # K again and Q again do not count; k, overflow are looked at with the last O.
-                ctx.set(dut.key_issued, cycle == key or (cycle > key and rng.getrandbits(1)))
-                ctx.set(dut.query_issued, cycle == query or (cycle > query and rng.getrandbits(1)))
+                ctx.set(dut.linear_begins, cycle == key or (cycle > key and rng.getrandbits(1)))
+                ctx.set(dut.attention_begins, cycle == query or (cycle > query and rng.getrandbits(1)))
                 ctx.set(dut.ended, cycle > end)
                 final = cycle == end + tail(CFG)
                 for ports, values in ((dut.k, sizes), (dut.overflow, lost)):
@@ -231,7 +231,7 @@ MUTANTS = {
     "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),
     "read out one early": ("left.eq(tail(cfg) - 2)", "left.eq(tail(cfg) - 3)"),
     "jobs beside a load": ("self.job.ready.eq(~self.load_busy)", "self.job.ready.eq(1)"),
-    "last K counts": ("first_key & self.key_issued", "self.key_issued"),
+    "last K counts": ("in_compress & self.linear_begins", "self.linear_begins"),
     "counts of the job before": ("report.eq(0)", "report.error.eq(0)"),
     "events of no job": ("with m.If(counting):\n", "with m.If(1):\n"),
     "cycles from the start": ("counting | self.start", "counting"),

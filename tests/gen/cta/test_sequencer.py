@@ -8,6 +8,8 @@ from gen.cta.schedule import Schedule
 from gen.cta.sequencer import Sequencer
 from model.cta.config import CTAConfig
 from tests.gen.mutants import edited
+from tests.model.cta.programs import ORDERS
+from tests.model.cta.programs import program as program_of
 from verif.cta.sequencer_program import Head, head_program, random_head
 from verif.cta.sequencer_top import SequencerTop
 from verif.port_table import play_native
@@ -24,12 +26,12 @@ CONFIGS = {
 }
 
 
-def check(cfg, seed, slow=True, cut=False, heads=None):
+def check(cfg, seed, slow=True, cut=False, heads=None, **order):
     """Plays some heads; every slot must be that of the program."""
     rng = np.random.default_rng(seed)
     if heads is None:
         heads = [random_head(cfg, rng, exact) for exact in (False, True, False)]
-    play_native(SequencerTop(cfg), head_program(cfg, rng, heads, slow, cut), seed)
+    play_native(SequencerTop(cfg), head_program(cfg, rng, heads, slow, cut, **order), seed)
 
 
 @pytest.mark.parametrize("slow", [False, True], ids=["prompt", "slow"])
@@ -55,6 +57,22 @@ def test_new_start_in_mid_head(name):
     cfg = CTAConfig(**CONFIGS[name])
     rng = np.random.default_rng(5)
     check(cfg, 5, cut=True, heads=[random_head(cfg, rng, bool(i % 2)) for i in range(6)])
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.parametrize("order", ORDERS, ids=repr)
+def test_other_programs(order, overlap):
+    """The slots are those of the program that the configuration has, whatever its rows are called."""
+    name = ("plain", "slices and passes")[order[0] == 0]
+    cfg = CTAConfig(**CONFIGS[name], program=program_of(order, overlap, rename="row {}".format))
+    check(cfg, 6, slow=False, order=order, overlap=overlap)
+    check(cfg, 7, order=order, overlap=overlap)
+
+
+def test_a_wrong_order_is_found_out():
+    cfg = CTAConfig(**CONFIGS["plain"], program=program_of((0, 1, 2)))
+    with pytest.raises(AssertionError, match="seed"):
+        check(cfg, 6)
 
 
 def test_shared_a_is_loaded_once():

@@ -145,8 +145,8 @@ MUTANTS = {
     "drain forgotten": ("top", Program, "schedule.out_issued.eq((slot.op == Op.OUT) & slot.last)",
                         "schedule.out_issued.eq(0)"),
     "one query a batch": ("top", Attention, "pag.cols.eq(batches.cols)", "pag.cols.eq(1)"),
-    "queries at the keys": ("top", host.Host, "control.query_issued.eq(self.op == Op.Q)",
-                            "control.query_issued.eq(self.op == Op.K)"),
+    "queries at the keys": ("top", host.Host, "control.attention_begins.eq(self.op == cfg.program.phases[1])",
+                            "control.attention_begins.eq(self.op == cfg.program.phases[0])"),
     "events swapped": ("", CTA, "Saturation.RESIDUAL: lanes.sat_residual",
                        "Saturation.RESIDUAL: clustering.sat_centroid"),
 }

@@ -3,7 +3,10 @@
 import pytest
 
 from model.cta.job import Mode
-from model.cta.schedule import ENTRY, PROGRAM, Loop, Op, Wait
+from model.cta.schedule import Loop, Op, Wait
+from model.cta.table1 import TABLE_I
+
+PROGRAM, ENTRY = {row.name: row for row in TABLE_I.rows}, dict(zip(Mode, TABLE_I.entry))
 
 
 def walk(entry, slices, passes, key_batches, query_batches):
@@ -15,7 +18,7 @@ def walk(entry, slices, passes, key_batches, query_batches):
         row = PROGRAM[name]
         loop = (Loop.PASS if row.op is Op.HASH else Loop.KEY if row.op in (Op.K, Op.V)
                 else Loop.QUERY)
-        rows.append((row.op.name, row.lsh, part, at[loop] - row.previous))
+        rows.append((row.op.name, row.lsh or 0, part, at[loop] - row.previous))
         if row.slices and part < slices - 1:
             name, part = row.slices, part + 1
             continue
@@ -56,6 +59,9 @@ def test_order_of_table_1(mode, key_batches, query_batches, slices):
             want.append(("OUT", 0, 0, t - 1))
     want.append(("OUT", 0, 0, query_batches - 1))
     assert walk(ENTRY[mode], slices, passes, key_batches, query_batches) == want
+    steps = TABLE_I.walk(mode, slices, passes, key_batches, query_batches)
+    assert [(step.row.op.name, step.row.lsh or 0, step.part,
+             step.hpass if step.row.op is Op.HASH else step.batch) for step in steps] == want
 
 
 def test_what_rows_wait_for():

@@ -1,0 +1,172 @@
+"""What makes a program legal: the rules of the blocks that a schedule has to keep.
+
+Each rule is one of the hardware, and its message says which: the shortcut writes Q into the value
+registers, so its scores come next; K and V share one load; residuals need C1; scores have two
+buffers, which suffice since O works on the batch counted or on the one before.
+"""
+
+from model.config import shown
+from model.cta.job import LSH, Mode
+from model.cta.schedule import PHASES, Loop, Op, Row, Step, Wait
+from model.errors import ConfigError
+
+__all__ = ["require_structure", "follow"]
+
+LOADS = (Op.HASH, Op.K, Op.Q)
+"""Operations in front of which the value registers are loaded: V takes what K has loaded, a score
+what the shortcut has written, and O takes probabilities from below."""
+
+WAITS = {Op.HASH: Wait.NONE, Op.K: Wait.CENTROIDS, Op.V: Wait.NONE, Op.Q: Wait.NONE,
+         Op.SCORE: Wait.NONE, Op.OUT: Wait.PROBABILITY | Wait.DRAIN}
+"""What an operation has to wait for. LSH2 also waits for C1."""
+
+
+def _refuse(row: Row, what: str, legal: str):
+    raise ConfigError(f"program.rows[{row.name!r}] is {what}, must be {legal}")
+
+
+def require_structure(program) -> None:
+    """Raise ConfigError unless all names resolve and every row has the fields of its operation."""
+    def field(name, value, good, legal):
+        if not good:
+            raise ConfigError(f"program.{name} is {shown(value)}, must be {legal}")
+
+    rows = program.rows
+    field("name", program.name, isinstance(program.name, str) and program.name, "a text")
+    field("rows", rows, isinstance(rows, tuple) and rows and all(isinstance(r, Row) for r in rows),
+          "a tuple of rows")
+    names = [row.name for row in rows]
+    for at, name in enumerate(names):
+        field(f"rows[{at}].name", name, isinstance(name, str) and names.count(name) == 1,
+              "a text that no other row has")
+    field("entry", program.entry, isinstance(program.entry, tuple)
+          and len(program.entry) == len(Mode) and all(one in names for one in program.entry),
+          f"a row for each of {len(Mode)} modes, of {names}")
+    field("phases", program.phases, isinstance(program.phases, tuple)
+          and len(program.phases) == len(PHASES) - 1
+          and all(isinstance(op, Op) for op in program.phases),
+          f"an operation that begins each of {PHASES[1:]}")
+    for row in rows:
+        where = f"rows[{row.name!r}]"
+        for name, kind in (("op", Op), ("wait", Wait), ("loop", Loop), ("load", bool),
+                           ("kept", bool), ("previous", bool)):
+            value = getattr(row, name)
+            field(f"{where}.{name}", value, isinstance(value, kind), f"of {kind.__name__}")
+        for name in ("next", "slices", "again"):
+            value = getattr(row, name)
+            field(f"{where}.{name}", value, value is None or value in names,
+                  f"None or one of {names}")
+        field(f"{where}.again", row.again, (row.again is None) == (row.loop is Loop.NONE),
+              "a row where the row closes a loop, and None where not")
+        hashes = row.op is Op.HASH
+        field(f"{where}.lsh", row.lsh, isinstance(row.lsh, LSH) if hashes else row.lsh is None,
+              "the clustering of a HASH, and None for another operation")
+        field(f"{where}.load", row.load, row.load == (row.op in LOADS),
+              f"{row.op in LOADS} for {row.op.name}")
+        field(f"{where}.kept", row.kept, hashes or not row.kept, "False but for HASH")
+        field(f"{where}.previous", row.previous, row.op is Op.OUT or not row.previous,
+              "False but for OUT")
+        wait = WAITS[row.op] | (Wait.C1 if row.lsh is LSH.RESIDUAL else Wait.NONE)
+        field(f"{where}.wait", row.wait, row.wait == wait, f"{wait!r} for {row.op.name}"
+              + (f" of LSH{int(row.lsh)}" if hashes else ""))
+
+
+class _Array:
+    """What the blocks hold while a program is walked."""
+
+    def __init__(self, mode: Mode, slices: int, passes: int, keys: int, queries: int):
+        self.exact = mode is Mode.EXACT
+        self.slices, self.passes, self.keys, self.queries = slices, passes, keys, queries
+        self.hashed: list[LSH] = []       # clusterings that are complete
+        self.units = 0                    # slices of the passes or batches of what is under way
+        self.values = 0                   # slices of all batches of V that are done
+        self.scored = self.sent = 0       # batches of queries
+        self.before: Step | None = None
+        self.seen: list[Op] = []
+
+    def take(self, step: Step) -> None:
+        getattr(self, f"_{step.row.op.name.lower()}")(step, step.row)
+        self.before = step
+        if step.row.op not in self.seen:
+            self.seen.append(step.row.op)
+
+    def _in_order(self, step, turn, done):
+        if (turn, step.part) != divmod(done, self.slices):
+            _refuse(step.row, f"at pass or batch {turn}, slice {step.part}",
+                    "at {}, slice {}".format(*divmod(done, self.slices))
+                    + " there: see its slices, loop and again")
+
+    def _hash(self, step, row):
+        if self.exact:
+            _refuse(row, "reached in exact mode", "left out of it, which clusters nothing")
+        if Op.K in self.seen:
+            _refuse(row, "a HASH behind K", "before it, since K takes the place of the tokens")
+        if row.lsh in self.hashed:
+            _refuse(row, f"a second walk of LSH{int(row.lsh)}", "the only one")
+        if self.units and self.before.row.lsh is not row.lsh:
+            _refuse(row, "reached before a clustering is complete", "behind its last pass")
+        if row.lsh is LSH.RESIDUAL and LSH.KEY not in self.hashed:
+            _refuse(row, "LSH2 before LSH1", "behind it, since residuals need C1")
+        if row.kept and not self.hashed and not self.units:
+            _refuse(row, "the first HASH and kept", "a row that loads A")
+        self._in_order(step, step.hpass, self.units)
+        self.units += 1
+        if self.units == self.slices * self.passes:
+            self.hashed.append(row.lsh)
+            self.units = 0
+
+    def _k(self, step, row):
+        if not self.exact and len(self.hashed) < len(LSH):
+            _refuse(row, "a K before all clusterings", "behind LSH0, LSH1 and LSH2")
+        if Op.Q in self.seen:
+            _refuse(row, "a K behind Q", "before it, since scores need all keys")
+        if self.before and self.before.row.op is Op.K:
+            _refuse(row, "a K behind K", "behind V of the centroids before")
+        self._in_order(step, step.batch, self.values)
+
+    def _v(self, step, row):
+        before = self.before
+        if before is None or before.row.op is not Op.K or (
+                before.part, before.batch) != (step.part, step.batch):
+            _refuse(row, "a V without its K", "next to K, whose centroids are in the registers")
+        self.values += 1
+
+    def _q(self, step, row):
+        if self.values < self.slices * self.keys:
+            _refuse(row, "a Q before all keys", "behind the last batch of K and V")
+        if self.before.row.op is not Op.Q:
+            self.units = 0
+        if step.batch != self.scored:
+            _refuse(row, f"at batch {step.batch}", f"at batch {self.scored} there")
+        self._in_order(step, 0, self.units)
+        self.units += 1
+
+    def _score(self, step, row):
+        before = self.before
+        if (before is None or before.row.op is not Op.Q or self.units < self.slices
+                or step.batch != self.scored):
+            _refuse(row, "a SCORE without its Q", "next to the last slice of Q of the batch, which "
+                    "the shortcut has written into the registers")
+        self.scored += 1
+
+    def _out(self, step, row):
+        if step.batch != self.sent or self.sent >= self.scored:
+            _refuse(row, f"O of batch {step.batch}", f"of batch {self.sent}, behind its scores")
+        self.sent += 1
+
+
+def follow(program, mode: Mode, slices: int, passes: int, keys: int, queries: int) -> None:
+    """Raise ConfigError unless the blocks can run the program for so many slices, passes, batches."""
+    array = _Array(mode, slices, passes, keys, queries)
+    most = (len(LSH) * passes * slices + 2 * keys * slices + queries * (slices + 2))
+    for at, step in enumerate(program.walk(mode, slices, passes, keys, queries)):
+        if at == most:
+            _refuse(step.row, f"step {at + 1} of {most}", "behind the end of the program")
+        array.take(step)
+    if array.sent != queries:
+        _refuse(array.before.row, f"the end behind {array.sent} batches of O",
+                f"behind {queries}")
+    begins = [array.seen.index(op) if op in array.seen else -1 for op in program.phases]
+    if -1 in begins or begins != sorted(set(begins)):
+        raise ConfigError(f"program.phases is {[op.name for op in program.phases]}, must be "
+                          f"operations of {mode.name} mode in the order of the program")
