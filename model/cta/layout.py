@@ -17,9 +17,9 @@ from model.cta.schedule import PHASES, Op
 from model.fixed import SHIFT
 from model.words import pack_fields, unpack_fields
 
-__all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "SET_WIDTH", "Target",
-           "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "parameter_rows", "job_fields",
-           "beats", "pack_fields", "unpack_fields"]
+__all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMENT_WIDTH", "SET_WIDTH",
+           "Target", "Parameter", "TraceOp", "Load", "weight_loads", "token_loads", "parameter_rows",
+           "job_fields", "beats", "pack_fields", "unpack_fields"]
 
 ELEMENT_WIDTH = 16   # bits of one element on the host streams
 
