@@ -23,7 +23,7 @@ __all__ = ["LOAD_FIELDS", "JOB_FIELDS", "STATUS_FIELDS", "TRACE_FIELDS", "ELEMEN
 
 ELEMENT_WIDTH = 16   # bits of one element on the host streams
 
-SET_WIDTH = 4   # bits of the number of a weight set in a load; a job has just those that the largest engine needs
+SET_WIDTH = 4   # bits of the number of a weight set in a load; a job has those of the legal ones
 
 LOAD_FIELDS = (("target", 4), ("set", SET_WIDTH), ("base", 16), ("rows", 16))
 
