@@ -5,6 +5,7 @@ text. Nothing here changes what is computed.
 """
 
 import re
+from textwrap import wrap
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
@@ -108,18 +109,10 @@ def ansi(body: str, order: list[str], notes: dict[str, str]) -> str:
         if note and len(line) + len(note) + 5 <= WIDE:
             line += f"  // {note}"
         elif note:
-            text += [f"  // {part}" for part in _wrapped(note)]
+            text += [f"  // {part}" for part in wrap(note, WIDE - 5, break_long_words=False,
+                                                  break_on_hyphens=False)]
         text.append(line)
     return "\n".join([*text, ");", rest])
-
-
-def _wrapped(text: str) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        if len(lines[-1]) + len(word) + 1 > WIDE - 5 and lines[-1]:
-            lines.append("")
-        lines[-1] += (" " if lines[-1] else "") + word
-    return lines
 
 
 def word_fields(ports) -> str:

@@ -4,8 +4,11 @@ It stands here because every package may import ``model``, and it needs nothing 
 """
 
 import argparse
+import functools
+import sys
+from collections.abc import Callable
 
-__all__ = ["Parser"]
+__all__ = ["Parser", "refusing"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,3 +22,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         self.exit(2, f"{self.prog.removeprefix('python -m ')}: {' '.join(message.split())}\n")
+
+
+def refusing(name: str, *refusals: type[Exception]) -> Callable:
+    """For a command's ``main``, which gives its exit status or None for 0: one of the exceptions
+    ``refusals`` becomes the line ``name: reason`` and status 2."""
+    def around(main):
+        @functools.wraps(main)
+        def command(argv=None) -> int:
+            try:
+                return main(argv) or 0
+            except refusals as error:
+                print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+                return 2
+        return command
+    return around

@@ -5,11 +5,13 @@ import hashlib
 import json
 from typing import ClassVar
 
+import numpy as np
+
 from model.errors import ConfigError
 from model.fixed import Format
 
-__all__ = ["EngineConfig", "WORD", "WIDEST", "Constant", "Parameter", "json_object", "require_integer",
-           "require_object", "shown"]
+__all__ = ["EngineConfig", "WORD", "WIDEST", "Constant", "Parameter", "exp2_table", "json_object",
+           "require_integer", "require_object", "shown"]
 
 WORD = 62
 """Bits that a word of the golden model may have: every sum of two is still an int64."""
@@ -189,6 +191,14 @@ def json_object(text: str, where: str) -> dict:
     if not isinstance(data, dict):
         raise ConfigError(f"{where} holds a {type(data).__name__}, must be an object")
     return data
+
+
+def exp2_table(index: int, mantissa: int) -> np.ndarray:
+    """2**(i / 2**index), an entry for each i of ``index`` bits, as an unsigned number of ``mantissa`` bits
+    of which one stands before the binary point: from 1.0 up to below 2."""
+    step = np.arange(1 << index) / (1 << index)
+    entry = np.floor(np.exp2(step) * (1 << (mantissa - 1)) + 0.5).astype(np.int64)
+    return np.minimum(entry, (1 << mantissa) - 1)
 
 
 def require_integer(name: str, value, low: int, high: int) -> None:

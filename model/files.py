@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["FileError", "writing", "write_bytes", "write_text", "json_text", "write_json"]
+__all__ = ["FileError", "granted", "writing", "write_bytes", "write_text", "json_text", "write_json"]
 
 
 class FileError(OSError):
@@ -67,10 +67,15 @@ def _mode(target: Path) -> int:
     """Permissions of ``target``, or those that ``open`` would give to a new file."""
     if target.exists():
         return target.stat().st_mode & 0o7777
+    return granted(0o666)
+
+
+def granted(mode: int) -> int:
+    """``mode`` less what the process's umask takes: the permissions of what is made anew."""
     # The mask can only be read by setting it.
     mask = os.umask(0o077)
     os.umask(mask)
-    return 0o666 & ~mask
+    return mode & ~mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -77,22 +77,30 @@ def _plane(s, left, top, size, low, high, width, offset):
     return place
 
 
+def _level(t, level: int, points, of: str, title: str, axis: str, *plane) -> Svg:
+    """The points of a level in the plane of the two hash functions, each in the colour of its cluster."""
+    s = Svg(560, 400)
+    place = _plane(s, 40, 40, 320, *plane)
+    s.text(200, 26, title, 14, bold=True)
+    s.text(200, 382, axis)
+    table, centroids = t[f"ct{level}"], t[f"c{level}"]
+    for j, (point, word) in enumerate(zip(points, WORDS)):
+        at = place(*point)
+        s.dot(*at, COLOURS[table[j]])
+        s.text(at[0] + 7, at[1] - 5, f"{j} {word}", 11, "start")
+    for i, c in enumerate(centroids):
+        s.cross(*place(*c), COLOURS[i])
+        s.cross(390, 80 + 50 * i - 4, COLOURS[i])
+        s.text(404, 80 + 50 * i, f"C{level}[{i}] = ({c[0]:.2f}, {c[1]:.2f})", anchor="start")
+        s.text(404, 98 + 50 * i, f"mean of {list(table).count(i)} {of}", 11.5, "start")
+    return s
+
+
 def buckets() -> Svg:
     """Level 1: tokens in the plane of the two hash functions."""
     t = attention()
-    s = Svg(560, 400)
-    place = _plane(s, 40, 40, 320, -0.2, 3.0, 1.0, 0)
-    s.text(200, 26, "Level 1: one bucket, one cluster", 14, bold=True)
-    s.text(200, 382, "first hash function: x[0]")
-    for j, (x, word) in enumerate(zip(t["x"], WORDS)):
-        at = place(*x)
-        s.dot(*at, COLOURS[t["ct1"][j]])
-        s.text(at[0] + 7, at[1] - 5, f"{j} {word}", 11, "start")
-    for i, c in enumerate(t["c1"]):
-        s.cross(*place(*c), COLOURS[i])
-        s.cross(390, 80 + 50 * i - 4, COLOURS[i])
-        s.text(404, 80 + 50 * i, f"C1[{i}] = ({c[0]:.2f}, {c[1]:.2f})", anchor="start")
-        s.text(404, 98 + 50 * i, f"mean of {list(t['ct1']).count(i)} tokens", 11.5, "start")
+    s = _level(t, 1, t["x"], "tokens", "Level 1: one bucket, one cluster", "first hash function: x[0]",
+               -0.2, 3.0, 1.0, 0)
     s.text(378, 300, "dashed: edges of the buckets,", 11.5, "start")
     s.text(378, 316, "w = 1 wide", 11.5, "start")
     return s
@@ -101,19 +109,8 @@ def buckets() -> Svg:
 def residuals() -> Svg:
     """Level 2: what the means of level 1 leave of the tokens."""
     t = attention()
-    s = Svg(560, 400)
-    place = _plane(s, 40, 40, 320, -0.4, 0.4, 0.32, 0.16)
-    s.text(200, 26, "Level 2: what is left, clustered again", 14, bold=True)
-    s.text(200, 382, "residual r = x − C1, first element")
-    for j, (r, word) in enumerate(zip(t["residual"], WORDS)):
-        at = place(*r)
-        s.dot(*at, COLOURS[t["ct2"][j]])
-        s.text(at[0] + 7, at[1] - 5, f"{j} {word}", 11, "start")
-    for i, c in enumerate(t["c2"]):
-        s.cross(*place(*c), COLOURS[i])
-        s.cross(390, 80 + 50 * i - 4, COLOURS[i])
-        s.text(404, 80 + 50 * i, f"C2[{i}] = ({c[0]:.2f}, {c[1]:.2f})", anchor="start")
-        s.text(404, 98 + 50 * i, f"mean of {list(t['ct2']).count(i)} residuals", 11.5, "start")
+    s = _level(t, 2, t["residual"], "residuals", "Level 2: what is left, clustered again",
+               "residual r = x − C1, first element", -0.4, 0.4, 0.32, 0.16)
     s.text(378, 300, "buckets are .32 wide", 11.5, "start")
     return s
 

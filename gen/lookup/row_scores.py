@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.emit import place
 from gen.lookup.gather_accumulate import word_width
-from gen.lookup.row_walk import RowWalk
+from gen.lookup.row_walk import ROWS_IN, RowWalk
 from model.lookup.config import LookupConfig
 
 __all__ = ["RowScores"]
@@ -47,7 +47,7 @@ class RowScores(wiring.Component):
         self.cfg = cfg
         self._walk = RowWalk(cfg)
         super().__init__({
-            "start": In(1), "order": In(1), "tokens": In(16), "row_in": In(1), "token_in": In(1),
+            **ROWS_IN,
             "score_en": Out(1), "score_addr": Out(len(self._walk.address)),
             "valid": Out(1), "done": In(1), "first": Out(1), "ends_batch": Out(1),
             "size": Out(range(cfg.batch + 1)), "bank": Out(1), "word": Out(word_width(cfg))})
@@ -56,7 +56,7 @@ class RowScores(wiring.Component):
         m = Module()
         cfg, walk = self.cfg, self._walk
         m.submodules.walk = place(platform, walk)
-        for name in ("start", "order", "tokens", "row_in", "token_in"):
+        for name in ROWS_IN:
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
         turn = Signal()
         m.d.comb += [walk.step.eq(walk.valid & (~self.valid | self.done)),

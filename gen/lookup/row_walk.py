@@ -7,7 +7,10 @@ from amaranth.lib.wiring import In, Out
 from model.lookup.config import LookupConfig
 from model.lookup.timing import row_slots
 
-__all__ = ["RowWalk", "batch_size"]
+__all__ = ["RowWalk", "ROWS_IN", "batch_size"]
+
+ROWS_IN = {"start": In(1), "order": In(1), "tokens": In(16), "row_in": In(1), "token_in": In(1)}
+"""What tells a walk of the job and of the rows that come; its users pass it on."""
 
 
 def batch_size(cfg: LookupConfig, order, left):
@@ -51,8 +54,7 @@ class RowWalk(wiring.Component):
         self.cfg = cfg
         slots = row_slots(cfg)
         super().__init__({
-            "start": In(1), "order": In(1), "tokens": In(16), "row_in": In(1), "token_in": In(1),
-            "step": In(1), "valid": Out(1), "address": Out(range(slots * cfg.h * cfg.entries)),
+            **ROWS_IN, "step": In(1), "valid": Out(1), "address": Out(range(slots * cfg.h * cfg.entries)),
             "token": Out(range(max(2, cfg.batch))), "size": Out(range(cfg.batch + 1)),
             "first": Out(1), "ends_table": Out(1), "ends_batch": Out(1)})
 

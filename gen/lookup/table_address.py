@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.emit import place
-from gen.lookup.row_walk import RowWalk
+from gen.lookup.row_walk import ROWS_IN, RowWalk
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 
@@ -53,7 +53,7 @@ class TableAddress(wiring.Component):
         self.cfg = cfg
         self._walk = RowWalk(cfg)
         super().__init__({
-            "start": In(1), "order": In(1), "tokens": In(16), "row_in": In(1), "token_in": In(1),
+            **ROWS_IN,
             "code_en": Out(1), "code_addr": Out(len(self._walk.address)), "code": In(cfg.tau),
             "beat": Out(stream.Signature(beat_width(cfg))), "ends_table": Out(1)})
 
@@ -61,7 +61,7 @@ class TableAddress(wiring.Component):
         m = Module()
         cfg, walk = self.cfg, self._walk
         m.submodules.walk = place(platform, walk)
-        for name in ("start", "order", "tokens", "row_in", "token_in"):
+        for name in ROWS_IN:
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
 
         # Cycle 0: the code's address. Offsets follow the walk.

@@ -7,6 +7,7 @@ place that turns a width into those three numbers; quantisation, calibration and
 import math
 
 from model.cta.config import CTAConfig
+from model.fixed import SHIFT
 
 __all__ = ["bucket_fields", "bucket_limits"]
 
@@ -42,13 +43,13 @@ def bucket_fields(cfg: CTAConfig, w: float, bound: int) -> tuple[int, int, int]:
     inv_w, post = round(math.ldexp(mantissa, top)), top - exponent
     if inv_w == 1 << top:
         inv_w, post = inv_w >> 1, post - 1
-    if not 0 <= pre <= 31 or post < 0:
+    if not 0 <= pre <= SHIFT.max or post < 0:
         least = 2.0 ** pre / cfg.fmt.multiplier.max
         raise ValueError(f"w is {w:.6g} accumulator units, must be at least {least:.6g}")
-    if post > 31:
+    if post > SHIFT.max:
         # Wider than the shift reaches: give up mantissa bits, as long as there are any.
-        inv_w, post = inv_w >> (post - 31), 31
+        inv_w, post = inv_w >> (post - SHIFT.max), SHIFT.max
         if inv_w == 0:
             raise ValueError(f"w is {w:.6g} accumulator units, must be at most "
-                             f"{2.0 ** (pre + 31):.6g}")
+                             f"{2.0 ** (pre + SHIFT.max):.6g}")
     return inv_w, pre, post

@@ -16,8 +16,7 @@ from model.cta.config import CTAConfig
 from model.cta.quantise import lsh_a_point, lsh_params, token_point
 from model.cta.reference import Operands
 
-__all__ = ["Hashing", "draw", "projection", "linear_ratio", "attention_ratio", "targets",
-           "calibrate"]
+__all__ = ["Hashing", "draw", "projection", "targets", "calibrate"]
 
 LEVEL1_SHARE = 0.9
 """k1 / (k1 + k2): most clusters do most good in level 1."""
@@ -36,16 +35,6 @@ class Hashing:
     w: np.ndarray
     a_point: int
     k: tuple[int, int, int]
-
-
-def linear_ratio(m: int, n: int, k0: int, k: int) -> float:
-    """RL: rows that the linears work on, of those that exact attention has (k = k1 + k2)."""
-    return (k0 + 2 * k) / (m + 2 * n)
-
-
-def attention_ratio(m: int, n: int, k0: int, k: int) -> float:
-    """RA: query-key pairs left."""
-    return k0 * k / (m * n)
 
 
 def draw(cfg: CTAConfig, seed: int, shared: bool = True) -> tuple[np.ndarray, np.ndarray]:

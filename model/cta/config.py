@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import Constant, EngineConfig, Parameter, require_integer
+from model.config import Constant, EngineConfig, Parameter, exp2_table, require_integer
 from model.cta.job import Matrix
 from model.cta.program import Program
 from model.cta.table1 import TABLE_I
@@ -325,9 +325,7 @@ class CTAConfig(EngineConfig):
     @cached_property
     def exp_table(self) -> np.ndarray:
         """2**(i/64) for i in 0..63, unsigned 1.11 (2**exp_index entries), below 2."""
-        step = np.arange(1 << self.exp_index) / (1 << self.exp_index)
-        entry = np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
-        return np.minimum(entry, (1 << self.exp_mantissa) - 1)
+        return exp2_table(self.exp_index, self.exp_mantissa)
 
     @cached_property
     def recip_table(self) -> np.ndarray:

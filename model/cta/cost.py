@@ -1,4 +1,4 @@
-"""The cycles of the paper's Table I, and the multiplications a head needs: what to compare with.
+"""What a head costs by the paper's count: the share of exact attention, cycles of Table I, multiplications.
 
 The formula prices the schedule of Table I step by step, with ideal overlap and without the
 latencies of real blocks; the exact count of this engine is in ``model.cta.cycles``.
@@ -8,12 +8,29 @@ from dataclasses import dataclass
 
 from model.cta.config import CTAConfig
 
-__all__ = ["OPERATING_POINTS", "OperatingPoint", "table1_cycles", "ideal_cycles", "useful_macs"]
+__all__ = ["OPERATING_POINTS", "POINT_TOKENS", "OperatingPoint", "linear_ratio", "attention_ratio",
+           "table1_cycles", "ideal_cycles", "useful_macs"]
+
+POINT_TOKENS = 512
+"""Tokens of the sequence to which the cluster counts of the operating points belong."""
+
+
+def linear_ratio(m, n, k0, k):
+    """RL: rows that the linears work on, of those that exact attention has (k = k1 + k2).
+
+    Numbers, or arrays and tensors of one shape.
+    """
+    return (k0 + 2 * k) / (m + 2 * n)
+
+
+def attention_ratio(m, n, k0, k):
+    """RA: query-key pairs left, of those that exact attention has."""
+    return k0 * k / (m * n)
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Cluster counts at n = 512 to which the paper's average RL and RA resolve.
+    """Cluster counts at :data:`POINT_TOKENS` to which the paper's average RL and RA resolve.
 
     The paper gives k = k1 + k2; 0.9 of it is level 1 here.
     """
@@ -26,6 +43,11 @@ class OperatingPoint:
     @property
     def k(self) -> int:
         return self.k1 + self.k2
+
+    @property
+    def fractions(self) -> tuple[float, float, float]:
+        """Clusters a token: k0, k1, k2."""
+        return self.k0 / POINT_TOKENS, self.k1 / POINT_TOKENS, self.k2 / POINT_TOKENS
 
 
 OPERATING_POINTS = (OperatingPoint("CTA-0", 322, 258, 29),

@@ -12,6 +12,7 @@ from model.cta import centroid, cluster_index, lsh
 from model.cta.bucket import bucket_fields, bucket_limits
 from model.cta.config import CTAConfig
 from model.cta.job import HeadWeights, Job, LSHParams, Mode
+from model.stimulus import gaussian, least_shift
 
 __all__ = ["random_job", "patterned_job", "operating_point", "PATTERNS"]
 
@@ -23,11 +24,6 @@ _HASH_SIGMA = 1.2e6
 _A_SIGMA = 512
 
 
-def _normal(rng, size, sigma, fmt):
-    """Gaussian raw values of a format."""
-    return np.clip(np.rint(rng.normal(0, sigma, size)), fmt.min, fmt.max).astype(np.int64)
-
-
 def _token_sigma(cfg):
     return min(_HASH_SIGMA / (_A_SIGMA * math.sqrt(cfg.dw)), cfg.fmt.token.max / 4)
 
@@ -35,15 +31,10 @@ def _token_sigma(cfg):
 def _weights(cfg, rng):
     """wq, wk, wv, bq, bv: as wide as the formats, so that every bit of the multipliers moves."""
     f = cfg.fmt
-    wq, wk, wv = (_normal(rng, (cfg.dw, cfg.d), f.weight.max / 4, f.weight) for _ in range(3))
+    wq, wk, wv = (gaussian(rng, (cfg.dw, cfg.d), f.weight.max / 4, f.weight) for _ in range(3))
     reach = min(int(_token_sigma(cfg) * f.weight.max / 8 * math.sqrt(cfg.dw)), f.bias.max)
     bq, bv = (rng.integers(-reach, reach + 1, cfg.d) for _ in range(2))
     return wq, wk, wv, bq, bv
-
-
-def _shift(peak, limit):
-    """Least shift, 0..31, that takes ``peak`` to at most ``limit``."""
-    return int(np.clip(math.ceil(math.log2(max(peak, 1) / limit)), 0, 31))
 
 
 def _shifts(cfg, xq, xkv, wq, wk, wv, bq, bv):
@@ -52,11 +43,11 @@ def _shifts(cfg, xq, xkv, wq, wk, wv, bq, bv):
     some_q, some_k = (np.ldexp(x[:: max(1, len(x) // 64)].astype(float), -cfg.residual_shift)
                       for x in (xq, xkv))
     accs = some_q @ wq + bq, some_k @ wk, some_k @ wv + bv
-    shift_q, shift_k, shift_v = (_shift(np.abs(a).max(), 0.8 * f.qkv.max) for a in accs)
+    shift_q, shift_k, shift_v = (least_shift(np.abs(a).max(), 0.8 * f.qkv.max) for a in accs)
     score = np.ldexp(accs[0], -shift_q) @ np.ldexp(accs[1], -shift_k).T
     rms = math.sqrt(np.mean(score ** 2))
     return {"shift_q": shift_q, "shift_k": shift_k, "shift_v": shift_v,
-            "shift_s": _shift(rms, 2.5 * 2 ** f.score.frac)}
+            "shift_s": least_shift(rms, 2.5 * 2 ** f.score.frac)}
 
 
 def _lsh(cfg, rng, a, w, bound, centre=0):
@@ -98,7 +89,7 @@ def random_job(cfg: CTAConfig, rng, n, m=None, mode=Mode.CTA, spread=1.0, satura
     xq = None if m is None else _tokens(cfg, rng, m, sigma)
     if shared_a is None:
         shared_a = bool(rng.integers(2))
-    a = [_normal(rng, (cfg.l, cfg.dw), _A_SIGMA, cfg.fmt.lsh_a) for _ in range(3)]
+    a = [gaussian(rng, (cfg.l, cfg.dw), _A_SIGMA, cfg.fmt.lsh_a) for _ in range(3)]
     a = [a[0]] * 3 if shared_a else a
     hash_sigma = sigma * _A_SIGMA * math.sqrt(cfg.dw)
     widths = [hash_sigma / (spread * (40 if saturating else 1)) * f
@@ -133,8 +124,8 @@ def patterned_job(cfg: CTAConfig, rng, pattern, n, m=None, mode=Mode.CTA):
         if pattern == "extremes":
             return rng.choice((fmt.min, fmt.max), (count, cfg.dw)).astype(np.int64)
         if pattern == "distinct":
-            return _normal(rng, (count, cfg.dw), _token_sigma(cfg), fmt)
-        proto = _normal(rng, (max(2, count // 4 + 1), cfg.dw), _token_sigma(cfg), fmt)
+            return gaussian(rng, (count, cfg.dw), _token_sigma(cfg), fmt)
+        proto = gaussian(rng, (max(2, count // 4 + 1), cfg.dw), _token_sigma(cfg), fmt)
         return proto[{"equal": 0 * t, "alternating": t % 2, "runs": t // 4}[pattern]]
 
     xkv, xq = tokens(n), None if m is None else tokens(m)
@@ -210,7 +201,7 @@ def operating_point(cfg: CTAConfig, k0, k1, k2, n, m=None, seed=0) -> tuple[Head
             raise ValueError(f"{name} is {value}, must be in 1..{most}, the number of tokens")
     rng = np.random.default_rng(seed)
     for _ in range(8):
-        a = _normal(rng, (cfg.l, cfg.dw), _A_SIGMA, cfg.fmt.lsh_a)
+        a = gaussian(rng, (cfg.l, cfg.dw), _A_SIGMA, cfg.fmt.lsh_a)
         xkv = _spread_tokens(cfg, rng, a, n)
         xq = None if m is None else _spread_tokens(cfg, rng, a, m)
         lsh0 = _fit(cfg, rng, a, xkv if xq is None else xq, k0)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import Constant, EngineConfig, Parameter
+from model.config import Constant, EngineConfig, Parameter, exp2_table
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -324,9 +324,7 @@ class LookupConfig(EngineConfig):
     @cached_property
     def exp_table(self) -> np.ndarray:
         """2**(i/64) for i in 0..63, unsigned 1.11, below 2."""
-        step = np.arange(1 << self.exp_index) / (1 << self.exp_index)
-        entry = np.floor(np.exp2(step) * (1 << (self.exp_mantissa - 1)) + 0.5).astype(np.int64)
-        return np.minimum(entry, (1 << self.exp_mantissa) - 1)
+        return exp2_table(self.exp_index, self.exp_mantissa)
 
     @property
     def flip_factor(self) -> int:

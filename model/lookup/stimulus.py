@@ -8,24 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from model.fixed import SHIFT
 from model.lookup import bh4, gather
 from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import Job, LayerWeights, Order
+from model.stimulus import gaussian, least_shift
 
 __all__ = ["random_job", "patterned_job", "PATTERNS"]
 
 PATTERNS = ("zero", "equal", "extremes", "edges", "largest")
-
-
-def _normal(rng, size, sigma, fmt):
-    """Gaussian raw values of a format."""
-    return np.clip(np.rint(rng.normal(0, sigma, size)), fmt.min, fmt.max).astype(np.int64)
-
-
-def _shift(peak, limit):
-    """Least shift, 0..31, that takes ``peak`` to at most ``limit``."""
-    return int(np.clip(math.ceil(math.log2(max(peak, 1) / limit)), 0, 31))
 
 
 def _fill_stages(cfg, x, w, less):
@@ -37,9 +29,9 @@ def _fill_stages(cfg, x, w, less):
         y = bh4.pad(cfg, x)
         for j in range(STAGES):
             acc = bh4.block_product(cfg, y, w[c, j])
-            shift_block[c, j] = max(0, _shift(np.abs(acc).max(), limit) - less)
+            shift_block[c, j] = max(0, least_shift(np.abs(acc).max(), limit) - less)
             u = bh4.to_stage(cfg, acc, shift_block[c, j])[0]
-            shift_hadamard[c, j] = max(0, _shift(np.abs(bh4.hadamard(u)).max(), limit) - less)
+            shift_hadamard[c, j] = max(0, least_shift(np.abs(bh4.hadamard(u)).max(), limit) - less)
             y = bh4.transform(cfg, u, shift_hadamard[c, j])[0]
         last.append(y)
     return shift_block, shift_hadamard, last
@@ -63,8 +55,8 @@ def random_job(cfg: LookupConfig, rng, t: int, saturating: bool = False, spread:
     order : drawn if None.
     """
     f, less = cfg.fmt, 2 * saturating
-    x = _normal(rng, (t, cfg.d), f.x.max / 4, f.x)
-    w = _normal(rng, cfg.weight_shape, f.weight.max / 4, f.weight)
+    x = gaussian(rng, (t, cfg.d), f.x.max / 4, f.x)
+    w = gaussian(rng, cfg.weight_shape, f.weight.max / 4, f.weight)
     sigma = spread * 2.0**f.z_bias.frac
     gain, skip = (int(v) for v in rng.integers(f.mix.max // 8, f.mix.max + 1, 2))
     shift_block = shift_hadamard = None
@@ -73,22 +65,22 @@ def random_job(cfg: LookupConfig, rng, t: int, saturating: bool = False, spread:
     else:
         shift_block, shift_hadamard, last = _fill_stages(cfg, x, w, less)
         parts = [gain * y for y in last]
-    shift_z = np.array([max(0, _shift(part.std(), sigma) - 2 * less) for part in parts])
-    z_bias = _normal(rng, cfg.codes, sigma / 4, f.z_bias)
+    shift_z = np.array([max(0, least_shift(part.std(), sigma) - 2 * less) for part in parts])
+    z_bias = gaussian(rng, cfg.codes, sigma / 4, f.z_bias)
     weights = LayerWeights(w, shift_z, z_bias, _tables(cfg, rng), np.zeros(cfg.h, np.int64),
                            rng.integers(f.out_bias.min // 64, f.out_bias.max // 64, cfg.d),
                            shift_block, shift_hadamard)
     job = Job(x, None, Order(int(rng.integers(2))) if order is None else order, gain, skip,
-              _shift(skip * x.std(), sigma / 2))
+              least_shift(skip * x.std(), sigma / 2))
     # Scores of a table fill their format; some tables do not, as scales of their own would have it.
     z, _ = bh4.project(cfg, x, weights, gain, skip, job.shift_skip)
     largest = cfg.score_point + math.log2((cfg.tau if cfg.gelu_scaled else 1) * spread)
     shift_s = math.ceil(largest) - f.score.width + rng.integers(0, 4, cfg.h) - less
-    weights = replace(weights, shift_s=np.clip(shift_s, 0, 31))
+    weights = replace(weights, shift_s=np.clip(shift_s, SHIFT.min, SHIFT.max))
     codes = hashing.codes(cfg, z)
     acc = gather.accumulate(cfg, codes, hashing.scores(cfg, z, weights.shift_s)[0], weights.tables)
-    shift_y = max(0, _shift(np.abs(acc + weights.out_bias).max(), f.output.max / 2) - less)
-    residual = _normal(rng, (t, cfg.d), f.output.max / 8, f.output) if cfg.residual else None
+    shift_y = max(0, least_shift(np.abs(acc + weights.out_bias).max(), f.output.max / 2) - less)
+    residual = gaussian(rng, (t, cfg.d), f.output.max / 8, f.output) if cfg.residual else None
     return weights, replace(job, residual=residual, shift_y=shift_y)
 
 

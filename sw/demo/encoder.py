@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from model.border import Borders
+from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.job import Mode
 from model.cta.reference import attention_cta, attention_exact
 from model.lookup import bh4
@@ -259,8 +260,8 @@ def _row(name, layer, call, equal, rtl, error, fixed):
         return row | {"table_bytes": call.table_bytes}
     k0, k1, k2 = (int(k) for k in call.counts[0])
     n, exact = call.tokens, layer.mode.name == "EXACT"
-    return row | {"k": [k0, k1, k2], "RL": 1.0 if exact else (k0 + 2 * (k1 + k2)) / (3 * n),
-                  "RA": 1.0 if exact else k0 * (k1 + k2) / n**2}
+    return row | {"k": [k0, k1, k2], "RL": 1.0 if exact else linear_ratio(n, n, k0, k1 + k2),
+                  "RA": 1.0 if exact else attention_ratio(n, n, k0, k1 + k2)}
 
 
 def _printed(row):

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.cta import head as golden
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, table1_cycles
@@ -67,15 +67,8 @@ def _table_row(name, data, formula, checked):
                             (fixed, error["against exact attention"])), checked])
 
 
+@refusing("sw.demo", InputError)
 def main(argv=None) -> int:
-    try:
-        return _demo(argv)
-    except InputError as error:
-        print(f"sw.demo: {error}", file=sys.stderr)
-        return 2
-
-
-def _demo(argv):
     parser = Parser(prog="sw.demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rtl", choices=("all", "one", "none"), default="all",
                         help="which runs go through the RTL as well")

@@ -6,14 +6,13 @@
 The same layers give the same bytes: no date, no path.
 """
 
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from model.files import write_bytes
+from model.files import granted, write_bytes
 from sw.exported.codec import ImageError, encode
 from sw.exported.layer import AttentionLayer, FFNLayer
 from sw.exported.manifest import FILE, claimed, describe, document, dump
@@ -57,9 +56,7 @@ def export(model, folder, *, layers: Iterable[str] | None = None, meta: dict | N
     try:
         manifest = _write(fresh, found, {} if meta is None else meta)
         read(fresh)    # what is handed out has been read back once
-        mask = os.umask(0)
-        os.umask(mask)
-        fresh.chmod(0o777 & ~mask)
+        fresh.chmod(granted(0o777))
         _replace(fresh, folder)
     except OSError as error:
         raise ImageError(f"{folder} cannot be written: {error.strerror}") from None

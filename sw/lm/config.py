@@ -12,9 +12,8 @@ from model.errors import ConfigError
 
 __all__ = ["ModelConfig", "DataConfig", "TrainConfig", "CTAStage", "RunConfig", "POINTS"]
 
-POINTS = {point.name: (point.k0 / 512, point.k1 / 512, point.k2 / 512)
-          for point in OPERATING_POINTS}
-"""The paper's operating points as clusters (k0, k1, k2) a token at n = 512."""
+POINTS = {point.name: point.fractions for point in OPERATING_POINTS}
+"""The paper's operating points as clusters (k0, k1, k2) a token."""
 
 
 class _Section:
@@ -213,7 +212,7 @@ class CTAStage(_Section):
 
     Parameters
     ----------
-    point : "CTA-0", "CTA-0.5" or "CTA-1", clusters a token as the paper's at n = 512; "" where
+    point : "CTA-0", "CTA-0.5" or "CTA-1", clusters a token as the paper's; "" where
         ``rl`` is given.
     rl : target of RL = (k0 + 2 (k1 + k2)) / 3 n, in (0, 1]; 0 where ``point`` is given.
     directions : "random" as drawn, or "projection": principal directions of the projected

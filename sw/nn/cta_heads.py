@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.cta.cost import attention_ratio, linear_ratio
 from sw.nn import clustering
 from sw.nn.directions import DIRECTIONS, pull, random_directions
 from sw.nn.intact import require_plain
@@ -138,7 +139,8 @@ class CTAHeads(nn.Module):
         k0, k1, k2 = self.counts.double().unbind(1)
         m, n = self.lengths.double().unbind(1)
         k = k1 + k2
-        return float(((k0 + 2 * k) / (m + 2 * n)).mean()), float((k0 * k / (m * n)).mean())
+        return (float(linear_ratio(m, n, k0, k).mean()),
+                float(attention_ratio(m, n, k0, k).mean()))
 
     # -- tokens to centroids to outputs ---------------------------------------------------------
 

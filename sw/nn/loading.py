@@ -1,7 +1,6 @@
 """Attached Hugging Face models from disk: the other half of :mod:`sw.nn.saved`."""
 
 import json
-import warnings
 from pathlib import Path
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 from sw.nn.attachment import attach
 from sw.nn.cta_heads import DIRECTIONS, MODES
 from sw.nn.hosts.host import FeedForward
-from sw.nn.quantised_mark import FloatAgain
+from sw.nn.quantised_mark import warn_float_again
 from sw.nn.saved import ENTRY, SCHEMA, SETTING, forget
 
 __all__ = ["load_pretrained"]
@@ -65,9 +64,7 @@ def load_pretrained(folder, **options) -> nn.Module:
                          + "; give what the model was made with, such as add_pooling_layer=False")
     _mark_lost(model, loading["missing_keys"], folder)
     if entry.get("quantised"):
-        warnings.warn(f"the model in {folder} was saved quantised and is in float here: call "
-                      "sw.quantise_model to have its integers again, or export them with sw.export",
-                      FloatAgain, stacklevel=2)
+        warn_float_again(f"the model in {folder}")
     return model.eval()
 
 

@@ -8,13 +8,19 @@ warns.
 
 import warnings
 
-__all__ = ["mark", "FloatAgain"]
+__all__ = ["mark", "warn_float_again", "FloatAgain"]
 
 KEY = "quantised"
 
 
 class FloatAgain(UserWarning):
     """Weights of a quantised layer were loaded into one in float."""
+
+
+def warn_float_again(what: str, stacklevel: int = 2) -> None:
+    """Say that ``what``, which was saved quantised, is in float; ``stacklevel`` as seen by the caller."""
+    warnings.warn(f"{what} was saved quantised and is in float here: call sw.quantise_model to have its "
+                  "integers again, or export them with sw.export", FloatAgain, stacklevel=stacklevel + 1)
 
 
 def mark(layer) -> None:
@@ -30,6 +36,4 @@ def _save(layer, state, prefix, metadata):
 
 def _load(layer, state, prefix, metadata, *others):
     if metadata.get(KEY) and getattr(layer, "fake", None) is None:
-        warnings.warn(f"{prefix.rstrip('.') or 'the layer'} was saved quantised and is in float here: "
-                      "call sw.quantise_model to have its integers again, or export them with "
-                      "sw.export", FloatAgain, stacklevel=2)
+        warn_float_again(prefix.rstrip(".") or "the layer")

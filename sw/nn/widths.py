@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.cta.calibrate import LEVEL1_SHARE
+from model.cta.cost import attention_ratio, linear_ratio
 from sw.nn import clustering
 from sw.nn.cta_heads import CTAHeads
 
@@ -124,7 +125,7 @@ def calibrate(heads: CTAHeads, xq: Tensor, xkv: Tensor | None = None, *, rl: flo
     m, n = (length.double() for length in lengths)
     k0, k1, k2 = (k.double() for k in found)
     k = k1 + k2
-    mean = tuple(float(v.mean()) for v in ((k0 + 2 * k) / (m + 2 * n), k0 * k / (m * n),
+    mean = tuple(float(v.mean()) for v in (linear_ratio(m, n, k0, k), attention_ratio(m, n, k0, k),
                                            k0 / m, k1 / n, k2 / n))
     return Reached(mean[0], mean[1], mean[2:], tuple(w.tolist()))
 

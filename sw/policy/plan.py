@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from model.cta.config import CTAConfig
-from model.cta.cost import OPERATING_POINTS
+from model.cta.cost import OPERATING_POINTS, POINT_TOKENS
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
 from sw.io.npz import InputError, write_json
@@ -36,12 +36,12 @@ class Candidate:
 
 
 def _points() -> tuple[Candidate, ...]:
-    tokens = 512     # to which the operating points of model.cta.cost belong
-    counts = [(p.name, (p.k0, p.k1, p.k2)) for p in OPERATING_POINTS]
-    counts += [("q/4", (120, 217, 24)), ("q/16", (30, 258, 29)), ("1/4", (120, 110, 12)),
+    fractions = [(p.name, p.fractions) for p in OPERATING_POINTS]
+    counts = [("q/4", (120, 217, 24)), ("q/16", (30, 258, 29)), ("1/4", (120, 110, 12)),
                ("1/16", (30, 29, 3))]
     return (Candidate("exact", None), Candidate("0.9", (0.9, 0.81, 0.09)),
-            *(Candidate(name, tuple(k / tokens for k in ks)) for name, ks in counts))
+            *(Candidate(name, ks) for name, ks in fractions),
+            *(Candidate(name, tuple(k / POINT_TOKENS for k in ks)) for name, ks in counts))
 
 
 CANDIDATES = _points()

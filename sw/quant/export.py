@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from model.command import Parser
+from model.command import Parser, refusing
 from sw.exported.codec import ImageError
 from sw.exported.writer import export
 from sw.io.npz import InputError
@@ -68,14 +68,11 @@ def _parser():
     return parser
 
 
+@refusing("sw.quant.export", InputError)
 def main(argv=None) -> int:
     args = _parser().parse_args(argv)
-    try:
-        made = export_checkpoint(Path(args.folder) if args.folder else ENCODER, args.output,
-                                 text=args.text, calibration=args.calibration, layers=args.layer)
-    except InputError as error:
-        print(f"sw.quant.export: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    made = export_checkpoint(Path(args.folder) if args.folder else ENCODER, args.output,
+                             text=args.text, calibration=args.calibration, layers=args.layer)
     for entry in made["layers"]:
         print(f"{entry['name']}: {entry['kind']}")
     return 0

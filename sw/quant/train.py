@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.cta.config import CTAFormats
 from model.fixed import Format
 from model.lookup.config import LookupFormats
@@ -199,17 +199,14 @@ def _run(args):
         write_json(args.report, figures)
 
 
+@refusing("sw.quant.train", InputError)
 def main(argv=None) -> int:
     args = _parser().parse_args(argv)
     try:
-        _run(args)
-    except InputError as error:
-        print(f"sw.quant.train: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _run(args)
     except KeyboardInterrupt:
         print("sw.quant.train: stopped, nothing was written", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

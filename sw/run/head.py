@@ -6,8 +6,9 @@ import numpy as np
 
 from model.border import Borders
 from model.cta import head as golden
-from model.cta.calibrate import attention_ratio, calibrate, draw, linear_ratio, projection, targets
+from model.cta.calibrate import calibrate, draw, projection, targets
 from model.cta.config import CTAConfig
+from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.quantise import Quantised, QuantiseError, quantise

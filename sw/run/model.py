@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from model.border import Borders
-from model.cta.calibrate import attention_ratio, linear_ratio
+from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.job import Mode
 from model.lookup import bh4
 from model.lookup import hash as hashing

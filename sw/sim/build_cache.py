@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from model.files import granted
 from sw.io.npz import make_folder
 
 __all__ = ["scratch", "settle", "sweep"]
@@ -65,11 +66,9 @@ def scratch(cache: Path) -> Iterator[Path]:
 
 def settle(work: Path, folder: Path, product: str) -> None:
     """Make ``work`` the folder ``folder``, unless another build was first with its ``product``."""
-    mask = os.umask(0)
-    os.umask(mask)
     with _alone(folder.parent):
         (work / LOCK).unlink(missing_ok=True)
-        work.chmod(0o777 & ~mask)
+        work.chmod(granted(0o777))
         while True:
             try:
                 # Fails where the folder is there and not empty; it never replaces what is in use.

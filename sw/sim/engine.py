@@ -135,13 +135,15 @@ class Engine:
             status = process.wait()
             if not result.exists():
                 raise EngineError(f"the simulation did not start: status {status}, {error.strip()}")
-            run = self._read(result, f"the simulation ended with status {status}: {error.strip()}")
+            run = self._read(result, status, error.strip())
         run.seconds = time.monotonic() - start
         return run
 
-    def _read(self, result: Path, ended: str) -> Run:
+    def _read(self, result: Path, status: int, said: str) -> Run:
         """The record of a run. One without its last line, or with less than all of it, is of a
-        simulation that was killed or had no room: EngineError, which says how it ``ended``."""
+        simulation that was killed or had no room: EngineError, which gives its exit status and what
+        it ``said``."""
+        ended = f"the simulation ended with status {status}: {said}"
         run, text = Run(), result.read_text(errors="replace")
         last = text.rstrip("\n").rpartition("\n")[2].partition(" ")
         if not text.endswith("\n") or last[0] not in ("end", "error"):
@@ -151,7 +153,7 @@ class Engine:
         except ValueError as error:
             raise EngineError(f"the record of the simulation is malformed ({error}); {ended}"
                               ) from None
-        if not ended.startswith("the simulation ended with status 0"):
+        if status:
             raise EngineError(ended)
         return run
 

@@ -7,7 +7,7 @@ layer is needed, only its shape; parameters that are not given take the generato
 import json
 import sys
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.lookup.config import LookupConfig
 from sw.io.npz import InputError, engine
 from sw.run import layer_file
@@ -46,18 +46,15 @@ def _mib(size):
     return f"{size / 2**20:,.2f} MiB"
 
 
+@refusing("sw.studies.accounting", InputError)
 def main(argv=None) -> int:
     parser = Parser(prog="sw.studies.accounting", description="What a LookupFFN configuration costs.")
     layer_file.add_flags(parser)
     parser.add_argument("--config", metavar="FILE", help="the same as JSON; flags go over it")
     parser.add_argument("--json", action="store_true", help="all numbers, as JSON")
     args = parser.parse_args(argv)
-    try:
-        cfg = engine(LookupConfig, {name: getattr(args, name) for name in layer_file.STRUCTURE},
-                     args.config)
-    except InputError as error:
-        print(f"sw.studies.accounting: {error}", file=sys.stderr)
-        return 2
+    cfg = engine(LookupConfig, {name: getattr(args, name) for name in layer_file.STRUCTURE},
+                 args.config)
     print(json.dumps(cost(cfg), indent=2) if args.json else table(cfg))
     return 0
 

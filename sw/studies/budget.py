@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.cta import centroid, probability
 from model.cta import head as cta_head
 from model.cta import reference as cta
@@ -282,14 +282,9 @@ def _run(args):
         draw(budgets, args.plot)
 
 
+@refusing("sw.studies.budget", InputError, QuantiseError, argparse.ArgumentTypeError)
 def main(argv=None) -> int:
-    args = _parser().parse_args(argv)
-    try:
-        _run(args)
-    except (InputError, QuantiseError, argparse.ArgumentTypeError) as error:
-        print(f"sw.studies.budget: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    return _run(_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

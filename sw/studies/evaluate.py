@@ -10,7 +10,7 @@ import dataclasses
 import sys
 from functools import partial
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
 from sw.io.npz import InputError, make_folder, write_json, write_text
@@ -46,13 +46,11 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
+@refusing("sw.studies.evaluate", InputError, ConfigError)
 def main(argv=None) -> int:
     args = parse(argv)
     try:
         return _run(args, sys.argv[1:] if argv is None else argv)
-    except (InputError, ConfigError) as error:
-        print(f"sw.studies.evaluate: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
 

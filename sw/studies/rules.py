@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.cta.reference import attention_cta, attention_exact
 from model.lookup.reference import forward
 from sw.io.npz import InputError, require_writable, write_json
@@ -130,14 +130,9 @@ def _run(args):
         write_json(args.report, [asdict(one) for one in results])
 
 
+@refusing("sw.studies.rules", InputError)
 def main(argv=None) -> int:
-    args = _parser().parse_args(argv)
-    try:
-        _run(args)
-    except InputError as error:
-        print(f"sw.studies.rules: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    return _run(_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

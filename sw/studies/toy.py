@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.command import Parser
+from model.command import Parser, refusing
 from sw.io import plot
 from sw.io.npz import InputError, make_folder, require_writable, write_json
 from sw.nn.descent import descend
@@ -168,15 +168,8 @@ def draw(path, rows: list[dict], n: int) -> None:
     plot.save(figure, path)
 
 
+@refusing("sw.studies.toy", InputError)
 def main(argv=None) -> int:
-    try:
-        return _toy(argv)
-    except InputError as error:
-        print(f"sw.studies.toy: {error}", file=sys.stderr)
-        return 2
-
-
-def _toy(argv):
     parser = Parser(prog="sw.studies.toy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--n", type=int, default=64, help="order of the matrix, a power of two")
     parser.add_argument("--steps", type=int, default=600, help="of gradient descent for each size")

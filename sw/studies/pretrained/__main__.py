@@ -22,9 +22,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from model.command import Parser
+from model.command import Parser, refusing
 from model.cta.config import CTAConfig
-from model.errors import ConfigError
 from sw.io.npz import InputError, make_folder, write_json
 from sw.nn.attachment import attention_layers
 from sw.policy.distil import DistilConfig, distil
@@ -74,17 +73,13 @@ def _parser():
     return parser
 
 
+@refusing("sw.studies.pretrained", ValueError)
 def main(argv=None) -> int:
     args = _parser().parse_args(argv)
     try:
-        _run(args)
-    except (InputError, ConfigError, ValueError) as error:
-        print(f"sw.studies.pretrained: {error}", file=sys.stderr)
-        return 2
+        return _run(args)
     except ImportError as error:
-        print(f"sw.studies.pretrained needs the hf extra: {error}", file=sys.stderr)
-        return 2
-    return 0
+        raise InputError(f"needs the hf extra: {error}") from None
 
 
 def _run(args):

@@ -57,13 +57,14 @@ def load(folder: str | Path, seed: int = 0) -> tuple[nn.Module, Policy | None]:
 def save(model: nn.Module, policy: Policy, folder: str | Path, source: str | Path) -> None:
     """Write ``model`` as a Hugging Face folder, hash directions and policy (which holds
     the bucket widths) beside the weights. The tokenizer's files are copied from ``source``."""
-    from safetensors.torch import save
+    from safetensors.torch import save as to_bytes
     folder = Path(folder)
     plain = copy.deepcopy(model)
     detach(plain)
     plain.save_pretrained(folder)
-    write_bytes(folder / HASHING, save({f"{name}.{part}": getattr(heads, part).detach().clone().contiguous()
-               for name, heads in attention_layers(model).items() for part in ("a", "offset")}))
+    hashing = {f"{name}.{part}": getattr(heads, part).detach().clone().contiguous()
+               for name, heads in attention_layers(model).items() for part in ("a", "offset")}
+    write_bytes(folder / HASHING, to_bytes(hashing))
     policy.save(folder / POLICY)
     for name in TOKENIZER:
         if (Path(source) / name).is_file() and Path(source) != folder:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from model.cta.config import CTAConfig
+from model.cta.cost import attention_ratio, linear_ratio
 from sw.nn import directions
 from sw.nn.attachment import attention_layers
 from sw.policy.plan import CANDIDATES, Candidate, Policy, calibrated, layer_cycles
@@ -63,8 +64,8 @@ def measure(model: nn.Module, cfg: CTAConfig, text: Passages, exact: Tensor, **w
     whole = sum(layer_cycles(cfg, text.n, heads.heads, None) for heads in layers.values())
     cosine = (got * exact).sum(dim=-1)
     return Row(cosine=float(cosine.mean()), starts=float(cosine[text.starts].mean()),
-               lowest=float(cosine.min()), rl=float(((k0 + 2 * (k1 + k2)) / 3).mean()),
-               ra=float((k0 * (k1 + k2)).mean()), share=sum(cycles) / whole, **words)
+               lowest=float(cosine.min()), rl=float(linear_ratio(1, 1, k0, k1 + k2).mean()),
+               ra=float(attention_ratio(1, 1, k0, k1 + k2).mean()), share=sum(cycles) / whole, **words)
 
 
 class Bench:

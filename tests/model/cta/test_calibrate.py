@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from model.cta import head
-from model.cta.calibrate import attention_ratio, calibrate, draw, linear_ratio, projection, targets
+from model.cta.calibrate import calibrate, draw, projection, targets
 from model.cta.config import CTAConfig
+from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.quantise import quantise
 from model.cta.reference import synthetic
 

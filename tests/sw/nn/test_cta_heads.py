@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.cta import reference  # noqa: E402
-from model.cta.calibrate import attention_ratio, draw, linear_ratio  # noqa: E402
+from model.cta.calibrate import draw  # noqa: E402
+from model.cta.cost import attention_ratio, linear_ratio  # noqa: E402
 from sw.nn.cta_heads import CTAHeads  # noqa: E402
 
 

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.cta import reference  # noqa: E402
-from model.cta.calibrate import attention_ratio, linear_ratio  # noqa: E402
+from model.cta.cost import attention_ratio, linear_ratio  # noqa: E402
 from sw.nn import widths  # noqa: E402
 from sw.nn.cta_heads import CTAHeads  # noqa: E402
 

@@ -5,24 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="needs the sw extra")
-
-from torch import nn  # noqa: E402
-
-from model.cta.config import CTAConfig, CTAFormats  # noqa: E402
-from model.cta.job import Mode  # noqa: E402
-from model.cta.quantise import quantise, shifts  # noqa: E402
-from model.fixed import Format  # noqa: E402
-from model.lookup.config import LookupFormats  # noqa: E402
-from model.lookup.quantise import quantise as quantise_layer  # noqa: E402
-from sw.nn.cta_attention import CTAAttention  # noqa: E402
-from sw.nn.encoder_layer import EncoderLayer  # noqa: E402
-from sw.nn.ffn.lookup import LookupFFN  # noqa: E402
-from sw.nn.ffn.registry import make_ffn  # noqa: E402
-from sw.quant.cta import FakeCTA, operands  # noqa: E402
-from sw.quant.lookup import FakeLookup  # noqa: E402
-from sw.quant.model import fakes, float_model, quantise_model  # noqa: E402
+from model.cta.config import CTAConfig, CTAFormats
+from model.cta.job import Mode
+from model.cta.quantise import quantise, shifts
+from model.fixed import Format
+from model.lookup.config import LookupFormats
+from model.lookup.quantise import quantise as quantise_layer
+from sw.nn.cta_attention import CTAAttention
+from sw.nn.encoder_layer import EncoderLayer
+from sw.nn.ffn.lookup import LookupFFN
+from sw.nn.ffn.registry import make_ffn
+from sw.quant.cta import FakeCTA, operands
+from sw.quant.lookup import FakeLookup
+from sw.quant.model import fakes, float_model, quantise_model
 
 D, HEADS, N = 32, 4, 20
 

@@ -51,11 +51,11 @@ def test_every_cut_of_an_engine_s_record_is_noticed(name, tmp_path, tried):
     result = tmp_path / "result"
     subprocess.run([engine.binary, script, result], check=True, stdout=subprocess.DEVNULL)
     whole = result.read_bytes()
-    assert engine._read(result, "the simulation ended with status 0: ").end == 41
+    assert engine._read(result, 0, "").end == 41
     for cut in range(len(whole)):
         result.write_bytes(whole[:cut])
         with pytest.raises(EngineError, match="is cut off"):
-            engine._read(result, "the simulation ended with status 0: ")
+            engine._read(result, 0, "")
     assert len(whole) > 20
     tried("records", cuts=len(whole))
 
