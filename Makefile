@@ -57,8 +57,8 @@ bench: $(READY)  ## cycles, utilisation and simulation speed, measured on the RT
 sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows
 	@$(MAKE) --no-print-directory -C verif sim
 
-lint: $(READY)  ## verilator --lint-only -Wall on the default engine
-	@$(PY) -m sw.sim.verilator lint
+lint: $(READY)  ## verilator --lint-only -Wall on the default engines
+	@$(PY) -m sw.sim.lint
 
 emit: $(READY)  ## build/cta.v and its manifest
 	@mkdir -p build

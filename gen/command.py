@@ -44,9 +44,8 @@ class Command:
         """Fields of the configuration that are flags, with their help."""
         return self.config.parameter_help()
 
-    def parser(self) -> argparse.ArgumentParser:
-        """The command line."""
-        p = Parser(prog=self.program, description=self.what)
+    def add_configuration(self, p: argparse.ArgumentParser) -> None:
+        """Add the flags that :meth:`configuration` reads."""
         types = {f.name: f.type for f in dataclasses.fields(self.config)}
         for name, text in self.parameters.items():
             kind = types[name]
@@ -58,6 +57,11 @@ class Command:
                                metavar="N" if number else "WORD", help=text)
         p.add_argument("--config", type=Path, metavar="FILE",
                        help="JSON with any of the above, formats (fmt) and the program; flags go first")
+
+    def parser(self) -> argparse.ArgumentParser:
+        """The command line."""
+        p = Parser(prog=self.program, description=f"{self.what} as Verilog on standard output")
+        self.add_configuration(p)
         p.add_argument("-o", "--output", type=Path, metavar="FILE",
                        help="Verilog here; - is stdout, which is the default")
         p.add_argument("--manifest", type=Path, metavar="FILE",

@@ -59,7 +59,7 @@ LONG = {
     "gen.cta": ["--b=32", "--d=128", "--n=2048"],
     "gen.lookup": ["--d=2048", "--multipliers=4096"],
     "sw.studies.numerics": ["cta"],
-    "sw.sim.verilator": ["lint"], "sw.studies.toy": [], "sw.studies.rules": [],
+    "sw.sim.lint": [], "sw.studies.toy": [], "sw.studies.rules": [],
     "sw.studies.bench": [], "verif.runner": ["cta"],
 }
 """Commands that take a while, as they are given."""

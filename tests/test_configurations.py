@@ -15,10 +15,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gen.cta import __main__ as gen_cta
 from gen.cta.top import CTA
 from gen.emit import Emitter
-from gen.lookup import __main__ as gen_lookup
+from gen.engines import ENGINES as GENERATORS
 from gen.lookup.top import Lookup
 from model.config import EngineConfig
 from model.cta.config import HEAD_DIMS, SA_WIDTHS, CTAConfig
@@ -28,8 +27,8 @@ from model.fixed import Format
 from model.lookup.config import LookupConfig
 from tests.model.cta.programs import program
 
-ENGINES = {"cta": (CTAConfig, CTA, gen_cta.COMMAND), "lookup": (LookupConfig, Lookup,
-                                                                gen_lookup.COMMAND)}
+ENGINES = {"cta": (CTAConfig, CTA, GENERATORS["cta"]), "lookup": (LookupConfig, Lookup,
+                                                                GENERATORS["lookup"])}
 REFUSAL = re.compile(r".+ is .+, must be .+|.+ key .+ is unknown, must be one of .+", re.DOTALL)
 """A parameter, its value, what is legal."""
 

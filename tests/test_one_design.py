@@ -7,12 +7,11 @@ import sys
 
 import pytest
 
-from gen.cta import __main__ as cta
-from gen.lookup import __main__ as lookup
+from gen.engines import ENGINES as GENERATORS
 from sw.sim import verilator
 
-ENGINES = {"cta": (cta.COMMAND, {"b": 2, "d": 8, "l": 1, "n": 8}, {"n": 6}),
-           "lookup": (lookup.COMMAND, {"d": 16, "h": 4, "tau": 3, "block": 4, "multipliers": 8,
+ENGINES = {"cta": (GENERATORS["cta"], {"b": 2, "d": 8, "l": 1, "n": 8}, {"n": 6}),
+           "lookup": (GENERATORS["lookup"], {"d": 16, "h": 4, "tau": 3, "block": 4, "multipliers": 8,
                                        "lanes": 8, "batch": 3}, {"h": 3})}
 
 

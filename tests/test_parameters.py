@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from docs.site import parameters
-from gen.cta.__main__ import COMMAND as CTA
-from gen.lookup.__main__ import COMMAND as LOOKUP
+from gen.cta.engine import ENGINE as CTA
+from gen.lookup.engine import ENGINE as LOOKUP
 from model.config import Parameter
 from model.cta.config import CTAConfig
 from model.errors import ConfigError

@@ -8,13 +8,9 @@ from dataclasses import dataclass, field
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from model.cta.config import CTAConfig
-from model.lookup.config import LookupConfig
+from gen.engines import ENGINES
 
 __all__ = ["Bench", "Wrapped", "seed", "config", "environment"]
-
-ENGINES = {"cta": CTAConfig, "lookup": LookupConfig}
-
 
 @dataclass(frozen=True)
 class Bench:
@@ -28,7 +24,7 @@ class Bench:
 
     def configuration(self, parameters: dict):
         """The configuration object of one of ``configs``."""
-        return ENGINES[self.engine](**parameters)
+        return ENGINES[self.engine].config(**parameters)
 
 
 class Wrapped(wiring.Component):
@@ -58,5 +54,5 @@ def seed() -> int:
 
 def config():
     """The configuration of this run; for use inside a bench."""
-    engine = ENGINES[os.environ["HASHLAYER_ENGINE"]]
+    engine = ENGINES[os.environ["HASHLAYER_ENGINE"]].config
     return engine.from_dict(json.loads(os.environ["HASHLAYER_CONFIG"]))
