@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from model.accelerator import Attention
+from model.cta.accelerator import CTAAccelerator
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, POINT_TOKENS
-from model.cta.cycles import head_cycles
-from model.cta.job import Mode
 from sw.io.npz import InputError, write_json
 from sw.nn.attachment import attention_layers
 from sw.nn.calibration import calibrate_layers
@@ -148,16 +148,11 @@ class Policy:
 
 
 def layer_cycles(cfg: CTAConfig, n: int, heads: int, fractions: Fractions | None) -> int:
-    """Cycles of all heads of a layer, n tokens to themselves; None is exact.
-
-    The heads come after each other, and all but the first reuse its clusters.
-    """
-    sizes, mode = (n, n, 0), Mode.EXACT
+    """Cycles of all heads of a layer, n tokens to themselves; None is exact."""
+    clusters = None
     if fractions is not None:
-        sizes, mode = tuple(min(n, max(1, round(f * n))) for f in fractions), Mode.CTA
-    first, other = (head_cycles(cfg, n, n, *sizes, mode, reuse=reuse).total
-                    for reuse in (False, True))
-    return first + (heads - 1) * other
+        clusters = tuple(min(n, max(1, round(f * n))) for f in fractions)
+    return CTAAccelerator(cfg).cycles(Attention(n, heads, clusters=clusters))
 
 
 def check_engine(model: nn.Module, cfg: CTAConfig, n: int) -> None:
