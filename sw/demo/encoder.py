@@ -222,7 +222,7 @@ def _rtl(model, layers, simulate, first, watched):
 def fixed_point(layer, module, x, y) -> float:
     """Relative error of the engine's ``y`` (n, d) against the float layer of ``module`` on tokens
     ``x`` (n, d), with the clusters or table rows that the integers choose."""
-    from sw.exported.hooks import run_heads
+    from sw.exported.jobs import run_heads
     from sw.quant.cta import operands
     raw = layer.tokens(x.double().numpy(), Borders())    # the engine's call has counted them
     if not isinstance(layer, AttentionLayer):

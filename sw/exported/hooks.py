@@ -9,138 +9,19 @@ does the work; torch is needed for nothing but the tensors that come and go.
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from model.border import Borders, require_finite, warn_zero_rows
-from model.cta import head as cta
-from model.cta import layer as attention
-from model.cta.cycles import head_cycles
-from model.cta.job import HeadResult
-from model.errors import JobRefused
 from model.lookup import layer as lookup
-from model.lookup.cycles import layer_cycles
-from model.lookup.job import LayerResult, Order
-from model.lookup.timing import TABLE_LATENCY
-from sw.exported.codec import set_of
+from model.lookup.job import Order
+from sw.exported.jobs import add_up, require_backend, run_ffn, run_heads
 from sw.exported.layer import AttentionLayer, FFNLayer
 from sw.exported.reader import read
-from sw.sim.backends import tools
 
-__all__ = ["BACKENDS", "Call", "EngineHeads", "EngineFFN", "on_engine", "run_heads", "run_ffn"]
+__all__ = ["Call", "EngineFFN", "EngineHeads", "on_engine"]
 
-BACKENDS = ("golden", "rtl")
-
-
-def _require_backend(backend):
-    if backend not in BACKENDS:
-        raise ValueError(f"backend is {backend!r}, must be one of {', '.join(BACKENDS)}")
-
-
-# -- jobs in raw integers --------------------------------------------------------------------------
-
-def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
-              progress: bool = False) -> list[list[HeadResult]]:
-    """All heads of every sequence ``(xkv, xq)`` of raw tokens, ``xq`` None for self-attention.
-
-    ``cycles`` and ``phases`` of the results are measured (rtl) or from the cycle model; loading
-    is not in them. Raises
-    :class:`model.errors.JobRefused` for sequences that the engine does not take.
-    """
-    _require_backend(backend)
-    if backend == "rtl":
-        jobs = [[layer.job(head, xkv, xq) for head in range(len(layer.heads))]
-                for xkv, xq in sequences]
-        for row in jobs:
-            _require_accepted(layer.cfg, layer.heads[0], row[0])
-        return _simulate_heads(layer, jobs, progress)
-    results = []
-    for xkv, xq in sequences:
-        results.append(attention.run(layer.cfg, layer.heads, layer.layer_job(xkv, xq)).heads)
-        for head, result in enumerate(results[-1]):
-            model = head_cycles(layer.cfg, len(xkv), len(result.o), result.k0, result.k1, result.k2,
-                                layer.mode, layer.heads[head].shared_a, reuse=head > 0)
-            result.cycles, result.phases = model.total, model.phases
-    return results
-
-
-def _require_accepted(cfg, weights, job):
-    code = cta.check(cfg, weights, job)
-    if code:
-        m = len(job.xkv if job.xq is None else job.xq)
-        raise JobRefused(code, f"{m} queries and {len(job.xkv)} keys on an engine with "
-                         f"n = {cfg.n}, k0 = {cfg.k0}, k1 = {cfg.k1}")
-
-
-def _simulate_heads(layer, jobs, progress):
-    """One simulation of all jobs: the heads of a sequence reuse the clusters of the first, and weights
-    are loaded once where the engine has a set a head."""
-    with tools():
-        from model.cta.layout import token_loads, weight_loads
-        from sw.sim.cta import Session
-        from sw.sim.engine import build
-        session, resident = Session(layer.cfg), {}
-        for row in jobs:
-            for head, job in enumerate(row):
-                index = set_of(layer.cfg, head)
-                if resident.get(index) != head:
-                    session.load(weight_loads(layer.heads[head], index))
-                    resident[index] = head
-                if not head:
-                    session.load(token_loads(job))
-                session.job(layer.heads[head], job, index, reload=False, reuse=int(head > 0))
-        engine = build(layer.cfg, progress=progress)
-        found = _accepted(session.results(engine.run(session.script, progress=progress)))
-    size = len(layer.heads)
-    return [found[at:at + size] for at in range(0, len(found), size)]
-
-
-def _accepted(results):
-    for result in results:
-        if isinstance(result, Exception):
-            raise JobRefused(result.code, "by the simulated engine")
-    return results
-
-
-def run_ffn(layer: FFNLayer, x: np.ndarray, backend: str, order: Order = Order.TOKEN_MAJOR,
-            residual: np.ndarray | None = None, progress: bool = False) -> LayerResult:
-    """The layer on raw tokens (t, d), in as few jobs as they fit; sums of cycles and events.
-
-    ``codes`` is None on ``rtl``: the engine keeps them.
-    """
-    _require_backend(backend)
-    if not len(x):
-        raise ValueError("there are 0 tokens, must be at least 1")
-    rows = [slice(at, at + lookup.TOKENS_MAX) for at in range(0, len(x), lookup.TOKENS_MAX)]
-    jobs = [layer.job(x[part], order, None if residual is None else residual[part])
-            for part in rows]
-    if backend == "rtl":
-        with tools():
-            from sw.sim.lookup import run_jobs
-            found = _accepted(run_jobs(layer.cfg, layer.weights, jobs, latency=TABLE_LATENCY,
-                                       progress=progress))
-    else:
-        found = [lookup.run(layer.cfg, layer.weights, job) for job in jobs]
-        for job, result in zip(jobs, found):
-            result.cycles = layer_cycles(layer.cfg, len(job.x), order, TABLE_LATENCY).total
-    total = found[0]
-    for result in found[1:]:
-        total.y = np.concatenate([total.y, result.y])
-        if total.codes is not None:
-            total.codes = np.concatenate([total.codes, result.codes])
-        total.saturations = _sum([total.saturations, result.saturations])
-        total.cycles += result.cycles
-        total.table_bytes += result.table_bytes
-    return total
-
-
-def _sum(counters):
-    return {kind: sum(counter[kind] for counter in counters) for kind in counters[0]}
-
-
-# -- hooks -----------------------------------------------------------------------------------------
 
 @dataclass
 class Call:
@@ -176,7 +57,7 @@ class _Engine:
     told: bool = False
 
     def __post_init__(self):
-        _require_backend(self.backend)
+        require_backend(self.backend)
 
     @property
     def cycles(self) -> int:
@@ -272,7 +153,7 @@ class EngineHeads(_Engine):
         counts = np.array([[row[0].k0, row[0].k1, row[0].k2] for row in results])
         self._record(borders, Call(
             tokens, len(flat), sum(result.cycles for result in flat),
-            _named(_sum([result.saturations for result in flat])), counts,
+            _named(add_up([result.saturations for result in flat])), counts,
             tuple(sum(row[0].overflow[c] for row in results) for c in range(3)),
             zero_rows=sum(result.zero_rows for result in flat)),
             rows=sum(result.k0 for result in flat))
@@ -312,7 +193,7 @@ def on_engine(model, export, backend: str = "golden", progress: bool = False) ->
     changed, where the model lacks a layer of the export or has another kind in its place.
     """
     from sw.nn.names import plain_names
-    _require_backend(backend)
+    require_backend(backend)
     layers = export if isinstance(export, dict) else read(export)
     plain = plain_names(model)
     modules = {plain[name]: module for name, module in model.named_modules()}

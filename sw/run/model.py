@@ -11,7 +11,7 @@ from model.lookup import bh4
 from model.lookup import hash as hashing
 from model.lookup.job import Order
 from model.lookup.timing import TABLE_LATENCY
-from sw.exported.hooks import BACKENDS, run_ffn, run_heads
+from sw.exported.jobs import BACKENDS, run_ffn, run_heads
 from sw.exported.layer import AttentionLayer
 from sw.exported.reader import entries, read_layer
 from sw.io.figures import event_lines

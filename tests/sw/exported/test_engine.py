@@ -12,7 +12,8 @@ from model.cta.job import Mode
 from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.job import Order
-from sw.exported.hooks import BACKENDS, EngineFFN, EngineHeads, on_engine, run_ffn, run_heads
+from sw.exported.hooks import EngineFFN, EngineHeads, on_engine
+from sw.exported.jobs import BACKENDS, run_ffn, run_heads
 from sw.exported.layer import identical
 from sw.exported.writer import export
 from sw.io.npz import InputError
