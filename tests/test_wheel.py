@@ -125,7 +125,7 @@ def test_presets_ship(installed, tmp_path):
     said = installed(tmp_path, "-c", "from sw.lm.config_file import PRESETS; "
                      "print(*sorted(p.stem for p in PRESETS.glob('*.toml')))",
                      program=installed.python)
-    assert said.split() == ["demo", "paper", "small", "tiny"]
+    assert said.split() == ["demo", "demo_head", "demo_lookup", "paper", "small", "tiny"]
 
 
 @pytest.mark.nightly
