@@ -1,21 +1,18 @@
 """ALBERT: one layer may serve several depths."""
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
 from sw.nn.cta_heads import CTAHeads
-from sw.nn.hosts.host import Host, cta_heads, plain_linear
-from sw.nn.hosts.hugging_face import HFAttention, own_forward, relative
+from sw.nn.hosts.hugging_face import HFAttention, HFHost
 
 __all__ = ["AlbertAttention", "AlbertHost"]
 
 
 class AlbertAttention(HFAttention):
-    """The same for AlbertAttention, which holds projection, residual and norm as well."""
+    """HFAttention in the place of ALBERT's, which holds projection, residual and norm as well."""
 
     def __init__(self, heads: CTAHeads, host: nn.Module):
-        super().__init__(heads, host.config)
+        super().__init__(heads, host)
         self.dense, self.LayerNorm = host.dense, host.LayerNorm
         self.output_dropout = host.output_dropout
 
@@ -24,7 +21,7 @@ class AlbertAttention(HFAttention):
         return self.LayerNorm(hidden_states + self.output_dropout(self.dense(y))), None
 
 
-class AlbertHost(Host):
+class AlbertHost(HFHost):
     """AlbertLayer: one set of weights for several depths, and so one replacement."""
 
     FAMILY = "ALBERT"
@@ -32,22 +29,9 @@ class AlbertHost(Host):
     ATTENTION = ("attention",)
     FFN = ("ffn", "activation", "ffn_output")
     SHARED = ("dense", "LayerNorm", "output_dropout")
-
-    def why_not(self, part: str) -> str | None:
-        if part == "ffn":
-            return None
-        old = self.at(part)
-        return (relative(old.config) or own_forward(old)
-                or plain_linear(query=old.query, key=old.key, value=old.value))
-
-    def dim(self) -> int:
-        return self.layer.full_layer_layer_norm.normalized_shape[0]
-
-    def new_attention(self, mode: str, options: Mapping) -> nn.Module:
-        old = self.at("attention")
-        heads = cta_heads(old.query, old.key, old.value, old.num_attention_heads, mode, options,
-                          old.attention_dropout.p)
-        return AlbertAttention(heads, old)
+    REPLACEMENT = AlbertAttention
+    DROPOUT = "attention_dropout"
+    NORM = "full_layer_layer_norm"
 
     @classmethod
     def depths_in(cls, model: nn.Module) -> dict[int, tuple[int, ...]]:

@@ -1,21 +1,22 @@
-"""What the encoders of Hugging Face transformers (5.23) have in common.
+"""What the encoders of Hugging Face transformers (5.23) have in common: replacement and adapter.
 
 Classes are recognised by name, so that nothing here imports transformers. In all of them the hidden
 state itself goes into attention (post-norm), and padding arrives as a 4-D mask, boolean or additive,
 as the attention implementation of the configuration wants it.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sw.nn.cta_heads import CTAHeads
-from sw.nn.hosts.host import CAUSAL
+from sw.nn.hosts.host import CAUSAL, Host, cta_heads, plain_linear
 from sw.nn.intact import CAPTURING
 from sw.nn.saved import rename_loaded, rename_saved
 
-__all__ = ["valid_tokens", "HFAttention", "forget_output_hooks", "own_forward", "relative"]
+__all__ = ["HFAttention", "HFHost", "forget_output_hooks", "valid_tokens"]
 
 PADDED = -1e4       # additive masks hold the least value of their dtype, older ones -10000
 
@@ -62,9 +63,9 @@ class HFAttention(nn.Module):
 
     LINEARS: ClassVar = {"q": "query", "k": "key", "v": "value"}
 
-    def __init__(self, heads: CTAHeads, config):
+    def __init__(self, heads: CTAHeads, host: nn.Module):
         super().__init__()
-        self.heads, self.config = heads, config
+        self.heads, self.config = heads, host.config
         self.kept: dict[str, object] = {}
         self._register_state_dict_hook(rename_saved)
         self.register_load_state_dict_pre_hook(rename_loaded)
@@ -88,6 +89,37 @@ class HFAttention(nn.Module):
         return self.heads(hidden_states, valid_q=valid), None
 
 
+class HFHost(Host):
+    """An encoder layer, whose attention has linears called as ``REPLACEMENT.LINEARS`` says.
+
+    ``HEADS`` is the attribute of attention that counts the heads, ``DROPOUT`` its dropout of the
+    weights, ``NORM`` the path of a norm that is as wide as a token.
+    """
+
+    REPLACEMENT: ClassVar[type[HFAttention]] = HFAttention
+    HEADS: ClassVar[str] = "num_attention_heads"
+    DROPOUT: ClassVar[str] = "dropout"
+    NORM: ClassVar[str]
+
+    def why_not(self, part: str) -> str | None:
+        if part == "ffn":
+            return None
+        old = self.at(part)
+        return (_relative(old.config) or _own_forward(old)
+                or plain_linear(**{name: getattr(old, name)
+                                   for name in self.REPLACEMENT.LINEARS.values()}))
+
+    def dim(self) -> int:
+        return self.layer.get_submodule(self.NORM).normalized_shape[0]
+
+    def new_attention(self, mode: str, options: Mapping) -> nn.Module:
+        old = self.at("attention")
+        q, k, v = (getattr(old, self.REPLACEMENT.LINEARS[name]) for name in "qkv")
+        heads = cta_heads(q, k, v, getattr(old, self.HEADS), mode, options,
+                          getattr(old, self.DROPOUT).p)
+        return self.REPLACEMENT(heads, old)
+
+
 def forget_output_hooks(model: nn.Module) -> None:
     """Take off the hooks by which transformers records hidden states and attention weights.
 
@@ -106,14 +138,14 @@ def forget_output_hooks(model: nn.Module) -> None:
             module._output_capturing_hooks_installed = False
 
 
-def relative(config) -> str | None:
+def _relative(config) -> str | None:
     kind = getattr(config, "position_embedding_type", None) or "absolute"
     if kind != "absolute":
         return f"config.position_embedding_type is {kind!r}, must be 'absolute'"
     return None
 
 
-def own_forward(attention: nn.Module) -> str | None:
+def _own_forward(attention: nn.Module) -> str | None:
     """A subclass of a host's attention may compute something else, which nobody here knows."""
     if type(attention).forward.__module__.partition(".")[0] != "transformers":
         return f"{type(attention).__name__} has a forward of its own"
