@@ -9,10 +9,10 @@ from model.cta.job import SHIFT_O, ErrorCode, HeadResult, HeadWeights, Job, Mode
 from model.errors import JobRefused, require_range, require_raw
 from model.fixed import SHIFT
 
-__all__ = ["JobRefused", "refusal", "check", "validate", "trace", "join", "result", "run"]
+__all__ = ["JobRefused", "check", "require_accepted", "validate", "trace", "join", "result", "run"]
 
 
-def refusal(cfg: CTAConfig, job: Job) -> tuple[ErrorCode, str]:
+def _refusal(cfg: CTAConfig, job: Job) -> tuple[ErrorCode, str]:
     """The answer of :func:`check`, and why in words."""
     n = len(job.xkv)
     m = n if job.xq is None else len(job.xq)
@@ -33,7 +33,14 @@ def check(cfg: CTAConfig, weights: HeadWeights, job: Job) -> ErrorCode:
     WEIGHT_SET and SELF are faults of a job descriptor (a set number, an m beside self-attention)
     that a :class:`Job`, which holds its operands, cannot express.
     """
-    return refusal(cfg, job)[0]
+    return _refusal(cfg, job)[0]
+
+
+def require_accepted(cfg: CTAConfig, job: Job) -> None:
+    """Raise :class:`JobRefused`, with the reason, where :func:`check` gives a code."""
+    code, reason = _refusal(cfg, job)
+    if code != ErrorCode.NONE:
+        raise JobRefused(code, reason)
 
 
 def validate(cfg: CTAConfig, weights: HeadWeights, job: Job) -> tuple[np.ndarray, np.ndarray]:
@@ -67,9 +74,7 @@ def trace(cfg: CTAConfig, weights: HeadWeights, job: Job, reuse: bool = False) -
     Raises :class:`JobRefused` where :func:`check` gives a code, ValueError where an operand has
     the wrong shape or lies outside its format.
     """
-    code, reason = refusal(cfg, job)
-    if code != ErrorCode.NONE:
-        raise JobRefused(code, reason)
+    require_accepted(cfg, job)
     xq, xkv = validate(cfg, weights, job)
     found = cluster(cfg, weights.lsh, xq, xkv, job.mode == Mode.EXACT)
     return join(found, cfg, weights, job, reuse)

@@ -120,6 +120,17 @@ class HeadWeights:
 
 
 @dataclass(frozen=True)
+class Shifts:
+    """The shift fields of a :class:`Job`: ``q k v s`` 0..31, ``o`` -8..7."""
+
+    q: int
+    k: int
+    v: int
+    s: int
+    o: int
+
+
+@dataclass(frozen=True)
 class Job:
     """A job descriptor. ``xkv`` (n, dw); ``xq`` (m, dw), or None for self-attention.
 
@@ -135,6 +146,11 @@ class Job:
     shift_v: int = 0
     shift_s: int = 0
     shift_o: int = 0
+
+    @property
+    def shifts(self) -> Shifts:
+        """The shifts alone."""
+        return Shifts(self.shift_q, self.shift_k, self.shift_v, self.shift_s, self.shift_o)
 
 
 @dataclass
@@ -158,17 +174,6 @@ class HeadResult:
     zero_rows: int = 0
     cycles: int = 0
     phases: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Shifts:
-    """The shift fields of a :class:`Job`: ``q k v s`` 0..31, ``o`` -8..7."""
-
-    q: int
-    k: int
-    v: int
-    s: int
-    o: int
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import numpy as np
 from model.cta import head
 from model.cta.clustering import cluster
 from model.cta.config import CTAConfig
-from model.cta.job import ErrorCode, HeadWeights, LayerJob, LayerResult, Mode
-from model.errors import JobRefused
+from model.cta.job import HeadWeights, LayerJob, LayerResult, Mode
 
 __all__ = ["run", "same_lsh"]
 
@@ -39,9 +38,7 @@ def run(cfg: CTAConfig, weights: list[HeadWeights], job: LayerJob) -> LayerResul
             raise ValueError(f"the hash functions of head {number} are not those of head 0: the "
                              "heads of a layer share their clusters")
     jobs = [job.head(number) for number in range(count)]
-    code, reason = head.refusal(cfg, jobs[0])
-    if code != ErrorCode.NONE:
-        raise JobRefused(code, reason)
+    head.require_accepted(cfg, jobs[0])
     for one, own in zip(weights, jobs):
         xq, xkv = head.validate(cfg, one, own)
     found = cluster(cfg, weights[0].lsh, xq, xkv, job.mode == Mode.EXACT)

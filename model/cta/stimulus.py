@@ -11,10 +11,10 @@ import numpy as np
 from model.cta import centroid, cluster_index, lsh
 from model.cta.bucket import bucket_fields, bucket_limits
 from model.cta.config import CTAConfig
-from model.cta.job import HeadWeights, Job, LSHParams, Mode
+from model.cta.job import HeadWeights, Job, LayerJob, LSHParams, Mode
 from model.stimulus import gaussian, least_shift
 
-__all__ = ["random_job", "patterned_job", "operating_point", "PATTERNS"]
+__all__ = ["random_job", "patterned_job", "operating_point", "layer_of", "PATTERNS"]
 
 PATTERNS = ("equal", "distinct", "alternating", "runs", "extremes")
 
@@ -186,6 +186,14 @@ def _spread_tokens(cfg, rng, a, count):
         want = ((rng.permutation(count) + rng.uniform(0.3, 0.7, count)) / count - 0.5)
         x += np.outer((want * 4 * _HASH_SIGMA - x @ first) / (first @ first), first)
     return np.clip(np.rint(x), cfg.fmt.token.min, cfg.fmt.token.max).astype(np.int64)
+
+
+def layer_of(heads: list[tuple[HeadWeights, Job]]) -> tuple[list[HeadWeights], LayerJob]:
+    """A layer of jobs that were made one by one: all heads get the tokens and the hash functions of
+    the first, and keep their own weights and shifts."""
+    first, job = heads[0]
+    return ([replace(weights, lsh=first.lsh) for weights, _ in heads],
+            LayerJob(job.xkv, job.xq, job.mode, tuple(own.shifts for _, own in heads)))
 
 
 def operating_point(cfg: CTAConfig, k0, k1, k2, n, m=None, seed=0) -> tuple[HeadWeights, Job]:

@@ -77,7 +77,7 @@ def _simulate_heads(layer, jobs, progress):
                     resident[index] = head
                 if not head:
                     session.load(token_loads(job))
-                session.job(layer.heads[head], job, index, reload=False, reuse=int(head > 0))
+                session.job(layer.heads[head], job, index, reload=False, reuse=head > 0)
         engine = build(layer.cfg, progress=progress)
         found = _accepted(session.results(engine.run(session.script, progress=progress)))
     size = len(layer.heads)

@@ -51,15 +51,15 @@ class Session(HostSession):
         return self._wait("load", "data") if wait else self
 
     def job(self, weights: HeadWeights, job: Job, index: int = 0, reload: bool = True,
-            wait: bool = True, **fields):
+            wait: bool = True, reuse: bool = False, **fields):
         """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word.
 
-        With ``reuse=1`` the clusters are those of the job before, and no tokens are loaded.
+        With ``reuse`` the clusters are those of the job before, and no tokens are loaded.
         """
         if reload:
             self.load(layout.weight_loads(weights, index)
-                      + ([] if fields.get("reuse") else layout.token_loads(job)))
-        values = layout.job_fields(weights, job, index, tables=True) | fields
+                      + ([] if reuse else layout.token_loads(job)))
+        values = layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
         self.jobs.append(values)
         return self._wait_for_status() if wait else self
@@ -123,7 +123,7 @@ def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = Fa
         session.stall(stalls, seed)
     session.job(weights, job)
     if reuse:
-        session.job(weights, job, reload=False, reuse=1)
+        session.job(weights, job, reload=False, reuse=True)
     run = engine.run(session.script, progress=progress)
     result = session.results(run)[-1]
     if isinstance(result, Refused):

@@ -1,16 +1,14 @@
 """Layers on the RTL: the heads of a layer reuse the clusters of the first, to the bit and cycle."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from model.cta.admission import Admission
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
-from model.cta.job import ErrorCode, LayerJob, Mode, Shifts
+from model.cta.job import ErrorCode, Mode
 from model.cta.layout import token_loads, weight_loads
-from model.cta.stimulus import PATTERNS, patterned_job, random_job
+from model.cta.stimulus import PATTERNS, layer_of, patterned_job, random_job
 from sw.sim.attempts import attempts
 from sw.sim.cta import Refused, Session, build
 from sw.sim.engine import Script
@@ -30,20 +28,16 @@ def made(cfg, rng, heads, pattern=None, mode=None):
     most = min(cfg.n, cfg.k0, cfg.k1) if mode is Mode.EXACT else cfg.n
     n, m = int(rng.integers(1, most + 1)), int(rng.integers(1, most + 1))
     cross = pattern is None and rng.random() < 0.5
-    drawn = [patterned_job(cfg, rng, pattern, n) if pattern else
-             random_job(cfg, rng, n, m if cross else None, mode, saturating=rng.random() < 0.2)
-             for _ in range(heads)]
-    first, job = drawn[0]
-    shifts = tuple(Shifts(own.shift_q, own.shift_k, own.shift_v, own.shift_s, own.shift_o)
-                   for _, own in drawn)
-    return ([replace(weights, lsh=first.lsh) for weights, _ in drawn],
-            LayerJob(job.xkv, job.xq, job.mode, shifts))
+    return layer_of([
+        patterned_job(cfg, rng, pattern, n) if pattern else
+        random_job(cfg, rng, n, m if cross else None, mode, saturating=rng.random() < 0.2)
+        for _ in range(heads)])
 
 
 def queue(session, cfg, weights, job):
     """All heads of a layer, each in the next weight set."""
     for head, own in enumerate(weights):
-        session.job(own, job.head(head), head % cfg.sets, reuse=int(head > 0))
+        session.job(own, job.head(head), head % cfg.sets, reuse=head > 0)
     return session
 
 
@@ -91,7 +85,7 @@ def test_what_a_reuse_needs():
     rng = np.random.default_rng(3)
     n, m = 9, 14
     drawn = [random_job(cfg, rng, n, m) for _ in range(3)]
-    weights, job = [replace(own, lsh=drawn[0][0].lsh) for own, _ in drawn], drawn[0][1]
+    weights, job = layer_of(drawn)[0], drawn[0][1]
     model, session, due = Admission(cfg), Session(cfg, Script(1)), []
 
     def ask(head, **fields):
@@ -138,9 +132,9 @@ def test_reset_at_any_cycle_of_a_head_that_reuses(mode, tried):
     for at in range(length):
         session.load(weight_loads(weights[0]) + token_loads(job.head(0)))
         session.job(weights[0], job.head(0), reload=False).load(weight_loads(weights[1]))
-        session.job(weights[1], job.head(1), reload=False, reuse=1, wait=False).reset(at)
+        session.job(weights[1], job.head(1), reload=False, reuse=True, wait=False).reset(at)
         session.jobs.clear()
-        session.job(weights[1], job.head(1), reload=False, reuse=1)
+        session.job(weights[1], job.head(1), reload=False, reuse=True)
         queue(session, cfg, weights, job).reset(0)
     jobs = session.jobs
     parts = attempts(build(cfg).run(session.script))

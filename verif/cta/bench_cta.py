@@ -52,7 +52,7 @@ async def jobs_back_to_back(dut, stalls):
     for at, stream in enumerate(INPUTS + OUTPUTS):
         session.script.stall(stream, *STALLS[stalls], seed=seed() + at)
     for weights, job in jobs:
-        session.job(weights, job).job(weights, job, reuse=1)
+        session.job(weights, job).job(weights, job, reuse=True)
     await start(dut)
     results = session.results(await play(dut, session.script, INPUTS, OUTPUTS))
     for at, (weights, job) in enumerate(jobs):

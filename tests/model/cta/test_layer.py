@@ -9,25 +9,18 @@ from hypothesis import strategies as st
 
 from model.cta import head, layer
 from model.cta.config import CTAConfig
-from model.cta.job import ErrorCode, LayerJob, Mode, Shifts
-from model.cta.stimulus import random_job
+from model.cta.job import ErrorCode, Mode
+from model.cta.stimulus import layer_of, random_job
 from model.errors import JobRefused
 
 CONFIGS = [CTAConfig(b=2, d=8, n=24), CTAConfig(b=4, d=8, dw=24, l=8, n=24, digit=4),
            CTAConfig(b=2, d=8, n=24, k0=5, k1=7, k2=3)]
 
 
-def shifts(job):
-    return Shifts(job.shift_q, job.shift_k, job.shift_v, job.shift_s, job.shift_o)
-
-
 def made(cfg, seed, count, n, m, mode=Mode.CTA):
     """Weights of ``count`` heads with the hash functions of the first, and their job."""
     rng = np.random.default_rng(seed)
-    heads = [random_job(cfg, rng, n, m=m, mode=mode) for _ in range(count)]
-    first, job = heads[0]
-    return ([replace(weights, lsh=first.lsh) for weights, _ in heads],
-            LayerJob(job.xkv, job.xq, mode, tuple(shifts(own) for _, own in heads)))
+    return layer_of([random_job(cfg, rng, n, m=m, mode=mode) for _ in range(count)])
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,7 +7,7 @@ import numpy as np
 
 from model.cta import stimulus as cta
 from model.cta.config import CTAConfig
-from model.cta.job import Mode, Shifts
+from model.cta.job import Mode
 from model.cta.quantise import Points
 from model.lookup import stimulus as lookup
 from model.lookup.config import LookupConfig
@@ -45,7 +45,7 @@ def attention_layer(cfg, rng, heads=2, mode=Mode.CTA) -> AttentionLayer:
         v = centroid + wv - job.shift_v
         points.append(Points(token, centroid, 9, wq, wk, wv, centroid + wq - job.shift_q,
                              centroid + wk - job.shift_k, v, v - job.shift_o))
-        shifts.append(Shifts(job.shift_q, job.shift_k, job.shift_v, job.shift_s, job.shift_o))
+        shifts.append(job.shifts)
     return AttentionLayer(cfg, mode, tuple(replace(weights, lsh=lsh) for weights, _ in made),
                           tuple(points), tuple(shifts))
 

@@ -7,7 +7,7 @@ import pytest
 
 from model.cta import head
 from model.cta.config import CTAConfig
-from model.cta.job import Mode, Shifts
+from model.cta.job import Mode
 from model.cta.quantise import quantise
 from model.cta.reference import Operands
 from model.lookup import layer as lookup
@@ -66,8 +66,7 @@ def test_points_of_quantise_are_accepted(rng):
                     np.full(3, 2.0))
     done = quantise(cfg, real)
     job = done.job
-    layer = AttentionLayer(cfg, Mode.CTA, (done.weights,), (done.points,), (
-        Shifts(job.shift_q, job.shift_k, job.shift_v, job.shift_s, job.shift_o),))
+    layer = AttentionLayer(cfg, Mode.CTA, (done.weights,), (done.points,), (job.shifts,))
     again = layer.job(0, job.xkv)
     assert [getattr(again, f"shift_{name}") for name in "qkvso"] == [
         getattr(job, f"shift_{name}") for name in "qkvso"]
