@@ -1,6 +1,6 @@
 """Every engine that there is a generator of. A further one is a package of its own and a line here.
 
-What works on any engine takes it from here: lint, benches, the parameters' page of the site.
+What works on any engine takes it from here: lint, and the configuration of a cocotb bench.
 """
 
 from gen.command import Command

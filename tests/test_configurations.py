@@ -15,10 +15,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gen.cta.top import CTA
 from gen.emit import Emitter
-from gen.engines import ENGINES as GENERATORS
-from gen.lookup.top import Lookup
+from gen.engines import ENGINES
 from model.config import EngineConfig
 from model.cta.config import HEAD_DIMS, SA_WIDTHS, CTAConfig
 from model.cta.table1 import TABLE_I
@@ -27,8 +25,6 @@ from model.fixed import Format
 from model.lookup.config import LookupConfig
 from tests.model.cta.programs import program
 
-ENGINES = {"cta": (CTAConfig, CTA, GENERATORS["cta"]), "lookup": (LookupConfig, Lookup,
-                                                                GENERATORS["lookup"])}
 REFUSAL = re.compile(r".+ is .+, must be .+|.+ key .+ is unknown, must be one of .+", re.DOTALL)
 """A parameter, its value, what is legal."""
 
@@ -57,7 +53,7 @@ def formats(config):
 
 def objects(engine):
     """Configurations as JSON objects: small engines with a few keys of any kind."""
-    config = ENGINES[engine][0]
+    config = ENGINES[engine].config
     likely = {"b": st.sampled_from(SA_WIDTHS[:2]), "pag": st.sampled_from([0, 2, 4]),
               "digit": st.sampled_from([1, 2, 4]), "dw": st.sampled_from([0, 8, 16, 24]),
               "k0": st.integers(0, 6), "k1": st.integers(0, 6), "k2": st.integers(0, 6),
@@ -82,7 +78,7 @@ def objects(engine):
 
 def elaborate(engine, data):
     """The configuration's RTLIL, or None where it is refused in one proper line."""
-    config, component, _ = ENGINES[engine]
+    config, component = ENGINES[engine].config, ENGINES[engine].component
     try:
         cfg = config.from_dict(data)
         top = component(cfg)
@@ -142,7 +138,7 @@ TEXTS = st.one_of(
 @pytest.mark.parametrize("engine", ENGINES)
 def test_any_file(engine, tmp_path, tried):
     """The command line: status 2 and one line, whatever the file holds."""
-    path, command = tmp_path / "config.json", ENGINES[engine][2]
+    path, command = tmp_path / "config.json", ENGINES[engine]
 
     @settings(max_examples=150, deadline=None, derandomize=True, database=None)
     @given(TEXTS)
@@ -159,10 +155,10 @@ def test_any_file(engine, tmp_path, tried):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("value", ["0", "-1", "3.5", "", "x", "٣", "9" * 5000, "1e3", "None"])
 def test_any_flag(engine, value):
-    for name in ENGINES[engine][2].parameters:
-        field = getattr(ENGINES[engine][0](), name)
+    for name in ENGINES[engine].parameters:
+        field = getattr(ENGINES[engine].config(), name)
         if not isinstance(field, bool) and not (field == 0 or value == "0"):
-            assert refusal(ENGINES[engine][2], [f"--{name}={value}"]), name
+            assert refusal(ENGINES[engine], [f"--{name}={value}"]), name
 
 
 def refusal(command, words):

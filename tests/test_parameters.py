@@ -5,15 +5,10 @@ import dataclasses
 import pytest
 
 from docs.site import parameters
-from gen.cta.engine import ENGINE as CTA
-from gen.lookup.engine import ENGINE as LOOKUP
+from gen.engines import ENGINES
 from model.config import Parameter
-from model.cta.config import CTAConfig
 from model.errors import ConfigError
-from model.lookup.config import LookupConfig
 from sw.run.command import main
-
-ENGINES = {"cta": (CTAConfig, CTA), "lookup": (LookupConfig, LOOKUP)}
 
 
 def run_help(engine, capsys):
@@ -24,7 +19,7 @@ def run_help(engine, capsys):
 
 @pytest.mark.parametrize("engine, name", [("cta", "sets"), ("cta", "k1"), ("lookup", "batch")])
 def test_a_changed_declaration_is_seen_everywhere(engine, name, monkeypatch, capsys):
-    config, command = ENGINES[engine]
+    config, command = ENGINES[engine].config, ENGINES[engine]
     changed = Parameter("a thing of its own", "values of its own", "none", "An effect of its own.")
     assert "of its own" not in run_help(engine, capsys) + parameters.page()
     monkeypatch.setitem(config.PARAMETERS, name, changed)
@@ -40,7 +35,7 @@ def test_a_changed_declaration_is_seen_everywhere(engine, name, monkeypatch, cap
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_is_declared_and_no_other(engine):
-    config, command = ENGINES[engine]
+    config, command = ENGINES[engine].config, ENGINES[engine]
     fields = [f.name for f in dataclasses.fields(config)
               if f.name not in ("fmt", "program")]
     assert [*config.PARAMETERS, *config.CONSTANTS] == fields == list(command.parameters)
@@ -49,7 +44,7 @@ def test_every_field_is_declared_and_no_other(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_defaults_told_are_those_taken(engine):
     """Where a default is another parameter's, by its value."""
-    config = ENGINES[engine][0]()
+    config = ENGINES[engine].config()
     for name, each in config.PARAMETERS.items():
         value = getattr(config, name)
         told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0)}.get(

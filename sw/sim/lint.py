@@ -11,7 +11,7 @@ from pathlib import Path
 from gen.emit import emit_all
 from gen.engines import ENGINES
 from gen.progress import progress
-from model.command import Parser
+from model.command import Parser, refusing
 from model.errors import ConfigError
 from model.files import write_text
 from sw.sim.verilator import ToolError, find, lint
@@ -35,6 +35,7 @@ def warnings(name: str, cfg) -> str:
         return lint(path, top) or lint(path, top, strict=True)
 
 
+@refusing("sw.sim.lint", ConfigError, OSError, ToolError)
 def main(argv=None) -> int:
     """Lint; gives the exit status: 1 where there is a warning, 2 where nothing could be linted."""
     parser = Parser(prog="sw.sim.lint", description="Lint an engine as it is emitted; all of them, as "
@@ -48,12 +49,8 @@ def main(argv=None) -> int:
     found = False
     for name in [args.engine] if args.engine else ENGINES:
         engine = ENGINES[name]
-        try:
-            cfg = engine.configuration(args) if args.engine else engine.config()
-            said = warnings(name, cfg)
-        except (ConfigError, OSError, ToolError) as error:
-            print(f"sw.sim.lint: {error}", file=sys.stderr)
-            return 2
+        cfg = engine.configuration(args) if args.engine else engine.config()
+        said = warnings(name, cfg)
         found = found or bool(said)
         command = engine.line(cfg).removeprefix("python -m ")
         print(said or f"{command}: clean (Verilator {find().version})", flush=True)
