@@ -20,7 +20,8 @@ CONFIGS = [CTAConfig(b=2, d=8, n=24), CTAConfig(b=4, d=8, dw=24, l=8, n=24, digi
 def made(cfg, seed, count, n, m, mode=Mode.CTA):
     """Weights of ``count`` heads with the hash functions of the first, and their job."""
     rng = np.random.default_rng(seed)
-    return layer_of([random_job(cfg, rng, n, m=m, mode=mode) for _ in range(count)])
+    return layer_of([random_job(cfg, rng, n, m=m, mode=mode, saturating=seed % 2 == 1)
+                     for _ in range(count)])
 
 
 @settings(max_examples=40, deadline=None)
