@@ -60,9 +60,10 @@ sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows
 lint: $(READY)  ## verilator --lint-only -Wall on the default engines
 	@$(PY) -m sw.sim.lint
 
-emit: $(READY)  ## build/cta.v and its manifest
+ENGINE ?= cta
+emit: $(READY)  ## build/cta.v and its manifest; ENGINE=lookup for the other engine
 	@mkdir -p build
-	@$(PY) -m gen.cta -o build/cta.v --manifest build/cta.json
+	@$(PY) -m gen $(ENGINE) -o build/$(ENGINE).v --manifest build/$(ENGINE).json
 
 docs: $(READY)  ## the documentation site, in build/site; a dead link is an error
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -f docs/site/mkdocs.yml

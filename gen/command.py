@@ -1,4 +1,4 @@
-"""The command line that both generators share: configuration in, Verilog and manifest out."""
+"""The command line that all generators share: configuration in, Verilog and manifest out."""
 
 import argparse
 import dataclasses
@@ -58,9 +58,8 @@ class Command:
         p.add_argument("--config", type=Path, metavar="FILE",
                        help="JSON with any of the above, formats (fmt) and the program; flags go first")
 
-    def parser(self) -> argparse.ArgumentParser:
-        """The command line."""
-        p = Parser(prog=self.program, description=f"{self.what} as Verilog on standard output")
+    def add_flags(self, p: argparse.ArgumentParser) -> None:
+        """Add the flags that :meth:`emit` reads."""
         self.add_configuration(p)
         p.add_argument("-o", "--output", type=Path, metavar="FILE",
                        help="Verilog here; - is stdout, which is the default")
@@ -70,7 +69,11 @@ class Command:
         p.add_argument("--prefix", metavar="NAME",
                        help="before the name of every module, so that several engines can stand in "
                        "one design; `digest` stands for the hash of the configuration")
-        return p
+
+    @property
+    def description(self) -> str:
+        """What its command line does."""
+        return f"{self.what} as Verilog on standard output"
 
     def configuration(self, arguments: argparse.Namespace):
         """The configuration of a command line; raises ConfigError or OSError."""
@@ -102,8 +105,13 @@ class Command:
         return " ".join(words) + ("" if same else " --config FILE")
 
     def main(self, argv=None) -> int:
+        """Emit what a command line says; returns the exit status."""
+        parser = Parser(prog=self.program, description=self.description)
+        self.add_flags(parser)
+        return self.emit(parser.parse_args(argv))
+
+    def emit(self, arguments: argparse.Namespace) -> int:
         """Emit; returns the exit status."""
-        arguments = self.parser().parse_args(argv)
         try:
             cfg = self.configuration(arguments)
             prefix = self.prefix(arguments, cfg)

@@ -4,7 +4,7 @@
     hashlayer run cta head.npz --backend rtl -o out.npz
     hashlayer run --help
 
-Each word stands for a module that ``python -m`` runs as well; here nothing is looked for in the
+The first word stands for a module that ``python -m`` runs as well; here nothing is looked for in the
 current folder, so files of the user's own cannot get in the way. A module is imported when its
 word is asked for.
 """
@@ -19,31 +19,30 @@ from model.start import as_command
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
-    ("emit", "cta"): ("gen.cta.__main__", "Verilog of the CTA engine"),
-    ("emit", "lookup"): ("gen.lookup.__main__", "Verilog of the LookupFFN engine"),
-    ("run",): ("sw.run.__main__", "a head, a layer or an exported model on float, golden or Verilog"),
-    ("doctor",): ("sw.sim.doctor", "what is installed, and what each missing tool would give"),
-    ("demo",): ("sw.demo.__main__", "what the project does, in minutes, with pictures"),
-    ("bench",): ("sw.studies.bench", "cycles, utilisation and simulation speed on the Verilog"),
-    ("sim",): ("verif.runner", "cocotb benches of the blocks and engines"),
-    ("lint",): ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
-    ("train",): ("sw.lm.train", "a masked language model with these layers"),
-    ("evaluate",): ("sw.studies.evaluate", "what the methods cost on a trained model"),
-    ("export",): ("sw.quant.export", "the layers of a checkpoint as the engines load them"),
-    ("quantise",): ("sw.quant.train", "quantisation-aware training of a checkpoint"),
-    ("budget",): ("sw.studies.budget", "what each format costs"),
-    ("rules",): ("sw.studies.rules", "rules that place the binary points, compared"),
-    ("pretrained",): ("sw.studies.pretrained.__main__", "an encoder on disk: policy, distillation"),
-    ("accounting",): ("sw.studies.accounting", "operations and bytes of a LookupFFN layer"),
-    ("toy",): ("sw.studies.toy", "Fig. 4 of the LookupFFN paper"),
-    ("numerics",): ("sw.studies.numerics", "what each format of an engine costs"),
+    "emit": ("gen.__main__", "Verilog of an engine, with a manifest of its ports and memories"),
+    "run": ("sw.run.__main__", "a head, a layer or an exported model on float, golden or Verilog"),
+    "doctor": ("sw.sim.doctor", "what is installed, and what each missing tool would give"),
+    "demo": ("sw.demo.__main__", "what the project does, in minutes, with pictures"),
+    "bench": ("sw.studies.bench", "cycles, utilisation and simulation speed on the Verilog"),
+    "sim": ("verif.runner", "cocotb benches of the blocks and engines"),
+    "lint": ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
+    "train": ("sw.lm.train", "a masked language model with these layers"),
+    "evaluate": ("sw.studies.evaluate", "what the methods cost on a trained model"),
+    "export": ("sw.quant.export", "the layers of a checkpoint as the engines load them"),
+    "quantise": ("sw.quant.train", "quantisation-aware training of a checkpoint"),
+    "budget": ("sw.studies.budget", "what each format costs"),
+    "rules": ("sw.studies.rules", "rules that place the binary points, compared"),
+    "pretrained": ("sw.studies.pretrained.__main__", "an encoder on disk: policy, distillation"),
+    "accounting": ("sw.studies.accounting", "operations and bytes of a LookupFFN layer"),
+    "toy": ("sw.studies.toy", "Fig. 4 of the LookupFFN paper"),
+    "numerics": ("sw.studies.numerics", "what each format of an engine costs"),
 }
-"""Words of a command: the module that has its ``main``, and what it is."""
+"""Word of a command: the module that has its ``main``, and what it is."""
 
 
 def _usage() -> str:
     lines = [f"usage: hashlayer COMMAND ... (version {version('hashlayer')})", ""]
-    lines += [f"  {' '.join(words):16} {what}" for words, (_, what) in COMMANDS.items()]
+    lines += [f"  {word:16} {what}" for word, (_, what) in COMMANDS.items()]
     return "\n".join([*lines, "", "hashlayer COMMAND --help tells what a command takes."])
 
 
@@ -57,27 +56,18 @@ def main(argv=None) -> int:
     if argv[0] == "--version":
         print(version("hashlayer"))
         return 0
-    for words, (module, _) in COMMANDS.items():
-        if tuple(argv[:len(words)]) == words:
-            # What its module sees when `python -m` runs it.
-            sys.argv = [" ".join(("hashlayer", *words)), *argv[len(words):]]
-            try:
-                found = import_module(module)
-            except ModuleNotFoundError as error:
-                print(f"{sys.argv[0]}: needs {error.name}, which is not installed; `make setup` "
-                      "installs all, or see the extras of hashlayer", file=sys.stderr)
-                return 2
-            return found.main(sys.argv[1:]) or 0
-    nested = any(len(words) > 1 and words[0] == argv[0] for words in COMMANDS)
-    known = " ".join(argv[:2] if nested else argv[:1])
-    print(f"hashlayer: {known!r} is no command, {_hint(known)}", file=sys.stderr)
-    return 2
-
-
-def _hint(known: str) -> str:
-    """The command that is nearly ``known``, else all that it may have been."""
-    words = [" ".join(words) for words in COMMANDS]
-    within = [name for name in words if name.startswith(known.partition(" ")[0] + " ")]
-    near = [] if known in {name.partition(" ")[0] for name in within} else \
-        get_close_matches(known, words, n=1)
-    return f"did you mean {near[0]!r}?" if near else "must be one of " + ", ".join(within or words)
+    word, *rest = argv
+    if word not in COMMANDS:
+        near = get_close_matches(word, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "must be one of " + ", ".join(COMMANDS)
+        print(f"hashlayer: {word!r} is no command, {hint}", file=sys.stderr)
+        return 2
+    # What its module sees when `python -m` runs it.
+    sys.argv = [f"hashlayer {word}", *rest]
+    try:
+        found = import_module(COMMANDS[word][0])
+    except ModuleNotFoundError as error:
+        print(f"hashlayer {word}: needs {error.name}, which is not installed; `make setup` "
+              "installs all, or see the extras of hashlayer", file=sys.stderr)
+        return 2
+    return found.main(rest) or 0

@@ -1,11 +1,8 @@
 """The page of parameters: every field of a configuration, from its one declaration."""
 
-from model.cta.config import CTAConfig
-from model.lookup.config import LookupConfig
+from gen.engines import ENGINES
 
 __all__ = ["page"]
-
-ENGINES = (("CTA", "emit cta", CTAConfig), ("LookupFFN", "emit lookup", LookupConfig))
 
 
 def _cell(text: str) -> str:
@@ -17,23 +14,24 @@ def page() -> str:
     lines = [
         "# Parameters",
         "",
-        "The build makes this page from `PARAMETERS` and `CONSTANTS` of `model/cta/config.py` and "
-        "`model/lookup/config.py`. The help of the commands and the refusals of illegal values "
+        "The build makes this page from `PARAMETERS` and `CONSTANTS` of each engine's configuration. "
+        "The help of the commands and the refusals of illegal values "
         "come from there as well. Formats are in [Numerics](../numerics.md).",
     ]
-    for title, command, config in ENGINES:
+    for name, engine in ENGINES.items():
+        config = engine.config
         lines += [
             "",
-            f"## {title}: `hashlayer {command}`",
+            f"## {engine.what[0].upper()}{engine.what[1:]}: `hashlayer emit {name}`",
             "",
             "| parameter | what | legal | default |",
             "|---|---|---|---|",
         ]
-        for name, each in config.PARAMETERS.items():
+        for parameter, each in config.PARAMETERS.items():
             what = f"{each.what}. {each.effect}" if each.effect else each.what
-            lines.append(f"| `{name}` | {_cell(what)} | {_cell(each.legal)} | {each.default} |")
-        for name, each in config.CONSTANTS.items():
+            lines.append(f"| `{parameter}` | {_cell(what)} | {_cell(each.legal)} | {each.default} |")
+        for parameter, each in config.CONSTANTS.items():
             lines.append(
-                f"| `{name}` | {_cell(each.what)} | {each.legal} | {getattr(config, name)} |"
+                f"| `{parameter}` | {_cell(each.what)} | {each.legal} | {getattr(config, parameter)} |"
             )
     return "\n".join(lines) + "\n"
