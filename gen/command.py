@@ -12,17 +12,12 @@ from gen.emit import EmitError, emit_all
 from gen.manifest import manifest
 from gen.names import require_names
 from gen.progress import progress
-from model.command import Parser
+from model.command import Parser, add_parameters, given
 from model.config import json_object
 from model.errors import ConfigError
 from model.files import write_json, write_text
 
 __all__ = ["Command"]
-
-
-def _number(text: str):
-    """An integer where it is one; the configuration refuses the rest by name."""
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else text
 
 
 @dataclass(frozen=True)
@@ -40,21 +35,13 @@ class Command:
     codes: dict[str, type]
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """Fields of the configuration that are flags, with their help."""
-        return self.config.parameter_help()
+    def parameters(self) -> tuple[str, ...]:
+        """Fields of the configuration that are flags."""
+        return tuple(self.config.parameter_help())
 
     def add_configuration(self, p: argparse.ArgumentParser) -> None:
         """Add the flags that :meth:`configuration` reads."""
-        types = {f.name: f.type for f in dataclasses.fields(self.config)}
-        for name, text in self.parameters.items():
-            kind = types[name]
-            if kind in (bool, "bool"):
-                p.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
-            else:
-                number = kind in (int, "int")
-                p.add_argument(f"--{name}", type=_number if number else str,
-                               metavar="N" if number else "WORD", help=text)
+        add_parameters(p, self.config)
         p.add_argument("--config", type=Path, metavar="FILE",
                        help="JSON with any of the above, formats (fmt) and the program; flags go first")
 
@@ -84,9 +71,7 @@ class Command:
             except UnicodeDecodeError as error:
                 raise ConfigError(f"{arguments.config} is not JSON: {error}") from None
             data = json_object(text, str(arguments.config))
-        data |= {name: value for name in self.parameters
-                 if (value := getattr(arguments, name)) is not None}
-        return self.config.from_dict(data)
+        return self.config.from_dict(data | given(self.config, arguments))
 
     def line(self, cfg, prefix: str | None = None) -> str:
         """The command that emits this configuration: what is always shown, and what differs

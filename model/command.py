@@ -4,11 +4,13 @@ It stands here because every package may import ``model``, and it needs nothing 
 """
 
 import argparse
+import dataclasses
 import functools
+import re
 import sys
 from collections.abc import Callable
 
-__all__ = ["Parser", "refusing"]
+__all__ = ["Parser", "add_parameters", "given", "refusing"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,3 +39,30 @@ def refusing(name: str, *refusals: type[Exception]) -> Callable:
                 return 2
         return command
     return around
+
+
+def _number(text: str):
+    """An integer where it is one; the configuration refuses the rest by name."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else text
+
+
+def add_parameters(parser: argparse.ArgumentParser, config: type, **defaults: str) -> None:
+    """A flag for every parameter and constant of a configuration class; None where it is not given.
+
+    ``defaults`` say for the help where a parameter comes from that this command takes from elsewhere.
+    Values are taken as they stand: the configuration refuses what is not legal, and names the range.
+    """
+    kinds = {field.name: field.type for field in dataclasses.fields(config)}
+    for name, text in config.parameter_help(**defaults).items():
+        if kinds[name] in (bool, "bool"):
+            parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
+        else:
+            number = kinds[name] in (int, "int")
+            parser.add_argument(f"--{name}", type=_number if number else str,
+                                metavar="N" if number else "WORD", help=text)
+
+
+def given(config: type, arguments: argparse.Namespace) -> dict:
+    """The parameters of :func:`add_parameters` that a command line gives."""
+    return {name: value for name in config.parameter_help()
+            if (value := getattr(arguments, name)) is not None}

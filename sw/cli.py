@@ -23,7 +23,7 @@ COMMANDS = {
     "run": ("sw.run.__main__", "a head, a layer or an exported model on float, golden or Verilog"),
     "doctor": ("sw.sim.doctor", "what is installed, and what each missing tool would give"),
     "demo": ("sw.demo.__main__", "what the project does, in minutes, with pictures"),
-    "bench": ("sw.studies.bench", "cycles, utilisation and simulation speed on the Verilog"),
+    "bench": ("sw.studies.bench.__main__", "cycles, utilisation and simulation speed on the Verilog"),
     "sim": ("verif.runner", "cocotb benches of the blocks and engines"),
     "lint": ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
     "train": ("sw.lm.train", "a masked language model with these layers"),

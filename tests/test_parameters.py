@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from docs.site import parameters
+from gen import __main__ as emit
 from gen.engines import ENGINES
 from model.config import Parameter
 from model.errors import ConfigError
@@ -19,15 +20,17 @@ def run_help(engine, capsys):
 
 @pytest.mark.parametrize("engine, name", [("cta", "sets"), ("cta", "k1"), ("lookup", "batch")])
 def test_a_changed_declaration_is_seen_everywhere(engine, name, monkeypatch, capsys):
-    config, command = ENGINES[engine].config, ENGINES[engine]
+    config = ENGINES[engine].config
     changed = Parameter("a thing of its own", "values of its own", "none", "An effect of its own.")
     assert "of its own" not in run_help(engine, capsys) + parameters.page()
     monkeypatch.setitem(config.PARAMETERS, name, changed)
     with pytest.raises(ConfigError, match=f"{name} is '1', must be an integer, values of its own"):
         config(**{name: "1"})
     line = "a thing of its own, values of its own (default none)"
-    assert command.parameters[name] == line
-    assert line in " ".join(command.parser().format_help().split())
+    assert config.parameter_help()[name] == line
+    with pytest.raises(SystemExit):
+        emit.main([engine, "--help"])
+    assert line in " ".join(capsys.readouterr().out.split())
     assert line in run_help(engine, capsys)
     assert (f"| `{name}` | a thing of its own. An effect of its own. | values of its own | none |"
             in parameters.page())

@@ -89,9 +89,9 @@ def feed_forward() -> dict:
     """The tensors between the stages of the layer for one token, in real numbers; the sign bits,
     codes and rows as they are."""
     real = synthetic(LOOKUP, 1, seed=3, spread=2.0)
-    weights, job, y_point = lookup.quantise(LOOKUP, real)
-    t = layer.trace(LOOKUP, weights, job)
-    points = lookup.place(LOOKUP, lookup.measure(LOOKUP, real))
+    q = lookup.quantise(LOOKUP, real)
+    weights, points = q.weights, q.points
+    t = layer.trace(LOOKUP, weights, q.job)
     f, real_of = LOOKUP.fmt, lambda fmt, raw, point: fmt.real(np.asarray(raw), point)
     z = real_of(f.z, t["z"][0], f.z.frac)
     codes = t["codes"][0, :, 0]
@@ -110,7 +110,7 @@ def feed_forward() -> dict:
         for j in range(4)
     ]
     return {
-        "x": real_of(f.x, job.x[0], points.x),
+        "x": real_of(f.x, q.job.x[0], points.x),
         "stages": stages,
         "z": z,
         "bits": (z > 0).astype(int).reshape(LOOKUP.h, LOOKUP.tau),
@@ -119,7 +119,7 @@ def feed_forward() -> dict:
         "rows": t["rows"][0, :, 0],
         "tables": tables,
         "bias": real.out_bias,
-        "y": real_of(f.output, t["y"][0], y_point),
+        "y": real_of(f.output, t["y"][0], points.y),
         "real": forward(LOOKUP, real)[0],
     }
 

@@ -8,7 +8,7 @@ is taken; the count goes to the last O in its bank.
 from dataclasses import dataclass, field
 
 from model.cta.config import CTAConfig
-from model.cta.job import LSH, Mode
+from model.cta.job import LSH, HeadResult, HeadWeights, Job, Mode
 from model.cta.schedule import PHASES, Op, Row, Wait
 from model.cta.timing import (
     HASH_STAGES,
@@ -28,7 +28,7 @@ from model.cta.timing import (
     top_latency,
 )
 
-__all__ = ["Use", "HeadCycles", "head_cycles"]
+__all__ = ["Use", "HeadCycles", "head_cycles", "job_cycles"]
 
 FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
 
@@ -70,6 +70,14 @@ def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
     return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse).result
+
+
+def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResult, *,
+               reuse: bool = False) -> HeadCycles:
+    """Cycles of ``job``, whose ``result`` has the numbers of clusters."""
+    n = len(job.xkv)
+    m = n if job.xq is None else len(job.xq)
+    return head_cycles(cfg, n, m, result.k0, result.k1, result.k2, job.mode, weights.shared_a, reuse)
 
 
 class _Run:

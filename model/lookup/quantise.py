@@ -10,18 +10,18 @@ does all three on the layer's own tokens; ``sw.quant.observe`` measures on many.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from model.border import Borders
 from model.fixed import SHIFT, Format
 from model.lookup.config import STAGES, LookupConfig
-from model.lookup.job import Job, LayerWeights
+from model.lookup.job import Job, LayerWeights, Order
 from model.lookup.reference import Layer, forward, project, stages, weights_of
 
-__all__ = ["Peaks", "Points", "peak", "point", "measure", "place", "shifts", "raw_weights", "raw_mix",
-           "quantise"]
+__all__ = ["Peaks", "Points", "Quantised", "peak", "point", "measure", "place", "shifts",
+           "raw_weights", "raw_mix", "quantise"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,28 @@ class Points:
     table: np.ndarray
     acc: int
     y: int
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A layer in raw integers, where its points are, and what did not fit.
+
+    ``borders`` counts per tensor the elements and those beyond its format.
+    """
+
+    weights: LayerWeights
+    job: Job
+    points: Points
+    borders: Borders = field(default_factory=Borders)
+
+    @property
+    def saturated(self) -> dict[str, int]:
+        """Saturated elements by tensor, where there are any."""
+        return self.borders.saturated
+
+    def output(self, cfg: LookupConfig, raw) -> np.ndarray:
+        """Raw outputs to real numbers."""
+        return cfg.fmt.output.real(raw, self.points.y)
 
 
 def peak(value, axis=None):
@@ -156,18 +178,16 @@ def raw_mix(cfg: LookupConfig, real: Layer, borders: Borders) -> dict[str, int]:
             for name in ("gain", "skip")}
 
 
-def quantise(cfg: LookupConfig, real: Layer,
-             borders: Borders | None = None) -> tuple[LayerWeights, Job, int]:
-    """Weights and job in raw integers, and the fraction bits of the output.
+def quantise(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) -> Quantised:
+    """Weights and a job in raw integers; ``order`` is that of its gather.
 
     Every tensor has the binary point that its largest value asks for, judged on the layer's own
-    tokens; only z_bias, gain and skip, whose points are fixed, can saturate. ``borders`` gets the
-    counts.
+    tokens; only z_bias, gain and skip, whose points are fixed, can saturate.
     """
     f, points = cfg.fmt, place(cfg, measure(cfg, real))
-    counted = Borders() if borders is None else borders
+    counted = Borders()
     residual = None if real.residual is None else counted.quantise(
         "residual", f.output, real.residual, points.y)
-    job = Job(counted.quantise("x", f.x, real.x, points.x), residual,
+    job = Job(counted.quantise("x", f.x, real.x, points.x), residual, order,
               **raw_mix(cfg, real, counted), **shifts(cfg, points)[1])
-    return raw_weights(cfg, real, points, counted), job, points.y
+    return Quantised(raw_weights(cfg, real, points, counted), job, points, counted)

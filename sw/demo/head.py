@@ -29,8 +29,10 @@ from sw.io.figures import relative_error
 from sw.io.npz import InputError, make_folder, write_json
 from sw.io.shipped import HEAD
 from sw.io.tables import heading, line
-from sw.run.head import Outcome, build_rtl, differences, execute, prepare, report
+from sw.run.head import prepare
 from sw.run.head_file import read_head
+from sw.run.pipeline import execute, report
+from sw.sim.engines import ENGINES
 
 __all__ = ["main"]
 
@@ -102,7 +104,7 @@ def main(argv=None) -> int:
     if rtl:
         begin = time.monotonic()
         print("emitting and compiling the Verilog (minutes, once) ...", end=" ", flush=True)
-        build_rtl(cfg, progress=sys.stderr.isatty())
+        ENGINES["cta"].build(cfg, sys.stderr.isatty())
         print(f"{time.monotonic() - begin:.1f} s\n")
     print(heading(COLUMNS))
     errors, bars, uses, failed = {}, [], None, False
@@ -114,20 +116,20 @@ def main(argv=None) -> int:
             begin = time.monotonic()
             simulated = execute(prepared, "rtl", progress=sys.stderr.isatty())
             seconds = time.monotonic() - begin
-            wrong = differences(simulated.result, outcome.result)
+            wrong = ENGINES["cta"].differences(simulated.result, outcome.result)
             checked = f"DIFFERS: {wrong}" if wrong else f"equal, {seconds:.1f} s"
             failed |= bool(wrong)
-            outcome, backend = Outcome(simulated.o, simulated.result), "rtl"
+            outcome, backend = simulated, "rtl"
             if at == shown_at:
                 uses = simulated.result.activity
         data = report(prepared, outcome, backend)
         formula = None if mode == Mode.EXACT else table1_cycles(
             cfg, data["n"], data["k0"], data["k1"], data["k2"])
         print(_table_row(name, data, formula, checked), flush=True)
-        errors[name] = token_error(outcome.o, exact)
+        errors[name] = token_error(outcome.output, exact)
         bars.append({"name": name, "RL": data["RL"], "RA": data["RA"],
                      "cycles": data["cycles"]["total"],
-                     "error": relative_error(outcome.o, exact)})
+                     "error": relative_error(outcome.output, exact)})
         if at == shown_at:
             shown = prepared
             write_json(folder / "report.json", data)

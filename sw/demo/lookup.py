@@ -17,7 +17,9 @@ from model.lookup.job import Order
 from sw.io.shipped import LAYER
 from sw.io.tables import heading, line
 from sw.run import layer_file
-from sw.run.layer import build_rtl, differences, execute, prepare, report
+from sw.run.layer import prepare
+from sw.run.pipeline import execute, report
+from sw.sim.engines import ENGINES
 
 __all__ = ["LAYER", "show"]
 
@@ -62,14 +64,14 @@ def show(path, simulate: int) -> bool:
                 begin = time.monotonic()
                 print("emitting and compiling the Verilog (a minute, once) ...", end=" ",
                       flush=True)
-                build_rtl(cfg, progress=progress)
+                ENGINES["lookup"].build(cfg, progress)
                 print(f"{time.monotonic() - begin:.1f} s\n")
             print(heading(COLUMNS))
         if at < simulate:
             begin = time.monotonic()
             simulated = execute(prepared, "rtl", progress=progress)
             seconds = time.monotonic() - begin
-            wrong = differences(simulated.result, outcome.result)
+            wrong = ENGINES["lookup"].differences(simulated.result, outcome.result)
             checked = f"DIFFERS: {wrong}" if wrong else f"equal, {seconds:.1f} s"
             failed |= bool(wrong)
             outcome, backend = simulated, "rtl"

@@ -6,20 +6,16 @@ import numpy as np
 
 from model.cta import head as cta
 from model.cta import layer as attention
-from model.cta.cycles import head_cycles
 from model.cta.job import HeadResult
 from model.errors import JobRefused
 from model.lookup import layer as lookup
-from model.lookup.cycles import layer_cycles
 from model.lookup.job import LayerResult, Order
-from model.lookup.timing import TABLE_LATENCY
 from sw.exported.codec import set_of
 from sw.exported.layer import AttentionLayer, FFNLayer
-from sw.sim.backends import tools
+from sw.sim.backends import BACKENDS, tools
+from sw.sim.engines import ENGINES
 
-__all__ = ["BACKENDS", "add_up", "require_backend", "run_ffn", "run_heads"]
-
-BACKENDS = ("golden", "rtl")
+__all__ = ["add_up", "require_backend", "run_ffn", "run_heads"]
 
 
 def require_backend(backend: str) -> None:
@@ -47,9 +43,9 @@ def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
     for xkv, xq in sequences:
         results.append(attention.run(layer.cfg, layer.heads, layer.layer_job(xkv, xq)).heads)
         for head, result in enumerate(results[-1]):
-            model = head_cycles(layer.cfg, len(xkv), len(result.o), result.k0, result.k1, result.k2,
-                                layer.mode, layer.heads[head].shared_a, reuse=head > 0)
-            result.cycles, result.phases = model.total, model.phases
+            cost = ENGINES["cta"].cycles(layer.cfg, layer.heads[head], layer.job(head, xkv, xq), result,
+                                         reuse=head > 0)
+            result.cycles, result.phases = cost.total, cost.phases
     return results
 
 
@@ -66,9 +62,8 @@ def _simulate_heads(layer, jobs, progress):
     are loaded once where the engine has a set a head."""
     with tools():
         from model.cta.layout import token_loads, weight_loads
-        from sw.sim.cta import Session
-        from sw.sim.engine import build
-        session, resident = Session(layer.cfg), {}
+        driver = ENGINES["cta"].driver
+        session, resident = driver.Session(layer.cfg), {}
         for row in jobs:
             for head, job in enumerate(row):
                 index = set_of(layer.cfg, head)
@@ -78,8 +73,7 @@ def _simulate_heads(layer, jobs, progress):
                 if not head:
                     session.load(token_loads(job))
                 session.job(layer.heads[head], job, index, reload=False, reuse=head > 0)
-        engine = build(layer.cfg, progress=progress)
-        found = _accepted(session.results(engine.run(session.script, progress=progress)))
+        found = _accepted(session.play(driver.build(layer.cfg, progress=progress), progress)[1])
     size = len(layer.heads)
     return [found[at:at + size] for at in range(0, len(found), size)]
 
@@ -103,15 +97,13 @@ def run_ffn(layer: FFNLayer, x: np.ndarray, backend: str, order: Order = Order.T
     rows = [slice(at, at + lookup.TOKENS_MAX) for at in range(0, len(x), lookup.TOKENS_MAX)]
     jobs = [layer.job(x[part], order, None if residual is None else residual[part])
             for part in rows]
+    engine = ENGINES["lookup"]
     if backend == "rtl":
         with tools():
-            from sw.sim.lookup import run_jobs
-            found = _accepted(run_jobs(layer.cfg, layer.weights, jobs, latency=TABLE_LATENCY,
-                                       progress=progress))
+            found = _accepted(engine.driver.run_jobs(
+                layer.cfg, [(layer.weights, job) for job in jobs], progress=progress))
     else:
-        found = [lookup.run(layer.cfg, layer.weights, job) for job in jobs]
-        for job, result in zip(jobs, found):
-            result.cycles = layer_cycles(layer.cfg, len(job.x), order, TABLE_LATENCY).total
+        found = [engine.run(layer.cfg, layer.weights, job) for job in jobs]
     total = found[0]
     for result in found[1:]:
         total.y = np.concatenate([total.y, result.y])

@@ -1,53 +1,90 @@
-"""One head, from real operands to a result and its report, on any of the three backends."""
+"""One head: from real operands to a job of the CTA engine, and what a report says of it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from model.border import Borders
 from model.cta import head as golden
 from model.cta.calibrate import calibrate, draw, projection, targets
 from model.cta.config import CTAConfig
 from model.cta.cost import attention_ratio, linear_ratio
-from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.quantise import Quantised, QuantiseError, quantise
 from model.cta.reference import Operands, attention_cta, attention_exact, clusters
 from sw.io.figures import relative_error
 from sw.io.npz import InputError
 from sw.run.head_file import HeadFile
-from sw.sim.backends import tools
+from sw.run.pipeline import Outcome, Prepared
+from sw.sim.engines import ENGINES
 
-__all__ = ["DEFAULT_COMPRESSION", "Prepared", "Outcome", "prepare", "execute", "build_rtl",
-           "differences", "report"]
+__all__ = ["DEFAULT_COMPRESSION", "PreparedHead", "prepare"]
 
 DEFAULT_COMPRESSION = 0.52
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Operands with their hash functions chosen, and the same in raw integers."""
+class PreparedHead(Prepared):
+    """Operands of a head with their hash functions chosen, and the same in raw integers.
+
+    ``hashing`` tells the report where a, b and w come from.
+    """
+
+    ENGINE: ClassVar = ENGINES["cta"]
+    OUTPUT: ClassVar = "o"
 
     cfg: CTAConfig
     real: Operands
-    mode: Mode
     quantised: Quantised
-    hashing: dict    # for the report: where a, b and w come from
+    hashing: dict
 
+    @property
+    def mode(self) -> Mode:
+        """That of the job."""
+        return self.quantised.job.mode
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a backend gave: real outputs, the raw result, and what saturated on the way from the
-    one to the other (backend "float" only: engines give integers)."""
+    def in_double(self) -> tuple[np.ndarray, dict]:
+        """The algorithm in double precision, hashing and all."""
+        real = self.real
+        if self.mode == Mode.EXACT:
+            n, m = len(real.xkv), len(real.xq)
+            tables, k = (np.arange(m), np.arange(n), np.zeros(n, np.int64)), (m, n, 0)
+            o = attention_exact(*real.attention)
+        else:
+            tables = clusters(real.xq, real.xkv, real.a, real.b, real.w)
+            k = tuple(int(ct.max()) + 1 for ct in tables)
+            o = attention_cta(*real.attention, *tables)
+        return o, {f"ct{c}": table for c, table in enumerate(tables)} | {
+            f"k{c}": count for c, count in enumerate(k)}
 
-    o: np.ndarray
-    result: HeadResult
-    borders: Borders = field(default_factory=Borders)
+    def figures(self, outcome: Outcome, backend: str) -> dict:
+        """Compression, hash functions and errors."""
+        real, r = self.real, outcome.result
+        m, n, k = len(real.xq), len(real.xkv), r.k1 + r.k2
+        exact = attention_exact(*real.attention)
+        error = {"against exact attention": relative_error(outcome.output, exact)}
+        if self.mode == Mode.CTA:
+            cta = attention_cta(*real.attention, r.ct0, r.ct1, r.ct2)
+            error["against float CTA, clusters forced"] = relative_error(outcome.output, cta)
+            error["float CTA against exact attention"] = relative_error(cta, exact)
+        full = self.mode == Mode.EXACT
+        return {
+            "mode": self.mode.name.lower(),
+            "n": n, "m": m, "k0": r.k0, "k1": r.k1, "k2": r.k2,
+            "RL": 1.0 if full else linear_ratio(m, n, r.k0, k),
+            "RA": 1.0 if full else attention_ratio(m, n, r.k0, k),
+            "hashing": {**self.hashing, "w used": None if full else real.w.tolist()},
+            "error": error, "points": vars(self.quantised.points)}
+
+    def events(self, result: HeadResult) -> dict:
+        """Tokens beyond the clusters, and compressed queries without probability."""
+        return {"overflow": {f"lsh{c}": count for c, count in enumerate(result.overflow)},
+                "zero_rows": result.zero_rows}
 
 
 def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: float | None = None,
             counts: tuple[int, int, int] | None = None, seed: int = 0,
-            fitted: bool = False) -> Prepared:
+            fitted: bool = False) -> PreparedHead:
     """Hash functions and quantisation.
 
     ``counts`` (k0, k1, k2) or ``compression`` RL ask for a compression where the file has no w.
@@ -103,100 +140,4 @@ def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: 
                          f"do not fit k0 = {cfg.k0} and k1 = {cfg.k1}")
     if code != ErrorCode.NONE:
         raise InputError(f"the engine would refuse this job: {code.name}")
-    return Prepared(cfg, real, mode, quantised, origin)
-
-
-def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome:
-    """Run the job; ``rtl`` builds the simulator if it is not in the cache."""
-    cfg, job = prepared.cfg, prepared.quantised.job
-    if backend == "float":
-        return _float(prepared)
-    if backend == "golden":
-        result = golden.run(cfg, prepared.quantised.weights, job)
-    else:
-        result = _simulate(cfg, prepared.quantised.weights, job, progress)
-    return Outcome(prepared.quantised.output(cfg, result.o), result)
-
-
-def build_rtl(cfg: CTAConfig, progress: bool = False) -> None:
-    """Emit and compile the engine, unless that has been done for this configuration."""
-    with tools():
-        from sw.sim.engine import build
-        build(cfg, progress=progress)
-
-
-def _simulate(cfg, weights, job, progress):
-    with tools():
-        from sw.sim.cta import Refused, run_head
-        try:
-            return run_head(cfg, weights, job, progress=progress)
-        except Refused as error:
-            raise InputError(str(error)) from None
-
-
-def _float(prepared: Prepared) -> Outcome:
-    """The algorithm in double precision, hashing and all."""
-    cfg, real = prepared.cfg, prepared.real
-    if prepared.mode == Mode.EXACT:
-        n, m = len(real.xkv), len(real.xq)
-        tables, k = (np.arange(m), np.arange(n), np.zeros(n, np.int64)), (m, n, 0)
-        o = attention_exact(*real.attention)
-    else:
-        tables = clusters(real.xq, real.xkv, real.a, real.b, real.w)
-        k = tuple(int(ct.max()) + 1 for ct in tables)
-        o = attention_cta(*real.attention, *tables)
-    # Double precision has no format: what would not fit the engine's outputs is counted as theirs.
-    borders = Borders()
-    raw = borders.quantise("o", cfg.fmt.output, o, prepared.quantised.points.o)
-    return Outcome(o, HeadResult(raw, *tables, *k), borders)
-
-
-def differences(a, b) -> list[str]:
-    """Names of the fields in which two results of a head differ."""
-    arrays = [name for name in ("o", "ct0", "ct1", "ct2")
-              if not np.array_equal(getattr(a, name), getattr(b, name))]
-    return arrays + [name for name in ("k0", "k1", "k2", "saturations", "overflow", "zero_rows")
-                     if getattr(a, name) != getattr(b, name)]
-
-
-def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
-    """Everything about a run, as plain data."""
-    cfg, real, r = prepared.cfg, prepared.real, outcome.result
-    m, n, k = len(real.xq), len(real.xkv), r.k1 + r.k2
-    exact = attention_exact(*real.attention)
-    error = {"against exact attention": relative_error(outcome.o, exact)}
-    if prepared.mode == Mode.CTA:
-        cta = attention_cta(*real.attention, r.ct0, r.ct1, r.ct2)
-        error["against float CTA, clusters forced"] = relative_error(outcome.o, cta)
-        error["float CTA against exact attention"] = relative_error(cta, exact)
-    full = prepared.mode == Mode.EXACT
-    data = {
-        "backend": backend, "mode": prepared.mode.name.lower(),
-        "config": {key: value for key, value in cfg.as_dict().items() if key != "fmt"},
-        "config_hash": cfg.digest,
-        "n": n, "m": m, "k0": r.k0, "k1": r.k1, "k2": r.k2,
-        "RL": 1.0 if full else linear_ratio(m, n, r.k0, k),
-        "RA": 1.0 if full else attention_ratio(m, n, r.k0, k),
-        "hashing": {**prepared.hashing, "w used": None if full else real.w.tolist()},
-        "error": error,
-        "points": vars(prepared.quantised.points),
-        "operands": prepared.quantised.borders.as_dict(),
-        "operands_saturated": prepared.quantised.saturated,
-    }
-    if backend == "float":
-        data["outputs"] = outcome.borders.as_dict()
-    else:
-        data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
-        data["overflow"] = {f"lsh{c}": count for c, count in enumerate(r.overflow)}
-        data["zero_rows"] = r.zero_rows
-    data["cycles"] = _cycles(prepared, r, backend)
-    return data
-
-
-def _cycles(prepared, r, backend):
-    """Cycles of the job, measured on the RTL or else from the cycle model."""
-    if backend == "rtl":
-        return {"source": "rtl", "total": r.cycles, "phases": r.phases}
-    model = head_cycles(prepared.cfg, len(prepared.real.xkv), len(prepared.real.xq), r.k0, r.k1,
-                        r.k2, prepared.mode, prepared.quantised.weights.shared_a)
-    return {"source": "cycle model", "total": model.total, "phases": model.phases}
+    return PreparedHead(cfg, real, quantised, origin)

@@ -7,7 +7,7 @@ import numpy as np
 from model.cta.config import CTAConfig
 from sw.io.npz import InputError, array, engine, read_npz
 
-__all__ = ["HeadFile", "STRUCTURE", "read_head", "make_config"]
+__all__ = ["HeadFile", "read_head", "make_config"]
 
 TOKENS_MAX = 2048
 DEFAULT_TOKENS = 512
@@ -90,7 +90,3 @@ def make_config(head: HeadFile, flags: dict, path=None) -> CTAConfig:
     if most > cfg.n:
         raise InputError(f"there are {most} tokens, the engine is built for at most n = {cfg.n}")
     return cfg
-
-
-STRUCTURE = (*CTAConfig.PARAMETERS, *CTAConfig.CONSTANTS)
-"""The structural parameters, each of which is a flag of the command line."""

@@ -1,54 +1,75 @@
-"""One LookupFFN layer, from real operands to a result and its report, on any of the backends."""
+"""One LookupFFN layer: from real operands to a job of the engine, and what a report says of it."""
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from model.border import Borders
 from model.lookup import bh4, gather
 from model.lookup import hash as hashing
 from model.lookup import layer as golden
 from model.lookup.config import LookupConfig
 from model.lookup.cost import account, vanilla_flop
-from model.lookup.cycles import layer_cycles
-from model.lookup.job import Job, LayerResult, LayerWeights, Order
-from model.lookup.quantise import quantise
+from model.lookup.job import LayerResult, Order
+from model.lookup.quantise import Quantised, quantise
 from model.lookup.reference import Layer, codes, forward, project
 from model.lookup.timing import TABLE_LATENCY
 from sw.io.figures import relative_error
 from sw.io.npz import InputError
-from sw.sim.backends import tools
+from sw.run.pipeline import Outcome, Prepared
+from sw.sim.engines import ENGINES
 
-__all__ = ["Prepared", "Outcome", "prepare", "execute", "build_rtl", "differences", "report",
-           "cost"]
-
+__all__ = ["PreparedLayer", "cost", "prepare"]
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A layer in real numbers and in raw integers; ``point`` is that of the output, ``borders``
-    counts what saturated on the way."""
+class PreparedLayer(Prepared):
+    """A layer on its tokens in real numbers, and in raw integers."""
+
+    ENGINE: ClassVar = ENGINES["lookup"]
+    OUTPUT: ClassVar = "y"
 
     cfg: LookupConfig
     real: Layer
-    weights: LayerWeights
-    job: Job
-    point: int
-    borders: Borders
+    quantised: Quantised
+
+    def in_double(self) -> tuple[np.ndarray, dict]:
+        """The layer in double precision."""
+        cfg, real = self.cfg, self.real
+        return forward(cfg, real), {
+            "codes": codes(cfg, project(cfg, real))[:, :, 0],
+            "table_bytes": gather.table_bytes(cfg, len(real.x), self.quantised.job.order)}
+
+    def taken(self) -> np.ndarray:
+        """All rows (t, h, entries) that the integers take."""
+        job = self.quantised.job
+        z, _ = bh4.project(self.cfg, job.x, self.quantised.weights, job.gain, job.skip, job.shift_skip)
+        return hashing.codes(self.cfg, z)
+
+    def completed(self, result: LayerResult) -> LayerResult:
+        """With the codes, which the RTL keeps to itself."""
+        return result if result.codes is not None else replace(result, codes=self.taken()[:, :, 0])
+
+    def pace(self, cycles: int) -> dict:
+        """By token, and what the table memory was."""
+        return {"per_token": cycles / len(self.real.x), "table_latency": TABLE_LATENCY}
+
+    def figures(self, outcome: Outcome, backend: str) -> dict:
+        """Errors, rows that are not those of double precision, and costs."""
+        cfg, real, r = self.cfg, self.real, outcome.result
+        chosen = codes(cfg, project(cfg, real))
+        forced = forward(cfg, real, chosen if backend == "float" else self.taken())
+        return {
+            "order": self.quantised.job.order.name.lower(),
+            "tokens": len(real.x), "skip": [float(real.skip), float(real.gain)],
+            "error": {"against float, rows forced": relative_error(outcome.output, forced),
+                      "against float": relative_error(outcome.output, forward(cfg, real))},
+            "wrong_rows": float(np.mean(r.codes != chosen[:, :, 0])),
+            "points": {"y": self.quantised.points.y},
+            "table_bytes": r.table_bytes, "cost": cost(cfg)}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a backend gave: real outputs, the raw result, and what saturated on the way from the
-    one to the other (backend "float" only: engines give integers)."""
-
-    y: np.ndarray
-    result: LayerResult
-    borders: Borders = field(default_factory=Borders)
-
-
-def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) -> Prepared:
+def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) -> PreparedLayer:
     """Quantisation."""
     if len(real.x) > golden.TOKENS_MAX:
         raise InputError(f"there are {len(real.x)} tokens, must be at most {golden.TOKENS_MAX}")
@@ -59,106 +80,16 @@ def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) ->
             if not np.isfinite(reach[name]):
                 raise InputError(f"{name} is not finite in double precision")
     try:
-        borders = Borders()
-        weights, job, point = quantise(cfg, real, borders)
-        job = dataclasses.replace(job, order=order)
-        golden.validate(cfg, weights, job)
+        quantised = quantise(cfg, real, order)
+        golden.validate(cfg, quantised.weights, quantised.job)
     except (ValueError, OverflowError) as error:
         raise InputError(f"the layer cannot be represented, z reaches {reach['z']:.3g} and y "
                          f"{reach['y']:.3g}: {error}") from None
-    return Prepared(cfg, real, weights, job, point, borders)
-
-
-def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome:
-    """Run the job; ``rtl`` builds the simulator if it is not in the cache.
-
-    The engine keeps the codes to itself: those of ``rtl`` are the golden model's.
-    """
-    cfg, weights, job = prepared.cfg, prepared.weights, prepared.job
-    if backend == "float":
-        return _float(prepared)
-    if backend == "golden":
-        result = golden.run(cfg, weights, job)
-    else:
-        result = dataclasses.replace(_simulate(cfg, weights, job, progress),
-                                     codes=_taken(prepared)[:, :, 0])
-    return Outcome(cfg.fmt.output.real(result.y, prepared.point), result)
-
-
-def build_rtl(cfg: LookupConfig, progress: bool = False) -> None:
-    """Emit and compile the engine, unless that has been done for this configuration."""
-    with tools():
-        from sw.sim.lookup import build
-        build(cfg, progress=progress)
-
-
-def _simulate(cfg, weights, job, progress):
-    with tools():
-        from sw.sim.lookup import Refused, run_layer
-        try:
-            return run_layer(cfg, weights, job, progress=progress, latency=TABLE_LATENCY)
-        except Refused as error:
-            raise InputError(str(error)) from None
-
-
-def _float(prepared: Prepared) -> Outcome:
-    """The layer in double precision."""
-    cfg, real, job = prepared.cfg, prepared.real, prepared.job
-    y = forward(cfg, real)
-    # Double precision has no format: what would not fit the engine's outputs is counted as theirs.
-    borders = Borders()
-    raw = borders.quantise("y", cfg.fmt.output, y, prepared.point)
-    return Outcome(y, LayerResult(raw, codes(cfg, project(cfg, real))[:, :, 0],
-                                  table_bytes=gather.table_bytes(cfg, len(y), job.order)), borders)
-
-
-def _taken(prepared: Prepared) -> np.ndarray:
-    """All rows (t, h, entries) that the integers take."""
-    job = prepared.job
-    z, _ = bh4.project(prepared.cfg, job.x, prepared.weights, job.gain, job.skip, job.shift_skip)
-    return hashing.codes(prepared.cfg, z)
+    return PreparedLayer(cfg, real, quantised)
 
 
 def cost(cfg: LookupConfig) -> dict:
     """What the layer costs a token where nothing else is said, as plain data."""
     costs = account(cfg)
-    return {"flop": costs.flop, "vanilla_flop": vanilla_flop(cfg.d), **dataclasses.asdict(costs),
+    return {"flop": costs.flop, "vanilla_flop": vanilla_flop(cfg.d), **asdict(costs),
             "bound": costs.bound, "worthwhile_batch": costs.worthwhile_batch}
-
-
-def differences(a: LayerResult, b: LayerResult) -> list[str]:
-    """Names of what differs between two results, of what the engine lets out."""
-    wrong = [] if np.array_equal(a.y, b.y) else ["y"]
-    return wrong + [name for name in ("saturations", "table_bytes")
-                    if getattr(a, name) != getattr(b, name)]
-
-
-def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
-    """Everything about a run, as plain data."""
-    cfg, real, r = prepared.cfg, prepared.real, outcome.result
-    chosen = codes(cfg, project(cfg, real))
-    taken = chosen if backend == "float" else _taken(prepared)
-    data = {
-        "backend": backend, "order": prepared.job.order.name.lower(),
-        "config": {key: value for key, value in cfg.as_dict().items() if key != "fmt"},
-        "config_hash": cfg.digest,
-        "tokens": len(real.x), "skip": [float(real.skip), float(real.gain)],
-        "error": {"against float, rows forced": relative_error(outcome.y,
-                                                                forward(cfg, real, taken)),
-                  "against float": relative_error(outcome.y, forward(cfg, real))},
-        "wrong_rows": float(np.mean(r.codes != chosen[:, :, 0])),
-        "points": {"y": prepared.point},
-        "operands": prepared.borders.as_dict(),
-        "operands_saturated": prepared.borders.saturated,
-        "table_bytes": r.table_bytes,
-        "cost": cost(cfg),
-    }
-    if backend == "float":
-        data["outputs"] = outcome.borders.as_dict()
-    else:
-        data["saturations"] = {kind.name.lower(): count for kind, count in r.saturations.items()}
-        total = r.cycles if backend == "rtl" else layer_cycles(
-            cfg, len(real.x), prepared.job.order, TABLE_LATENCY).total
-        data["cycles"] = {"source": "rtl" if backend == "rtl" else "cycle model", "total": total,
-                          "per_token": total / len(real.x), "table_latency": TABLE_LATENCY}
-    return data

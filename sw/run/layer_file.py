@@ -1,31 +1,12 @@
 """Read a LookupFFN layer from an ``.npz``, and the engine it asks for."""
 
-from argparse import BooleanOptionalAction
-from dataclasses import fields
-
-from model.lookup.config import PLACES, PROJECTIONS, STAGES, LookupConfig
+from model.lookup.config import STAGES, LookupConfig
 from model.lookup.reference import Layer
 from sw.io.npz import InputError, array, engine, read_npz
 
-__all__ = ["STRUCTURE", "add_flags", "read_layer", "make_config"]
+__all__ = ["read_layer", "make_config"]
 
 KEYS = ("x", "blocks", "dense", "z_bias", "tables", "out_bias", "skip", "residual", "meta")
-STRUCTURE = (*LookupConfig.PARAMETERS, *LookupConfig.CONSTANTS)
-"""The structural parameters, each of which is a flag of the command line."""
-
-_CHOICES = {"projection": PROJECTIONS, "tables": PLACES}
-
-
-def add_flags(parser) -> None:
-    """Add the structural parameters to a command line; None where one is not given."""
-    kinds = {f.name: f.type for f in fields(LookupConfig)}
-    shapes = dict.fromkeys(("d", "h", "tau", "block", "projection", "residual"), "as the layer has")
-    for name, text in LookupConfig.parameter_help(**shapes).items():
-        if kinds[name] is bool:
-            parser.add_argument(f"--{name}", action=BooleanOptionalAction, help=text)
-        else:
-            parser.add_argument(f"--{name}", type=kinds[name], choices=_CHOICES.get(name),
-                                help=text)
 
 
 def read_layer(path) -> Layer:

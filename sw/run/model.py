@@ -1,7 +1,5 @@
 """``python -m sw.run model``: one layer of an export on real tokens. Needs no torch."""
 
-import sys
-
 import numpy as np
 
 from model.border import Borders
@@ -9,21 +7,23 @@ from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.job import Mode
 from model.lookup import bh4
 from model.lookup import hash as hashing
-from model.lookup.job import Order
 from model.lookup.timing import TABLE_LATENCY
-from sw.exported.jobs import BACKENDS, run_ffn, run_heads
+from sw.exported.jobs import run_ffn, run_heads
 from sw.exported.layer import AttentionLayer
 from sw.exported.reader import entries, read_layer
 from sw.io.figures import event_lines
 from sw.io.npz import InputError, array, read_npz
+from sw.run.layer_command import add_order, order_of
+from sw.run.subcommand import add_results
+from sw.sim.backends import BACKENDS
 
 __all__ = ["add_parser"]
 
 KEYS = {"cta": ("x", "xq", "xkv"), "lookup": ("x", "residual")}
 
 
-def add_parser(engines, orders) -> None:
-    """Add the command ``model``; ``orders`` are the words for :class:`Order`."""
+def add_parser(engines) -> None:
+    """Add the command ``model``."""
     parser = engines.add_parser(
         "model", prog="sw.run model", help="a layer of an exported model (docs/export.md)",
         description="Without --layer, lists the layers. Keys of the input: x (n, dw), or xq and "
@@ -36,14 +36,11 @@ def add_parser(engines, orders) -> None:
     parser.add_argument("--input", metavar="FILE", help="tokens, an .npz")
     parser.add_argument("--backend", choices=BACKENDS, default="golden",
                         help="bit-exact model, or simulated Verilog (default golden)")
-    parser.add_argument("--order", choices=orders, default=orders[Order.TOKEN_MAJOR],
-                        help="of the gather of a LookupFFN layer")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where the outputs go, an .npz")
-    parser.add_argument("--report", metavar="FILE", help="where the report goes, JSON "
-                        "(default: a summary on stdout)")
+    add_order(parser)
+    add_results(parser)
 
 
-def run(args):
+def run(args, progress):
     """Outputs, report and its summary."""
     found = {entry.name: entry for entry in entries(args.folder)}
     if args.layer is None:
@@ -59,7 +56,6 @@ def run(args):
     layer = read_layer(args.folder, entry)
     tokens = read_npz(args.input, KEYS[entry.kind],
                       lambda data: {key: array(data, key, (None, None)) for key in data.files})
-    progress = sys.stderr.isatty()
     one = _attention if isinstance(layer, AttentionLayer) else _ffn
     outputs, data, lines = one(layer, tokens, args, progress)
     common = {"export": args.folder, "layer": args.layer, "backend": args.backend,
@@ -152,7 +148,7 @@ def _ffn(layer, tokens, args, progress):
         if len(real["residual"]) != len(x):
             raise InputError(f"residual has {len(real['residual'])} tokens, must have {len(x)}")
         residual = layer.residual(real["residual"], borders)
-    order = Order[args.order.upper().replace("-", "_")]
+    order = order_of(args)
     result = run_ffn(layer, x, args.backend, order, residual, progress)
     job = layer.job(x, order, residual)
     # The engine keeps its codes; these are the golden model's.

@@ -1,4 +1,4 @@
-"""The border to generator, compiler and simulator, which only the rtl backend needs."""
+"""What computes a job, and the border to the tools that only the rtl backend needs."""
 
 from contextlib import contextmanager
 
@@ -7,7 +7,8 @@ from sw.io.npz import InputError
 
 __all__ = ["BACKENDS", "tools"]
 
-BACKENDS = ("float", "golden", "rtl")
+BACKENDS = ("golden", "rtl")
+"""What computes a job in raw integers: the golden model, or the simulated Verilog."""
 
 
 @contextmanager

@@ -6,6 +6,7 @@ and status. No value is computed here; everything returned has come out of the R
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,10 +14,14 @@ from model.cta import layout
 from model.cta.config import CTAConfig
 from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Saturation
 from model.cta.layout import ELEMENT_WIDTH, Load, TraceOp
-from sw.sim.engine import Engine, Run, Script, build
-from sw.sim.session import HostSession, Refused
+from sw.sim import engine
+from sw.sim.engine import Run, Script, Simulator
+from sw.sim.session import HostSession, Refused, accepted
 
-__all__ = ["Activity", "Session", "Refused", "run_head", "run_jobs"]
+__all__ = ["Activity", "Session", "Refused", "build", "run_job", "run_jobs"]
+
+build = partial(engine.build, "cta")
+"""The CTA engine of a configuration, compiled once and kept."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,6 @@ class Session(HostSession):
 
     STREAMS = ("load", "data", "job", "out", "status")
     LIMIT = 20_000_000
-
-    def stall(self, probability: float, seed: int):
-        """Pause every stream at random, the host's sides of it."""
-        for at, stream in enumerate(self.STREAMS):
-            self.script.stall(stream, probability, 1 + at % 3, seed * 8 + at)
-        return self
 
     def load(self, loads: Sequence[Load], wait: bool = True):
         """Queue loads and, with ``wait``, let them go in before anything else is queued."""
@@ -99,38 +98,32 @@ class Session(HostSession):
 
 
 def run_jobs(cfg: CTAConfig, items: Sequence[tuple[HeadWeights, Job]], *, stalls: float = 0.0,
-             seed: int = 1, progress: bool = False, engine: Engine | None = None) -> list:
+             seed: int = 1, progress: bool = False, engine: Simulator | None = None) -> list:
     """Run jobs back to back in one simulation; results as :meth:`Session.results`."""
-    engine = engine or build(cfg, progress=progress)
     session = Session(cfg, Script(seed))
     if stalls:
         session.stall(stalls, seed)
     for weights, job in items:
         session.job(weights, job)
-    return session.results(engine.run(session.script, progress=progress))
+    return session.play(engine or build(cfg, progress=progress), progress)[1]
 
 
-def run_head(cfg: CTAConfig, weights: HeadWeights, job: Job, progress: bool = False,
-             seed: int = 1, stalls: float = 0.0, reuse: bool = False) -> HeadResult:
+def run_job(cfg: CTAConfig, weights: HeadWeights, job: Job, *, stalls: float = 0.0, seed: int = 1,
+            progress: bool = False, reuse: bool = False) -> HeadResult:
     """One head on the RTL, with ``reuse`` once more on the clusters it has left.
 
-    Adds ``activity`` (what each unit did when) and ``rate`` (simulated cycles a second) to the
-    result. Raises :class:`Refused`.
+    Adds ``activity`` (what each unit did when) to the result. Raises :class:`Refused`.
     """
-    engine = build(cfg, progress=progress)
     session = Session(cfg, Script(seed))
     if stalls:
         session.stall(stalls, seed)
     session.job(weights, job)
     if reuse:
         session.job(weights, job, reload=False, reuse=True)
-    run = engine.run(session.script, progress=progress)
-    result = session.results(run)[-1]
-    if isinstance(result, Refused):
-        raise result
+    run, results = session.play(build(cfg, progress=progress), progress)
+    result = accepted(results)[-1]
     start = run.cycles["job"][-1]
     result.activity = activity(run, start, start + result.cycles)
-    result.rate = run.end / run.seconds
     return result
 
 

@@ -1,6 +1,6 @@
-"""The whole accelerator as a compiled program: fast, without VPI, driven by a script.
+"""A whole accelerator as a compiled program: fast, without VPI, driven by a script.
 
-    engine = build(cfg)
+    engine = build("cta", cfg)
     script = Script().reset().push("load", word).push("data", *beats).wait("data", len(beats))
     run = engine.run(script.push("job", word).wait("status", 1))
     run.received["status"], run.cycles["status"], run.activity
@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from gen.emit import emit
+from gen.engines import ENGINES
 from gen.manifest import manifest
-from model.cta.config import CTAConfig
 from model.files import write_json
 from sw.sim import verilator
 
-__all__ = ["Script", "Run", "Engine", "EngineError", "build", "build_component"]
+__all__ = ["Script", "Run", "Simulator", "EngineError", "build", "build_component"]
 
 HARNESS = verilator.HERE / "harness" / "harness.cpp"
 
@@ -113,7 +113,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Simulator:
     """A compiled component."""
 
     binary: Path
@@ -182,21 +182,21 @@ class Engine:
 
 
 @cache
-def build(cfg: CTAConfig, progress: bool = False) -> Engine:
-    """The CTA engine of a configuration, compiled once and kept.
+def build(name: str, cfg, progress: bool = False) -> Simulator:
+    """An engine of :data:`gen.engines.ENGINES` in a configuration, compiled once and kept.
 
     Where neither configuration nor sources have changed, not even the Verilog is emitted again.
     """
-    from gen.cta.top import CTA
-    index = verilator.cache_dir() / f"cta-{cfg.digest}-{_sources()}.json"
+    key = f"{name}-{cfg.digest}"
+    index = verilator.cache_dir() / f"{key}-{_sources()}.json"
     try:
         known = json.loads(index.read_text())
         binary = index.parent / known["binary"]
         if binary.exists():
-            return Engine(binary, known["manifest"])
+            return Simulator(binary, known["manifest"])
     except (OSError, ValueError, KeyError, TypeError):
         pass                # no index, or one that is none: the build below makes it anew
-    engine = build_component(CTA(cfg), f"cta-{cfg.digest}", progress=progress)
+    engine = build_component(ENGINES[name].component(cfg), key, progress=progress)
     known = {"binary": str(engine.binary.relative_to(index.parent)), "manifest": engine.manifest}
     write_json(index, known)
     return engine
@@ -215,7 +215,7 @@ def _sources() -> str:
     return digest.hexdigest()[:12]
 
 
-def build_component(component, name: str, *, opt: str = "-O1", progress: bool = False) -> Engine:
+def build_component(component, name: str, *, opt: str = "-O1", progress: bool = False) -> Simulator:
     """Emit, verilate and compile a component whose ports are streams and output probes."""
     described = manifest(component)
     streams = described["streams"]
@@ -233,7 +233,7 @@ def build_component(component, name: str, *, opt: str = "-O1", progress: bool = 
             bar.update(done - bar.n)
         binary = verilator.build(name, emit(component), component.module_name, sources=[HARNESS],
                                  files={"streams.inc": include}, opt=opt, progress=advance)
-    return Engine(binary, described)
+    return Simulator(binary, described)
 
 
 def _bar(show: bool, what: str, unit: str):

@@ -6,7 +6,7 @@ table memory is the harness's: it answers the engine's requests from the bytes o
 
 import tempfile
 from collections.abc import Sequence
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +16,14 @@ from model.lookup.config import LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Saturation
 from model.lookup.timing import TABLE_LATENCY
 from model.words import pack_fields, unpack_fields
-from sw.sim.engine import Engine, Run, Script, build_component
-from sw.sim.session import HostSession, Refused
+from sw.sim import engine
+from sw.sim.engine import Run, Script
+from sw.sim.session import HostSession, Refused, accepted
 
-__all__ = ["Refused", "Session", "build", "run_jobs", "run_layer"]
+__all__ = ["Refused", "Session", "build", "run_job", "run_jobs"]
 
-
-@cache
-def build(cfg: LookupConfig, progress: bool = False) -> Engine:
-    """The LookupFFN engine of a configuration, compiled once and kept."""
-    from gen.lookup.top import Lookup
-    return build_component(Lookup(cfg), f"lookup-{cfg.digest}", progress=progress)
+build = partial(engine.build, "lookup")
+"""The LookupFFN engine of a configuration, compiled once and kept."""
 
 
 class Session(HostSession):
@@ -35,15 +32,13 @@ class Session(HostSession):
     STREAMS = ("load", "data", "job", "x", "residual", "y", "status", "request", "response")
     LIMIT = 50_000_000
 
-    def stall(self, probability: float, seed: int):
-        """Pause every stream at random, the host's sides of it."""
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that there are in this configuration."""
         absent = {"residual"} if not self.cfg.residual else set()
         if self.cfg.tables == "internal":
             absent |= {"request", "response"}
-        for at, stream in enumerate(self.STREAMS):
-            if stream not in absent:
-                self.script.stall(stream, probability, 1 + at % 3, seed * 16 + at)
-        return self
+        return tuple(stream for stream in self.STREAMS if stream not in absent)
 
     def memory(self, tables: np.ndarray, folder: Path, latency: int, jitter: int = 0, seed: int = 1):
         """Put ``tables`` behind the table port (nothing where they are internal)."""
@@ -101,32 +96,28 @@ class Session(HostSession):
         return results
 
 
-def run_jobs(cfg: LookupConfig, weights: LayerWeights, jobs: Sequence[Job], *, stalls: float = 0.0,
-             seed: int = 1, latency: int = 10, jitter: int = 0, progress: bool = False) -> list:
-    """Run jobs of one layer back to back in one simulation; results as :meth:`Session.results`."""
-    engine = build(cfg, progress=progress)
+def run_jobs(cfg: LookupConfig, items: Sequence[tuple[LayerWeights, Job]], *, stalls: float = 0.0,
+             seed: int = 1, latency: int = TABLE_LATENCY, jitter: int = 0,
+             progress: bool = False) -> list:
+    """Run jobs back to back in one simulation; results as :meth:`Session.results`.
+
+    Weights are loaded where they are others than those of the job before. The table memory answers
+    after ``latency`` to ``latency + jitter`` cycles.
+    """
+    loaded = None
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
         session = Session(cfg, Script(seed))
-        session.memory(weights.tables, Path(folder), latency, jitter, seed)
-        if stalls:
-            session.stall(stalls, seed)
-        session.layer(weights)
-        for job in jobs:
+        for weights, job in items:
+            if weights is not loaded:
+                session.memory(weights.tables, Path(folder), latency, jitter, seed)
+                if stalls and loaded is None:
+                    session.stall(stalls, seed)
+                session.layer(weights)
+                loaded = weights
             session.job(job)
-        run = engine.run(session.script, progress=progress)
-        results = session.results(run)
-    for result in results:
-        if isinstance(result, LayerResult):
-            result.rate = run.end / run.seconds
-    return results
+        return session.play(build(cfg, progress=progress), progress)[1]
 
 
-def run_layer(cfg: LookupConfig, weights: LayerWeights, job: Job, progress: bool = False,
-              seed: int = 1, stalls: float = 0.0, latency: int = TABLE_LATENCY,
-              jitter: int = 0) -> LayerResult:
-    """One job on the RTL; ``rate`` is the simulated cycles a second. Raises :class:`Refused`."""
-    result, = run_jobs(cfg, weights, [job], stalls=stalls, seed=seed, latency=latency,
-                       jitter=jitter, progress=progress)
-    if isinstance(result, Refused):
-        raise result
-    return result
+def run_job(cfg: LookupConfig, weights: LayerWeights, job: Job, **how) -> LayerResult:
+    """One job on the RTL; ``how`` as for :func:`run_jobs`. Raises :class:`Refused`."""
+    return accepted(run_jobs(cfg, [(weights, job)], **how))[0]

@@ -1,11 +1,15 @@
-"""What the drivers of both engines share: a script in the making, and a refusal."""
+"""What the drivers of all engines share: a script in the making, its run, and a refusal.
+
+The driver of the engine ``name`` is the module ``sw.sim.name``. It has ``build(cfg)``, a ``Session``,
+``run_jobs(cfg, items)`` for pairs of weights and job, and ``run_job(cfg, weights, job)``.
+"""
 
 from enum import IntEnum
 from typing import ClassVar
 
-from sw.sim.engine import Script
+from sw.sim.engine import Run, Script, Simulator
 
-__all__ = ["HostSession", "Refused"]
+__all__ = ["HostSession", "Refused", "accepted"]
 
 
 class Refused(Exception):
@@ -16,11 +20,19 @@ class Refused(Exception):
         self.code = code
 
 
+def accepted(results: list) -> list:
+    """The results, where no job was refused; raises :class:`Refused` where one was."""
+    for result in results:
+        if isinstance(result, Refused):
+            raise result
+    return results
+
+
 class HostSession:
     """A script that counts what it sends, so that it can wait for it.
 
     ``STREAMS`` names the engine's streams, ``LIMIT`` is the most cycles a wait may take. ``jobs`` holds
-    the fields of every job word.
+    the fields of every job word. An engine adds ``load``, ``job`` and ``results``.
     """
 
     STREAMS: ClassVar[tuple[str, ...]]
@@ -31,6 +43,32 @@ class HostSession:
         self._sent, self._resets, self.jobs = {}, None, []
         self.script.limit(self.LIMIT)
         self.script.reset(1)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that there are in this configuration."""
+        return self.STREAMS
+
+    def stall(self, probability: float, seed: int):
+        """Pause every stream at random, the host's sides of it."""
+        for at, stream in enumerate(self.STREAMS):
+            if stream in self.streams:
+                self.script.stall(stream, probability, 1 + at % 3, seed * 16 + at)
+        return self
+
+    def results(self, run: Run) -> list:
+        """Per job its result, or a :class:`Refused` in its place."""
+        raise NotImplementedError
+
+    def play(self, engine: Simulator, progress: bool = False) -> tuple[Run, list]:
+        """Run the script: what happened, and :meth:`results`, each with the ``rate`` of the simulation
+        in cycles a second."""
+        run = engine.run(self.script, progress=progress)
+        results = self.results(run)
+        for result in results:
+            if not isinstance(result, Refused):
+                result.rate = run.end / run.seconds
+        return run, results
 
     def reset(self, after: int):
         """Let ``after`` cycles pass since the last push, then reset for one cycle; what is queued

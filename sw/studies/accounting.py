@@ -7,10 +7,9 @@ layer is needed, only its shape; parameters that are not given take the generato
 import json
 import sys
 
-from model.command import Parser, refusing
+from model.command import Parser, add_parameters, given, refusing
 from model.lookup.config import LookupConfig
 from sw.io.npz import InputError, engine
-from sw.run import layer_file
 from sw.run.layer import cost
 
 __all__ = ["main"]
@@ -49,12 +48,11 @@ def _mib(size):
 @refusing("sw.studies.accounting", InputError)
 def main(argv=None) -> int:
     parser = Parser(prog="sw.studies.accounting", description="What a LookupFFN configuration costs.")
-    layer_file.add_flags(parser)
+    add_parameters(parser, LookupConfig)
     parser.add_argument("--config", metavar="FILE", help="the same as JSON; flags go over it")
     parser.add_argument("--json", action="store_true", help="all numbers, as JSON")
     args = parser.parse_args(argv)
-    cfg = engine(LookupConfig, {name: getattr(args, name) for name in layer_file.STRUCTURE},
-                 args.config)
+    cfg = engine(LookupConfig, given(LookupConfig, args), args.config)
     print(json.dumps(cost(cfg), indent=2) if args.json else table(cfg))
     return 0
 

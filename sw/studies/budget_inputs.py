@@ -44,7 +44,7 @@ def read(path: Path, mode: Mode, text: str | None, sequences: int) -> list[Case]
         real = layer_file.read_layer(path)
         return [Case("ffn", f"LookupFFN ({path.stem})", layer_file.make_config(real, {}), real)]
     head = head_file.read_head(path)
-    cfg = head_file.make_config(head, dict.fromkeys(head_file.STRUCTURE))
+    cfg = head_file.make_config(head, {})
     prepared = head_run.prepare(cfg, head, mode)
     return [Case("attention", f"{_words(mode)} ({path.stem})", cfg, [prepared.real], mode)]
 

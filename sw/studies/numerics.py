@@ -115,10 +115,11 @@ def cta_tables() -> list[str]:
 def layer_errors(cfg: LookupConfig, real: float_layer.Layer) -> tuple[float, float, float]:
     """Of the golden layer against double precision: error of y with the golden rows forced, share
     of wrong rows, error of y as it is."""
-    weights, job, point = lookup.quantise(cfg, real)
+    q = lookup.quantise(cfg, real)
+    weights, job = q.weights, q.job
     z, _ = bh4.project(cfg, job.x, weights, job.gain, job.skip, job.shift_skip)
     taken = hashing.codes(cfg, z)
-    y = cfg.fmt.output.real(layer.run(cfg, weights, job).y, point)
+    y = q.output(cfg, layer.run(cfg, weights, job).y)
     wrong = taken[:, :, 0] != float_layer.codes(cfg, float_layer.project(cfg, real))[:, :, 0]
     return (relative_error(y, float_layer.forward(cfg, real, taken)), float(wrong.mean()),
             relative_error(y, float_layer.forward(cfg, real)))

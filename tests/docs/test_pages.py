@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import sw
+from docs.site.commands import pages
+
 ROOT = Path(__file__).resolve().parents[2]
 HOW = sorted((ROOT / "docs" / "how").glob("*.md"))
 
@@ -73,3 +76,30 @@ def test_the_readme_is_short_and_its_python_is_that_of_the_page():
     assert re.findall(r"```python\n.*?```", readme, re.S) == re.findall(
         r"```python\n.*?```", page, re.S
     )
+
+
+def unknown(text):
+    """Files and modules of ours that a text names in code and that are not there.
+
+    Of a dotted name the last two parts may be a class and its member. `model.x` may be a field of a file.
+    """
+    exported = {f"sw.{name}" for name in sw.__all__}
+    for name in re.findall(r"`([\w./]+)`", text):
+        if re.match(r"(rtl|gen|model|verif|synth|sw|tests|docs)/", name):
+            if not (ROOT / name).exists():
+                yield name
+        elif re.match(r"((gen|verif|synth|sw|tests)\.(?!py$)|model\.\w+\.)[a-z_]+[\w.]*$", name):
+            parts = name.split(".")
+            places = [ROOT.joinpath(*parts[:depth]) for depth in range(len(parts), len(parts) - 3, -1)]
+            there = [p for p in places[:len(parts) - 1] if p.is_dir() or p.with_suffix(".py").is_file()]
+            if not there and name not in exported:
+                yield name
+
+
+def test_what_a_text_names_is_there():
+    """A decision speaks of its day, and so does the changelog."""
+    for page in pages():
+        if "decisions" not in page.parts and page.name != "CHANGELOG.md":
+            assert not list(unknown(page.read_text("utf-8"))), page
+    assert list(unknown("`sw/adapters.py` `sw.nowhere.at.all` `gen/cta` `sw.cli.main` `2.0`")) == [
+        "sw/adapters.py", "sw.nowhere.at.all"]

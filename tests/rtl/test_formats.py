@@ -97,7 +97,7 @@ def test_lookup(seed, tried):
 def check_lookup_config(cfg, rng, note):
     for saturating in (False, True):
         weights, job = lookup_stimulus.random_job(cfg, rng, 5, saturating)
-        result, = lookup_driver.run_jobs(cfg, weights, [job])
+        result, = lookup_driver.run_jobs(cfg, [(weights, job)])
         check_lookup(cfg, weights, job, result, note)
 
 

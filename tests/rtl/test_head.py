@@ -11,8 +11,8 @@ from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import ErrorCode, Mode, Saturation
 from model.cta.layout import Load, Target, token_loads
-from sw.sim.cta import Refused, Session, run_jobs
-from sw.sim.engine import Script, build
+from sw.sim.cta import Refused, Session, build, run_jobs
+from sw.sim.engine import Script
 
 CONFIGS = {
     "plain": CTAConfig(b=4, d=8, l=2, n=64),

@@ -59,7 +59,7 @@ def jobs_for(cfg, seed):
 def test_layers(name, stalls, latency, jitter):
     cfg, seed = CONFIGS[name], 5 + int(10 * stalls)
     for note, weights, job in jobs_for(cfg, seed):
-        result, = run_jobs(cfg, weights, [job], stalls=stalls, seed=seed, latency=latency,
+        result, = run_jobs(cfg, [(weights, job)], stalls=stalls, seed=seed, latency=latency,
                            jitter=jitter)
         check(cfg, weights, job, result, f"{name}, seed {seed}, {note}")
         if not stalls:
@@ -77,7 +77,7 @@ def test_back_to_back_jobs(name):
     for at in range(6):
         _, job = stimulus.random_job(cfg, rng, int(rng.integers(1, 9)), order=Order(at % 2))
         jobs.append(dataclasses.replace(first, x=job.x, residual=job.residual, order=job.order))
-    results = run_jobs(cfg, weights, jobs, stalls=0.2, seed=9, latency=7, jitter=30)
+    results = run_jobs(cfg, [(weights, job) for job in jobs], stalls=0.2, seed=9, latency=7, jitter=30)
     for at, (job, result) in enumerate(zip(jobs, results, strict=True)):
         check(cfg, weights, job, result, f"{name}, job {at}")
 
@@ -97,7 +97,7 @@ def test_reset_in_mid_job(order):
     cfg = CONFIGS["plain"]
     rng = np.random.default_rng(3)
     weights, job = stimulus.random_job(cfg, rng, 7, order=order)
-    total = run_jobs(cfg, weights, [job])[0].cycles
+    total = run_jobs(cfg, [(weights, job)], latency=10)[0].cycles
     for after in rng.integers(1, total, size=6):
         with tempfile.TemporaryDirectory() as folder:
             session = Session(cfg, Script(3)).memory(weights.tables, Path(folder), 9)

@@ -7,7 +7,7 @@ from model.cta import stimulus
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, table1_cycles
 from model.cta.job import Mode
-from sw.sim.cta import run_head, run_jobs
+from sw.sim.cta import run_job, run_jobs
 from tests.rtl.test_head import check
 
 CFG = CTAConfig()
@@ -17,7 +17,7 @@ CFG = CTAConfig()
 def test_operating_point_costs_what_table_1_says(point):
     """Bit exact at the paper's cluster counts, in no more than 1.02 times the cycles of Table I."""
     weights, job = stimulus.operating_point(CFG, point.k0, point.k1, point.k2, 512)
-    result = run_head(CFG, weights, job)
+    result = run_job(CFG, weights, job)
     check(CFG, weights, job, result, point.name)
     assert (result.k0, result.k1, result.k2) == (point.k0, point.k1, point.k2)
     assert result.cycles <= 1.02 * table1_cycles(CFG, 512, point.k0, point.k1, point.k2)

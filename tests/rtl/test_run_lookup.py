@@ -7,8 +7,10 @@ import pytest
 
 from model.lookup.job import Order, Saturation
 from model.lookup.reference import synthetic
+from model.lookup.stimulus import random_job
 from sw.run import command as run
-from sw.studies import bench_lookup
+from sw.studies.bench.case import Case, agree, measure
+from sw.studies.bench.lookup import LookupBench
 from tests.rtl.test_lookup import CONFIGS
 
 # The engine of tests.rtl.test_lookup, so that it is built once.
@@ -42,7 +44,8 @@ def test_backends_give_the_same_bits(tmp_path, order):
 
 @pytest.mark.parametrize("order", Order)
 def test_bench_measures(order):
-    measured = bench_lookup.measure(bench_lookup.Case("small", CFG, order), tokens=64)
-    assert measured["equal"]
+    job = random_job(CFG, np.random.default_rng(0), 64, order=order)
+    measured = measure(LookupBench(), Case("small", CFG, *job), simulate=True)
+    assert measured["equal"] is measured["as_modelled"] is True and agree([measured])
     assert 1 < measured["of_bound"] < 3 and 0 < measured["port_use"] < 1
     assert measured["cycles"] == round(measured["cycles_per_token"] * 64)

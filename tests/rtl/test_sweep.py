@@ -55,7 +55,7 @@ def test_random_lookup_configuration(seed):
     cfg = random_lookup_config(seed)
     for note, weights, job in test_lookup.jobs_for(cfg, seed):
         for stalls, latency, jitter in ((0.0, 1 + 13 * (seed % 5), 0), (0.3, 5, 60)):
-            result, = lookup_driver.run_jobs(cfg, weights, [job], stalls=stalls, seed=seed,
+            result, = lookup_driver.run_jobs(cfg, [(weights, job)], stalls=stalls, seed=seed,
                                              latency=latency, jitter=jitter)
             test_lookup.check(cfg, weights, job, result, f"seed {seed}, {cfg}, {note}")
             if not stalls:

@@ -86,7 +86,8 @@ def test_quantised_operands_are_legal_and_hardly_saturate(cfg):
     for seed in range(4):
         for spread in (0.8, 3.0):
             real = reference.synthetic(cfg, 32, seed, spread)
-            result = layer.run(cfg, *quantise(cfg, real)[:2])
+            q = quantise(cfg, real)
+            result = layer.run(cfg, q.weights, q.job)
             assert sum(result.saturations.values()) <= 2, f"seed {seed}: {result.saturations}"
 
 

@@ -15,7 +15,6 @@ from sw.demo import lookup as demo_lookup
 from sw.demo.pictures import draw_schedule
 from sw.run import layer_file
 from sw.run.head_file import read_head
-from sw.studies import bench
 
 CFG = CTAConfig()
 
@@ -72,21 +71,6 @@ def test_demo_of_the_encoder(tmp_path, capsys):
 def test_passages_are_checked(tmp_path, capsys):
     assert demo.main(["--rtl", "none", "--passages", "0", "-o", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "sw.demo: passages is 0, must be at least 1\n"
-
-
-def test_bench_from_the_cycle_model(tmp_path, capsys):
-    assert bench.main(["--model", "--report", str(tmp_path / "bench.json")]) == 0
-    rows = json.loads((tmp_path / "bench.json").read_text())["jobs"]
-    points = ["CTA-0", "CTA-0.5", "CTA-1", "exact"]
-    assert [r["name"] for r in rows] == points + [f"{point}, again" for point in points]
-    for r, point in zip(rows, OPERATING_POINTS):
-        assert (r["k0"], r["k1"], r["k2"]) == (point.k0, point.k1, point.k2)
-        assert sum(p["cycles"] for p in r["phases"].values()) == r["cycles"]
-        assert all(0 < p["useful"] <= 1 for p in r["phases"].values())
-    for first, again in zip(rows[:4], rows[4:]):
-        saved = first["phases"]["compress"]["cycles"] - again["phases"]["compress"]["cycles"]
-        assert first["cycles"] - again["cycles"] == saved > 0
-    assert "of ideal" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("k0, k, cycles", [(322, 287, 33575), (272, 265, 27267), (200, 241, 20220)])

@@ -13,10 +13,11 @@ from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.job import Order
 from sw.exported.hooks import EngineFFN, EngineHeads, on_engine
-from sw.exported.jobs import BACKENDS, run_ffn, run_heads
+from sw.exported.jobs import run_ffn, run_heads
 from sw.exported.layer import identical
 from sw.exported.writer import export
 from sw.io.npz import InputError
+from sw.sim.backends import BACKENDS
 from tests.sw.exported import made
 
 

@@ -175,11 +175,11 @@ def test_ffn_torch_to_golden(trained):
 
 def test_ffn_golden_to_rtl(trained):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
-    from sw.sim.lookup import run_layer
+    from sw.sim.lookup import run_job
     ffn, x, y = trained[1]["ffn"]
     export = ffn.fake.layer(ffn)
     job = export.job(export.tokens(x[0].double().numpy()))
-    found, golden = run_layer(export.cfg, export.weights, job), layer.run(
+    found, golden = run_job(export.cfg, export.weights, job), layer.run(
         export.cfg, export.weights, job)
     assert np.array_equal(found.y, golden.y) and found.saturations == golden.saturations
     assert np.array_equal(export.output(found.y), y[0].numpy())
@@ -291,12 +291,12 @@ def test_shipped_encoder(encoder):
 def test_shipped_encoder_on_rtl(encoder):
     pytest.importorskip("amaranth", reason="needs the rtl extra")
     from sw.sim.cta import run_jobs
-    from sw.sim.lookup import run_layer
+    from sw.sim.lookup import run_job
     for name, (module, x, y) in encoder.items():
         export = module.fake.layer(module)
         if isinstance(module, CTAHeads):
             found = side_by_side(export, run_jobs(export.cfg, jobs_of(export, x)))
         else:
             job = export.job(export.tokens(x[0].double().numpy()))
-            found = export.output(run_layer(export.cfg, export.weights, job).y)[None]
+            found = export.output(run_job(export.cfg, export.weights, job).y)[None]
         assert np.array_equal(found, y.numpy()), name

@@ -8,7 +8,7 @@ import pytest
 
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig
-from sw.sim.engine import Engine, EngineError, Script
+from sw.sim.engine import EngineError, Script, Simulator
 
 MANIFEST = {"streams": {"status": {"dir": "output", "width": 48}}, "ports": []}
 RECORD = "reset 0\nstatus 10 12ab34cd\nprobe 11 ff\nend 12\n"
@@ -29,7 +29,7 @@ def engine(folder, record, status=0):
     text = record.encode("unicode_escape").decode().replace("'", "")
     program.write_text(f"#!/bin/sh\nprintf '{text}' > \"$2\"\nexit {status}\n")
     program.chmod(0o755)
-    return Engine(program, MANIFEST)
+    return Simulator(program, MANIFEST)
 
 
 @pytest.mark.reliability

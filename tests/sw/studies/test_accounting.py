@@ -22,7 +22,7 @@ def test_json(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("flags, message", [(["--d", "9"], "d is 9, must be a multiple of 8"),
-                                            (["--d", "x"], "invalid int value"),
+                                            (["--d", "x"], "d is 'x', must be an integer"),
                                             (["--taus", "3"], "unrecognized arguments")])
 def test_bad_input(capsys, flags, message):
     try:

@@ -220,8 +220,8 @@ def test_runs_on_the_golden_model(projection):
     torch.manual_seed(6)
     layer, x = make(d=32, h=16, tau=5, projection=projection, block=16)
     cfg, real = layer.config(), layer.operands(x)
-    integers, job, point = quantise(cfg, real)
-    y = cfg.fmt.output.real(golden.run(cfg, integers, job).y, point)
+    q = quantise(cfg, real)
+    y = q.output(cfg, golden.run(cfg, q.weights, q.job).y)
     forced, wrong, error = layer_errors(cfg, real)
     assert forced < 0.03 and wrong < 0.05
     assert relative_error(y, layer(x).detach().numpy().reshape(14, 32)) == (

@@ -1,0 +1,1 @@
+"""What the generated hardware does with its cycles: ``python -m sw.studies.bench [ENGINE]``."""

@@ -1,0 +1,60 @@
+"""What the generated hardware does with its cycles: ``make bench``.
+
+Runs the jobs of an engine's bench through the RTL, compares every bit with the golden model and the
+cycles with the cycle model, and prints how long the Verilog takes to emit and how fast it simulates.
+"""
+
+import sys
+
+from model.command import Parser, refusing
+from sw.io.npz import InputError, require_writable, write_json
+from sw.studies.bench.case import Bench, agree, measure
+from sw.studies.bench.cta import CTABench
+from sw.studies.bench.emission import show_speed
+from sw.studies.bench.lookup import LookupBench
+
+__all__ = ["BENCHES", "main", "run"]
+
+BENCHES: dict[str, Bench] = {bench.ENGINE.name: bench for bench in (CTABench(), LookupBench())}
+"""One for each engine."""
+
+
+def run(bench: Bench, seed: int, simulate: bool) -> tuple[dict, bool]:
+    """Measure and print: the numbers as plain data, and whether all that was compared agrees."""
+    cases = bench.cases(seed)
+    if simulate:
+        for cfg in dict.fromkeys(case.cfg for case in cases):
+            bench.ENGINE.build(cfg, sys.stderr.isatty())
+    print(bench.title("RTL" if simulate else "cycle model") + "\n")
+    cfg = cases[0].cfg
+    data = {"engine": bench.ENGINE.name,
+            "config": {key: value for key, value in cfg.as_dict().items() if key != "fmt"},
+            "jobs": [measure(bench, case, simulate) for case in cases]}
+    bench.show(data["jobs"])
+    if simulate:
+        show_speed(data, bench.ENGINE.generator, cfg)
+    return data, agree(data["jobs"])
+
+
+@refusing("sw.studies.bench", InputError)
+def main(argv=None) -> int:
+    """Run a bench; gives the exit status, 1 where something differs."""
+    parser = Parser(prog="sw.studies.bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("engine", nargs="?", choices=list(BENCHES), default="cta",
+                        help="(default %(default)s)")
+    parser.add_argument("--model", action="store_true",
+                        help="cycles from the cycle model; nothing is built or simulated")
+    parser.add_argument("--report", metavar="FILE", help="the numbers as JSON")
+    parser.add_argument("--seed", type=int, default=0, help="of the operands (default %(default)s)")
+    args = parser.parse_args(argv)
+    require_writable(args.report)
+    data, equal = run(BENCHES[args.engine], args.seed, not args.model)
+    if args.report:
+        write_json(args.report, data)
+    if not equal:
+        print("sw.studies.bench: RTL differs from the golden or the cycle model", file=sys.stderr)
+    return int(not equal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

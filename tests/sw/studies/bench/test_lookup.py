@@ -1,0 +1,16 @@
+"""The bench of the LookupFFN engine, from the cycle model."""
+
+import json
+
+from sw.studies.bench.__main__ import main
+
+
+def test_bench_from_the_cycle_model(tmp_path, capsys):
+    assert main(["lookup", "--model", "--report", str(tmp_path / "bench.json")]) == 0
+    rows = json.loads((tmp_path / "bench.json").read_text())["jobs"]
+    assert [row["name"] for row in rows] == ["balanced", "gather sets the pace", "table-major"]
+    for row in rows:
+        assert row["equal"] is None and row["cycles"] == row["model"]
+        assert 1 < row["of_bound"] < 1.15 and 0.85 < row["port_use"] < 1
+    said = capsys.readouterr().out
+    assert "of bound" in said and "cycles from the cycle model" in said
