@@ -43,9 +43,11 @@ check: $(READY)  ## in 2 minutes: ruff, rules over the sources, unit tests that 
 test: $(READY)  ## the tests of every commit
 	@$(PY) -m pytest
 
-nightly: $(READY)  ## all tests, the long ones too, then all benches
+nightly: $(READY)  ## all tests, the long ones too, then all benches on every simulator there is
 	@$(PY) -m pytest -m "nightly or not nightly"
 	@$(MAKE) --no-print-directory -C verif sim
+	@if command -v iverilog >/dev/null; then $(MAKE) --no-print-directory -C verif sim SIM=icarus; \
+	    else echo "Icarus Verilog is not installed: the benches ran on Verilator alone"; fi
 
 reliability: $(READY)  ## the sweeps over whole kinds of faults, and what they tried
 	@$(PY) -m pytest -m reliability
@@ -54,7 +56,7 @@ bench: $(READY)  ## cycles, utilisation and simulation speed, measured on the RT
 	@$(PY) -m sw.studies.bench
 	@$(PY) -m sw.studies.bench lookup
 
-sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows
+sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows, SIM=icarus takes another simulator
 	@$(MAKE) --no-print-directory -C verif sim
 
 lint: $(READY)  ## verilator --lint-only -Wall on the default engines

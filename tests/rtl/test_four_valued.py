@@ -6,10 +6,10 @@ import pytest
 
 from model.cta.config import CTAConfig
 from model.lookup.config import LookupConfig
-from verif import icarus
-from verif.runner import BENCHES
+from sw.sim.simulators import SIMULATORS
+from verif.runner import BENCHES, run
 
-pytestmark = pytest.mark.skipif(not icarus.installed(), reason="Icarus Verilog is not installed")
+pytestmark = pytest.mark.skipif(not SIMULATORS["icarus"].installed, reason="Icarus Verilog is not installed")
 
 CTA = {"plain": CTAConfig(b=2, d=8, l=2, n=8),
        "slices": CTAConfig(b=2, d=8, dw=24, l=5, n=20, pag=2, sets=2, lanes=4, digit=4)}
@@ -24,11 +24,11 @@ LOOKUP = {"plain": LookupConfig(**SMALL), "dense": LookupConfig(**SMALL, project
                                           *(("lookup", name) for name in LOOKUP)])
 def test_power_up(engine, name, tried):
     cfg = (CTA if engine == "cta" else LOOKUP)[name]
-    assert icarus.run(BENCHES[engine], cfg, 5, "power_up") == (1, 0)
+    assert run(engine, BENCHES[engine], cfg, 5, "icarus", "power_up") == (1, 0)
     tried("four-valued power-up", configurations=1)
 
 
 def test_a_value_never_set_is_seen():
     """Without its weights, a job's output would not be known: the bench says so."""
     bench = dataclasses.replace(BENCHES["cta"], module="tests.rtl.never_loaded")
-    assert icarus.run(bench, CTA["plain"], 5, "weights_never_loaded") == (1, 1)
+    assert run("cta", bench, CTA["plain"], 5, "icarus", "weights_never_loaded") == (1, 1)

@@ -13,7 +13,7 @@ from sw.sim.cta import Refused, Session
 from sw.sim.engine import Script
 from verif.bench import config, seed
 from verif.play import play
-from verif.streams import STALLS, outputs_are_known, start, stream_inputs
+from verif.streams import STALLS, outputs_are_known, start
 
 INPUTS, OUTPUTS = ("load", "data", "job"), ("out", "status")
 
@@ -83,7 +83,7 @@ async def power_up(dut):
     linear = [load for load in loads if all(load is not other for other in hashes)]
     session.load(linear + layout.token_loads(exact)).job(weights, exact, reload=False)
     session.load(hashes + layout.token_loads(job)).job(weights, job, reload=False)
-    await start(dut, ports=stream_inputs(INPUTS, OUTPUTS))
+    await start(dut)
     watch = cocotb.start_soon(outputs_are_known(dut, OUTPUTS, INPUTS))
     run = await play(dut, session.script, INPUTS, OUTPUTS)
     watch.cancel()

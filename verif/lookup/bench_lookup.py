@@ -15,7 +15,7 @@ from sw.sim.engine import Script
 from sw.sim.lookup import Refused, Session
 from verif.bench import config, seed
 from verif.play import play
-from verif.streams import STALLS, outputs_are_known, start, stream_inputs
+from verif.streams import STALLS, outputs_are_known, start
 
 LIMIT = 50_000    # cycles of a wait
 
@@ -113,7 +113,7 @@ async def power_up(dut):
     weights, job = stimulus.random_job(cfg, np.random.default_rng(seed()), cfg.batch + 1)
     nothing = dataclasses.replace(job, x=job.x[:0], residual=None)
     ins, outs = streams(cfg)
-    await start(dut, ports=stream_inputs(ins, outs))
+    await start(dut)
     watch = cocotb.start_soon(outputs_are_known(dut, outs, ins))
     session, run = await simulate(
         dut, cfg, weights, lambda s: s.job(nothing).layer(weights).job(job), 3, 5)
