@@ -4,6 +4,8 @@ What a block is played with is written once, as a coroutine over one of these; t
 and the cocotb bench run it. A cycle is: ``set``, ``await settle()``, ``get``, ``await tick()``.
 """
 
+import random
+
 from gen.manifest import ports
 
 __all__ = ["NativePorts", "BenchPorts"]
@@ -20,8 +22,8 @@ class NativePorts:
         handle = self._values[name]
         self._ctx.set(handle, int(value) & ((1 << len(handle)) - 1))
 
-    def get(self, name: str) -> int:
-        """The bits of a port."""
+    def get(self, name: str, undefined: int | None = None) -> int:
+        """The bits of a port. ``undefined`` is for simulators of four values."""
         handle = self._values[name]
         return self._ctx.get(handle) & ((1 << len(handle)) - 1)
 
@@ -43,15 +45,20 @@ class BenchPorts:
     """Ports of a cocotb ``dut``."""
 
     def __init__(self, dut):
-        from verif import streams  # needs cocotb, the native side does not
-        self._dut, self._streams = dut, streams
+        from verif import cycle  # needs cocotb, the native side does not
+        self._dut, self._cycle = dut, cycle
 
     def set(self, name: str, value: int):
-        self._streams.put(getattr(self._dut, name), value)
+        self._cycle.put(getattr(self._dut, name), value)
 
-    def get(self, name: str) -> int:
-        """The bits of a port."""
-        return int(getattr(self._dut, name).value)
+    def get(self, name: str, undefined: int | None = None) -> int:
+        """The bits of a port. Where some are X it fails, or with ``undefined`` draws them from that
+        seed."""
+        value = getattr(self._dut, name).value
+        if undefined is None or value.is_resolvable:
+            return int(value)
+        drawn = random.Random(undefined)
+        return int("".join(bit if bit in "01" else drawn.choice("01") for bit in str(value)), 2)
 
     def signed(self, name: str) -> int:
         """The value of a port as two's complement."""
@@ -61,10 +68,10 @@ class BenchPorts:
         return len(getattr(self._dut, name))
 
     async def settle(self):
-        await self._streams.settle()
+        await self._cycle.settle()
 
     async def tick(self):
-        await self._streams.tick(self._dut)
+        await self._cycle.tick(self._dut)
 
 
 def _signed(bits: int, width: int) -> int:

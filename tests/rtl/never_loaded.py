@@ -8,8 +8,8 @@ from sw.sim.cta import Session
 from sw.sim.engine import Script
 from verif.bench import config, seed
 from verif.cta.bench_cta import INPUTS, OUTPUTS
+from verif.cycle import outputs_are_known, start
 from verif.play import play
-from verif.streams import outputs_are_known, start
 
 
 @cocotb.test()

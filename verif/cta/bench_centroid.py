@@ -5,8 +5,8 @@ import numpy as np
 
 from verif.bench import config, seed
 from verif.cta import centroid_jobs
+from verif.cycle import start
 from verif.ports import BenchPorts
-from verif.streams import start
 
 
 @cocotb.test()

@@ -3,10 +3,11 @@
 import cocotb
 import numpy as np
 
+from verif.actors import STALLS
 from verif.bench import config, seed
 from verif.cta import cluster_codes
+from verif.cycle import start
 from verif.ports import BenchPorts
-from verif.streams import STALLS, start
 
 
 @cocotb.test()
@@ -16,7 +17,7 @@ async def tables(dut, idle):
     cfg, rng = config(), np.random.default_rng([seed(), *idle.encode()])
     await start(dut)
     work = cluster_codes.clusterings(cfg, rng, 8)
-    cycles = cluster_codes.stream(cfg, work, rng, STALLS[idle][0])
+    cycles = cluster_codes.stream(cfg, work, rng, STALLS[idle].probability)
     seen = await cluster_codes.play(BenchPorts(dut), cfg, work, cycles, rng)
     cluster_codes.check(seen, cluster_codes.expected(cfg, work, cycles))
 

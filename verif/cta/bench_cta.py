@@ -1,6 +1,6 @@
 """The whole accelerator: jobs back to back under every stall pattern, refusals, reset in mid-job."""
 
-import dataclasses
+from dataclasses import astuple, replace
 
 import cocotb
 import numpy as np
@@ -11,9 +11,10 @@ from model.cta.job import ErrorCode, Mode
 from model.cta.layout import Parameter, Target
 from sw.sim.cta import Refused, Session
 from sw.sim.engine import Script
+from verif.actors import STALLS
 from verif.bench import config, seed
+from verif.cycle import outputs_are_known, start
 from verif.play import play
-from verif.streams import STALLS, outputs_are_known, start
 
 INPUTS, OUTPUTS = ("load", "data", "job"), ("out", "status")
 
@@ -50,7 +51,7 @@ async def jobs_back_to_back(dut, stalls):
     jobs = some_jobs(cfg, np.random.default_rng([seed(), *map(ord, stalls)]))
     session = Session(cfg, Script(seed()))
     for at, stream in enumerate(INPUTS + OUTPUTS):
-        session.script.stall(stream, *STALLS[stalls], seed=seed() + at)
+        session.script.stall(stream, *astuple(STALLS[stalls]), seed=seed() + at)
     for weights, job in jobs:
         session.job(weights, job).job(weights, job, reuse=True)
     await start(dut)
@@ -73,7 +74,7 @@ async def power_up(dut):
     weights, job = stimulus.random_job(cfg, rng, cfg.n)
     limit = min(cfg.k0, cfg.k1)
     _, exact = stimulus.random_job(cfg, rng, limit, limit, mode=Mode.EXACT)
-    exact = dataclasses.replace(job, mode=Mode.EXACT, xkv=exact.xkv, xq=exact.xq)
+    exact = replace(job, mode=Mode.EXACT, xkv=exact.xkv, xq=exact.xq)
     session = Session(cfg, Script(seed()))
     session.job(weights, job, reload=False)                      # no tokens: refused
     # Exact mode reads no hash; the rest only what CTA mode reads as well.

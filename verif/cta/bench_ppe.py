@@ -5,8 +5,8 @@ import numpy as np
 
 from verif.bench import config, seed
 from verif.cta.ppe_program import random_program
+from verif.cycle import start
 from verif.ports import BenchPorts
-from verif.streams import start
 
 
 @cocotb.test()

@@ -5,8 +5,8 @@ import numpy as np
 
 from verif.bench import config, seed
 from verif.cta.probability_program import de_bruijn, overlapped, random_batch
+from verif.cycle import start
 from verif.ports import BenchPorts
-from verif.streams import start
 
 
 async def play(dut, program):

@@ -5,7 +5,7 @@ import random
 import cocotb
 
 from verif.bench import seed
-from verif.streams import put, settle, start, tick
+from verif.cycle import put, settle, start, tick
 
 
 @cocotb.test()

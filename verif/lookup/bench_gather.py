@@ -6,13 +6,13 @@ import cocotb
 import numpy as np
 
 from model.lookup.job import Order
+from verif.actors import FREE, HEAVY, STALLED
 from verif.bench import config, seed
+from verif.cycle import start
 from verif.lookup import gather_program
-from verif.lookup.gather_program import FREE, random_work
+from verif.lookup.gather_program import random_work
 from verif.ports import BenchPorts
-from verif.streams import start
 
-STALLED, STARVED = (0.5, 2), (0.9, 8)
 TOKEN, TABLE = Order.TOKEN_MAJOR, Order.TABLE_MAJOR
 
 
@@ -32,7 +32,7 @@ def jittery(most=50):
 
 
 @cocotb.test()
-@cocotb.parametrize(stalls=[FREE, STALLED], memory_stalls=[FREE, STARVED], y_stalls=[FREE, STARVED])
+@cocotb.parametrize(stalls=[FREE, STALLED], memory_stalls=[FREE, HEAVY], y_stalls=[FREE, HEAVY])
 async def jobs(dut, stalls, memory_stalls, y_stalls):
     """Jobs back to back, in both orders, of one token and of more than a batch."""
     rng = np.random.default_rng(seed())

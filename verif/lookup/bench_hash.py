@@ -3,11 +3,11 @@
 import cocotb
 import numpy as np
 
+from verif.actors import FREE, STALLED
 from verif.bench import config, seed
+from verif.cycle import start
 from verif.lookup import hash_program
-from verif.lookup.hash_program import FREE, STALLED
 from verif.ports import BenchPorts
-from verif.streams import start
 
 
 def _shifts(cfg, rng):

@@ -1,8 +1,8 @@
 """The whole LookupFFN engine: jobs back to back under every stall pattern and with table memories of
 every temper, refusals, resets in mid-load and mid-job."""
 
-import dataclasses
 import tempfile
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import cocotb
@@ -13,9 +13,10 @@ from model.lookup.job import ErrorCode, Order
 from model.lookup.layout import HOST_LANES, Load, Parameter, Target, weight_loads
 from sw.sim.engine import Script
 from sw.sim.lookup import Refused, Session
+from verif.actors import STALLS
 from verif.bench import config, seed
+from verif.cycle import outputs_are_known, start
 from verif.play import play
-from verif.streams import STALLS, outputs_are_known, start
 
 LIMIT = 50_000    # cycles of a wait
 
@@ -39,7 +40,7 @@ def some_jobs(cfg, rng, saturating):
                      (Order.TOKEN_MAJOR, 1), (Order.TABLE_MAJOR, int(rng.integers(1, 9)))):
         _, job = stimulus.random_job(cfg, rng, t)
         # Shifts belong to the layer.
-        jobs.append(dataclasses.replace(first, x=job.x, residual=job.residual, order=order))
+        jobs.append(replace(first, x=job.x, residual=job.residual, order=order))
     return weights, jobs
 
 
@@ -79,7 +80,7 @@ async def jobs_back_to_back(dut, stalls, memory):
 
     def fill(session):
         for at, stream in enumerate(sum(streams(cfg), [])):
-            session.script.stall(stream, *STALLS[stalls], seed=seed() + at)
+            session.script.stall(stream, *astuple(STALLS[stalls]), seed=seed() + at)
         session.layer(weights)
         # All are at the ports at once; each waits for the one before.
         for job in jobs[:-1]:
@@ -111,7 +112,7 @@ async def power_up(dut):
     """
     cfg = config()
     weights, job = stimulus.random_job(cfg, np.random.default_rng(seed()), cfg.batch + 1)
-    nothing = dataclasses.replace(job, x=job.x[:0], residual=None)
+    nothing = replace(job, x=job.x[:0], residual=None)
     ins, outs = streams(cfg)
     await start(dut)
     watch = cocotb.start_soon(outputs_are_known(dut, outs, ins))
@@ -129,7 +130,7 @@ async def refusals_leave_the_engine_usable(dut):
     illegal = [Load(Target.TABLE, end, [1]), Load(Target.Z_BIAS, cfg.codes, [1]),
                Load(15, 0, [1, 2]), Load(Target.SHIFT, Parameter.END - 1, [1, 1]),
                Load(Target.OUT_BIAS, 0, [1] * (cfg.d + 1))]
-    nothing = dataclasses.replace(job, x=job.x[:0], residual=None)
+    nothing = replace(job, x=job.x[:0], residual=None)
 
     def fill(session):
         session.layer(weights).job(job).job(nothing)

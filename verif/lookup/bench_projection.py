@@ -4,13 +4,13 @@ import cocotb
 import numpy as np
 
 from model.lookup.stimulus import patterned_job, random_job
+from verif.actors import FREE, STALLED, STALLS
 from verif.bench import config, seed
+from verif.cycle import start
 from verif.lookup import projection_program
-from verif.lookup.projection_program import FREE, STALLED
 from verif.ports import BenchPorts
-from verif.streams import start
 
-HEAVY = (0.9, 20)
+BURSTS = STALLS["bursts"]
 
 
 async def play(dut, layers):
@@ -29,7 +29,7 @@ async def layers(dut):
     await play(dut, [(random_job(cfg, rng, int(rng.integers(1, 9)), saturating=bool(at % 2)),
                            stalls) for at, stalls in enumerate([
                                (FREE, FREE), (STALLED, FREE), (FREE, STALLED), (STALLED, STALLED),
-                               (FREE, HEAVY), (HEAVY, FREE)])])
+                               (FREE, BURSTS), (BURSTS, FREE)])])
 
 
 @cocotb.test()

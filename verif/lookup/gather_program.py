@@ -8,12 +8,11 @@ from model.lookup import gather as golden
 from model.lookup.config import LookupConfig
 from model.lookup.job import Order
 from model.lookup.layout import HOST_LANES, table_beats
+from verif import actors
+from verif.actors import FREE, Memory, Sink, Source, Stall, pack
 from verif.lookup.hash_program import row_words
-from verif.lookup.stream_player import Sink, Source, Stall, TableMemory, pack, play
 
-__all__ = ["Work", "Trial", "random_layer", "random_work", "load", "run"]
-
-FREE = (0.0, 1)
+__all__ = ["Work", "Trial", "random_layer", "random_work", "table_memory", "load", "run"]
 
 
 @dataclass
@@ -57,6 +56,13 @@ def random_work(cfg: LookupConfig, rng, order, tokens, shift_y=None) -> Work:
     return Work(order, codes, scores, shift, residual)
 
 
+def table_memory(ports, cfg, tables, latency, seed=0, stalls=FREE) -> Memory:
+    """The tables behind the table port."""
+    return Memory(Sink(ports, "request", Stall((seed, "request"), stalls)),
+                  Source(ports, "response", stall=Stall((seed, "response"), stalls)),
+                  table_beats(cfg, tables), latency, cfg.outstanding)
+
+
 async def load(ports, cfg, tables, out_bias):
     """Write the output bias and, where they are internal, the tables."""
     for name, values in (("o", out_bias),
@@ -88,17 +94,16 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
     want = _beats(want, cfg.fmt.output, last=True)
     tokens = len(work.codes)
     rows = Source(ports, "rows", row_words(cfg, work.codes, work.scores),
-                  Stall((seed, "rows"), *stalls))
-    y = Sink(ports, "y", Stall((seed, "y"), *(y_stalls or stalls)))
-    actors = [rows, y]
+                  Stall((seed, "rows"), stalls))
+    y = Sink(ports, "y", Stall((seed, "y"), y_stalls or stalls))
+    ends = [rows, y]
     if cfg.residual:
-        actors.append(Source(ports, "residual", _beats(work.residual, cfg.fmt.output),
-                             Stall((seed, "residual"), *stalls)))
+        ends.append(Source(ports, "residual", _beats(work.residual, cfg.fmt.output),
+                             Stall((seed, "residual"), stalls)))
     memory = None
     if cfg.tables == "external":
-        memory = TableMemory(ports, table_beats(cfg, tables), latency, cfg.outstanding, seed,
-                             memory_stalls)
-        actors.append(memory)
+        memory = table_memory(ports, cfg, tables, latency, seed, memory_stalls)
+        ends += [memory.request, memory.response, memory]
     counts, trial = {"sat_output": 0, "beats": 0}, Trial()
 
     def watch(cycle):
@@ -110,7 +115,7 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
         ports.set(name, value)
     await ports.tick()
     ports.set("start", 0)
-    await play(ports, actors, lambda: len(y.received) >= len(want), limit, watch,
+    await actors.run(ports, ends, lambda: len(y.received) >= len(want), limit, watch,
                stop)
     if stop is not None:
         return trial
@@ -128,5 +133,5 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
     assert not ports.get("busy"), "busy after the last beat"
     await ports.tick()
     trial.rows, trial.y = rows.cycles, y.cycles
-    trial.responses = memory.responses.cycles if memory else []
+    trial.responses = memory.response.cycles if memory else []
     return trial

@@ -4,11 +4,11 @@ import numpy as np
 
 from model.lookup import hash as golden
 from model.lookup.timing import z_lanes
-from verif.lookup.stream_player import Sink, Source, Stall, pack, play
+from verif import actors
+from verif.actors import FREE, Sink, Source, Stall, pack
 
 __all__ = ["random_z", "z_words", "row_words", "run"]
 
-FREE, STALLED = (0.0, 1), (0.5, 3)
 
 
 def random_z(cfg, rng, tokens):
@@ -54,16 +54,16 @@ async def run(ports, cfg, z, shift_s, seed, stalls=(FREE, FREE), stop=None):
     ports.set("s_en", 0)
     scores, saturated = golden.scores(cfg, z, shift_s)
     want = row_words(cfg, golden.codes(cfg, z), scores)
-    source = Source(ports, "z", z_words(cfg, z, rng), Stall((seed, "z"), *stalls[0]))
-    sink = Sink(ports, "rows", Stall((seed, "rows"), *stalls[1]))
+    source = Source(ports, "z", z_words(cfg, z, rng), Stall((seed, "z"), stalls[0]))
+    sink = Sink(ports, "rows", Stall((seed, "rows"), stalls[1]))
     count = 0
 
     def watch(cycle):
         nonlocal count
         count += ports.get("sat_score")
 
-    await play(ports, (source, sink), lambda: len(sink.received) >= len(want),
-               100 + 20 * (len(want) + len(source.queue)), watch, stop)
+    await actors.run(ports, (source, sink), lambda: len(sink.received) >= len(want),
+               100 + 20 * (len(want) + source.waiting), watch, stop)
     if stop is not None:
         return None
     for at, (got, expected) in enumerate(zip(sink.received, want, strict=True)):

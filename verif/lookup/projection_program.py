@@ -7,11 +7,11 @@ from model.lookup.job import Saturation
 from model.lookup.layout import Target, weight_loads
 from model.lookup.projection_cycles import z_cycles
 from model.lookup.timing import projection_interval, z_lanes
-from verif.lookup.stream_player import Sink, Source, Stall, pack, play
+from verif import actors
+from verif.actors import FREE, Sink, Source, Stall, pack
 
-__all__ = ["FREE", "STALLED", "load", "z_words", "x_words", "run"]
+__all__ = ["load", "z_words", "x_words", "run"]
 
-FREE, STALLED = (0.0, 1), (0.5, 3)
 PORTS = {Target.WEIGHT: "w", Target.Z_BIAS: "b", Target.SHIFT: "p"}
 EVENTS = {"sat_block": Saturation.BLOCK, "sat_hadamard": Saturation.HADAMARD,
           "sat_z": Saturation.Z}
@@ -55,8 +55,8 @@ async def run(ports, cfg, weights, job, seed, stalls=(FREE, FREE)):
     the cycle of every beat. Gives the cycles of x and of z."""
     z, saturated = bh4.project(cfg, job.x, weights, job.gain, job.skip, job.shift_skip)
     want = z_words(cfg, z)
-    source = Source(ports, "x", x_words(cfg, job.x), Stall((seed, "x"), *stalls[0]))
-    sink = Sink(ports, "z", Stall((seed, "z"), *stalls[1]))
+    source = Source(ports, "x", x_words(cfg, job.x), Stall((seed, "x"), stalls[0]))
+    sink = Sink(ports, "z", Stall((seed, "z"), stalls[1]))
     count, quiet = dict.fromkeys(EVENTS, 0), 0
 
     def watch(_):
@@ -66,7 +66,7 @@ async def run(ports, cfg, weights, job, seed, stalls=(FREE, FREE)):
         quiet = 0 if ports.get("busy") else quiet + 1
 
     # To the end, so that a word too many is seen.
-    await play(ports, (source, sink), lambda: len(sink.received) >= len(want) and quiet > 3,
+    await actors.run(ports, (source, sink), lambda: len(sink.received) >= len(want) and quiet > 3,
                500 + 20 * len(want) + 2 * len(job.x) * projection_interval(cfg), watch)
     for at, (got, expected) in enumerate(zip(sink.received, want, strict=True)):
         assert got == expected, f"seed {seed}: word {at} of z is {got:#x}, not {expected:#x}"

@@ -17,11 +17,11 @@ from model.lookup.job import Order
 from model.lookup.timing import ADDRESS_STAGES, OUTPUT_STAGES, SUM_STAGES
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
+from verif.actors import HEAVY, STALLED
 from verif.lookup import gather_program
 from verif.lookup.gather_program import random_work
 from verif.ports import NativePorts
 
-STALLED, STARVED = (0.5, 2), (0.8, 6)
 TOKEN, TABLE = Order.TOKEN_MAJOR, Order.TABLE_MAJOR
 
 CONFIGS = {
@@ -78,9 +78,9 @@ def test_jobs_back_to_back(name):
          (TABLE, more, jittery(1)),
          (TOKEN, 1, dict(shift_y=0)),
          (TOKEN, more, dict(stalls=STALLED, memory_stalls=STALLED) | jittery(3)),
-         (TABLE, cfg.batch, dict(stalls=STALLED, memory_stalls=STARVED, shift_y=31)),
+         (TABLE, cfg.batch, dict(stalls=STALLED, memory_stalls=HEAVY, shift_y=31)),
          (TABLE, 1, {}),
-         (TOKEN, 4, dict(memory_stalls=STARVED, y_stalls=STARVED)))
+         (TOKEN, 4, dict(memory_stalls=HEAVY, y_stalls=HEAVY)))
 
 
 @pytest.mark.parametrize("name, order", [("one beat", TOKEN), ("three beats", TABLE)])
@@ -157,6 +157,6 @@ def test_mutant_is_found(name, monkeypatch):
         monkeypatch.setattr(f"gen.lookup.{user}.{block.__name__}", mutant, raising=False)
     with pytest.raises(AssertionError):
         play(LookupConfig(**CONFIGS[config]), 25,
-             (TOKEN, 13, dict(latency=lambda: 40, y_stalls=STARVED, limit=2000)),
+             (TOKEN, 13, dict(latency=lambda: 40, y_stalls=HEAVY, limit=2000)),
              (TABLE, 9, dict(stalls=STALLED, latency=lambda: 9, limit=2000)),
              block=mutant if block is Gather else Gather)

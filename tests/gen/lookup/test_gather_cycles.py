@@ -15,11 +15,11 @@ from model.lookup import hash as hashing
 from model.lookup.config import LookupConfig
 from model.lookup.gather_cycles import GatherClock, HashClock
 from model.lookup.job import Order
-from model.lookup.layout import table_beats
 from model.lookup.timing import hash_latency
 from tests.gen.native import simulate
+from verif import actors
+from verif.actors import Sink, Source
 from verif.lookup import gather_program, hash_program
-from verif.lookup.stream_player import Sink, Source, TableMemory, play
 from verif.ports import NativePorts
 
 
@@ -77,7 +77,7 @@ def check(cfg, order, tokens, latency, gap, seed):
         ports.set("s_en", 0)
         await gather_program.load(ports, cfg, tables, out_bias)
         source, y = Source(ports, "z", words, earliest=offered), Sink(ports, "y")
-        memory = TableMemory(ports, table_beats(cfg, tables), lambda: latency, cfg.outstanding)
+        memory = gather_program.table_memory(ports, cfg, tables, lambda: latency)
         for name, value in (("start", 1), ("order", int(order)), ("tokens", tokens),
                             ("shift_y", 9)):
             ports.set(name, value)
@@ -88,7 +88,8 @@ def check(cfg, order, tokens, latency, gap, seed):
             if ports.get("row_valid") and ports.get("row_ready"):
                 rows.append(cycle)
 
-        await play(ports, (source, memory, y), lambda: len(y.cycles) == want.size // 8, 50_000,
+        ends = (source, y, memory.request, memory.response, memory)
+        await actors.run(ports, ends, lambda: len(y.cycles) == want.size // 8, 50_000,
                    watch)
         gather = GatherClock(cfg, order, tokens, latency, start=-1)
         clock = HashClock(cfg, gather)
@@ -96,8 +97,8 @@ def check(cfg, order, tokens, latency, gap, seed):
             clock.beat(cycle)
         assert clock.z == source.cycles, f"seed {seed}: z"
         assert gather.rows == rows, f"seed {seed}: rows"
-        assert gather.requests == memory.requests.cycles, f"seed {seed}: requests"
-        assert gather.responses == memory.responses.cycles, f"seed {seed}: responses"
+        assert gather.requests == memory.request.cycles, f"seed {seed}: requests"
+        assert gather.responses == memory.response.cycles, f"seed {seed}: responses"
         assert gather.y == y.cycles, f"seed {seed}: y"
 
     simulate(dut, bench)

@@ -12,8 +12,8 @@ from model.lookup.config import LookupConfig, LookupFormats
 from model.lookup.timing import hash_latency, z_lanes
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
+from verif.actors import FREE, STALLED
 from verif.lookup import hash_program
-from verif.lookup.hash_program import FREE, STALLED
 from verif.ports import NativePorts
 
 CONFIGS = {

@@ -19,8 +19,8 @@ from model.lookup.stimulus import patterned_job, random_job
 from model.lookup.timing import contexts, projection_interval, z_beats
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
+from verif.actors import FREE, STALLED, Pattern
 from verif.lookup import projection_program
-from verif.lookup.projection_program import FREE, STALLED
 from verif.ports import NativePorts
 
 SEED = 7
@@ -148,4 +148,4 @@ def test_mutant(monkeypatch, name):
 def test_mutant_queue(monkeypatch):
     """A queue that says it is open when it is full."""
     monkeypatch.setattr(projection, "ZQueue", edited(ZQueue, "free != 0)", "1)"))
-    found_out(7, (0.9, 20))
+    found_out(7, Pattern(0.9, 20))
