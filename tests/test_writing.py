@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sw.io.npz import InputError, append_line, make_folder
+from sw.io.errors import InputError
+from sw.io.writing import append_line, make_folder
 
 pytestmark = pytest.mark.structure
 
@@ -21,7 +22,7 @@ ALLOWED = {
     "sw/sim/engine.py": "the script of a run, in a temporary folder",
     "sw/sim/lookup.py": "the tables of a run, in a temporary folder",
     "sw/io/plot.py": "a picture in memory, on its way to the writer",
-    "sw/io/npz.py": "into the open file of the writer; a line at the end of a log",
+    "sw/io/writing.py": "into the open file of the writer; a line at the end of a log",
 }
 """Files that may write in another way, and what they write."""
 
@@ -59,7 +60,7 @@ def test_no_file_writes_by_itself(tried):
     tried("files", sources_checked=len(files))
 
 
-FOLDERS = {"sw/io/npz.py": "make_folder itself",
+FOLDERS = {"sw/io/writing.py": "make_folder itself",
            "sw/exported/writer.py": "names its refusal as one of an export"}
 
 

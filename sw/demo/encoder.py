@@ -24,10 +24,11 @@ from model.lookup import bh4
 from model.lookup import hash as hashing
 from model.lookup.reference import forward
 from sw.exported.layer import AttentionLayer, identical
+from sw.io.errors import InputError
 from sw.io.figures import relative_error
-from sw.io.npz import InputError, write_json
 from sw.io.shipped import ENCODER as CHECKPOINT
 from sw.io.tables import heading, line
+from sw.io.writing import write_json
 
 __all__ = ["CHECKPOINT", "show"]
 

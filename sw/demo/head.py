@@ -25,10 +25,11 @@ from model.cta.reference import attention_exact
 from sw.demo import encoder as demo_encoder
 from sw.demo import lookup as demo_lookup
 from sw.demo.pictures import draw_attention, draw_compression, draw_schedule
+from sw.io.errors import InputError
 from sw.io.figures import relative_error
-from sw.io.npz import InputError, make_folder, write_json
 from sw.io.shipped import HEAD
 from sw.io.tables import heading, line
+from sw.io.writing import make_folder, write_json
 from sw.run.head import prepare
 from sw.run.head_file import read_head
 from sw.run.pipeline import execute, report

@@ -23,7 +23,7 @@ from model.lookup.job import LayerWeights
 from model.lookup.weight_layout import weight_order
 from model.words import pack_fields, unpack_fields
 from sw.exported.layer import AttentionLayer, FFNLayer
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 
 __all__ = ["Image", "ImageError", "encode", "decode_heads", "decode_weights", "beat_bytes",
            "word_bytes", "set_of"]

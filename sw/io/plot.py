@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from sw.io.npz import make_folder, write_bytes
+from sw.io.writing import make_folder, write_bytes
 
 __all__ = ["pyplot", "save", "BLUE", "ORANGE", "GREEN", "RED", "PURPLE", "SKY", "YELLOW", "GREY",
            "DARK"]

@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from model.errors import ConfigError
-from sw.io.npz import InputError, make_folder, write_bytes, write_json
+from sw.io.errors import InputError
+from sw.io.writing import make_folder, write_bytes, write_json
 from sw.lm.config import RunConfig
 from sw.lm.config_file import config_from_dict
 from sw.lm.model import MaskedLM

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from model.errors import ConfigError
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm.config import CTAStage, DataConfig, ModelConfig, RunConfig, TrainConfig
 
 __all__ = ["PRESETS", "presets", "read_config", "config_from_dict"]
@@ -46,7 +46,7 @@ def read_config(path=None, settings=(), text=(), base=None) -> RunConfig:
 
     ``settings`` are "section.key=value" with the value in TOML (a bare word is a string); ``text``
     replaces data.text; ``base`` stands in for a path that is None. Raises
-    :class:`sw.io.npz.InputError` or ConfigError.
+    :class:`sw.io.errors.InputError` or ConfigError.
     """
     data = _read_toml(path) if path else copy.deepcopy(base or {})
     for setting in settings:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm.config import DataConfig
 from sw.lm.tokens import Tokens, train_tokens
 

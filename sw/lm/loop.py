@@ -16,7 +16,8 @@ from torch import nn
 from tqdm import tqdm
 
 from model.errors import ConfigError
-from sw.io.npz import InputError, append_line, write_text
+from sw.io.errors import InputError
+from sw.io.writing import append_line, write_text
 from sw.lm import checkpoint, stages
 from sw.lm.config import RunConfig, TrainConfig
 from sw.lm.data import Corpus, fixed_sample, sample

@@ -9,7 +9,8 @@ import json
 import numpy as np
 import torch
 
-from sw.io.npz import InputError, write_npz
+from sw.io.errors import InputError
+from sw.io.writing import write_npz
 from sw.lm.config import RunConfig
 from sw.lm.data import Corpus, fixed_sample
 from sw.lm.model import MaskedLM

@@ -8,7 +8,7 @@ weights move.
 import torch
 from torch import Tensor
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm.model import MaskedLM
 from sw.nn.calibration import calibrate_layers
 
@@ -38,7 +38,7 @@ def use_cta(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep",
 def calibrate(model: MaskedLM, ids: Tensor, target: dict, kind: str = "keep") -> None:
     """Fit the widths of the layers that are in CTA mode.
 
-    Raises :class:`sw.io.npz.InputError`, naming the layer, where its tokens cannot have as many
+    Raises :class:`sw.io.errors.InputError`, naming the layer, where its tokens cannot have as many
     clusters as the target asks for.
     """
     nowhere = torch.zeros_like(ids, dtype=torch.bool)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 
 __all__ = ["Tokens", "ByteTokens", "PieceTokens", "train_tokens", "load_tokens", "TOKENIZER"]
 
@@ -101,7 +101,7 @@ def train_tokens(kind: str, vocab: int, documents) -> Tokens:
 
 
 def load_tokens(kind: str, folder) -> Tokens:
-    """The tokens of a checkpoint; raises :class:`sw.io.npz.InputError`."""
+    """The tokens of a checkpoint; raises :class:`sw.io.errors.InputError`."""
     if kind == "bytes":
         return ByteTokens()
     from tokenizers import Tokenizer

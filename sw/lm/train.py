@@ -14,7 +14,8 @@ from pathlib import Path
 
 from model.command import Parser
 from model.errors import ConfigError
-from sw.io.npz import InputError, make_folder, require_writable
+from sw.io.errors import InputError
+from sw.io.writing import make_folder, require_writable
 from sw.lm.config_file import presets, read_config
 
 __all__ = ["main"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 
 __all__ = ["Objective", "Step", "descend"]
 
@@ -47,7 +47,7 @@ def descend(optimiser: torch.optim.Optimizer, batches: Iterable, objective: Obje
     finite : whether a loss that is not finite is an error. It is found before the step is taken,
         so the weights are those of the step before.
 
-    Raises :class:`sw.io.npz.InputError` at such a loss.
+    Raises :class:`sw.io.errors.InputError` at such a loss.
     """
     learning = [p for group in optimiser.param_groups for p in group["params"]]
     bounded = learning if parameters is None else list(parameters)

@@ -17,7 +17,8 @@ from model.accelerator import Attention
 from model.cta.accelerator import CTAAccelerator
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, POINT_TOKENS
-from sw.io.npz import InputError, write_json
+from sw.io.errors import InputError
+from sw.io.writing import write_json
 from sw.nn.attachment import attention_layers
 from sw.nn.calibration import calibrate_layers
 

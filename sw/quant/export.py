@@ -15,7 +15,7 @@ import torch
 from model.command import Parser, refusing
 from sw.exported.codec import ImageError
 from sw.exported.writer import export
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.io.shipped import ENCODER
 from sw.lm import checkpoint, data
 from sw.quant.model import quantise_model

@@ -23,8 +23,9 @@ from model.command import Parser, refusing
 from model.cta.config import CTAFormats
 from model.fixed import Format
 from model.lookup.config import LookupFormats
-from sw.io.npz import InputError, require_writable, write_json
+from sw.io.errors import InputError
 from sw.io.shipped import ENCODER
+from sw.io.writing import require_writable, write_json
 from sw.lm import checkpoint, data
 from sw.lm.config import RunConfig
 from sw.lm.held_out import measure

@@ -7,8 +7,9 @@ Exit status 0 on success, 2 on bad input (one line on stderr, nothing written).
 import sys
 
 from model.command import Parser, refusing
+from sw.io.errors import InputError
 from sw.io.figures import large
-from sw.io.npz import InputError, require_writable, write_json, write_npz
+from sw.io.writing import require_writable, write_json, write_npz
 from sw.run import model as model_run
 from sw.run.head_command import HeadCommand
 from sw.run.layer_command import LayerCommand

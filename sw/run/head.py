@@ -12,8 +12,8 @@ from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.job import ErrorCode, HeadResult, Mode
 from model.cta.quantise import Quantised, QuantiseError, quantise
 from model.cta.reference import Operands, attention_cta, attention_exact, clusters
+from sw.io.errors import InputError
 from sw.io.figures import relative_error
-from sw.io.npz import InputError
 from sw.run.head_file import HeadFile
 from sw.run.pipeline import Outcome, Prepared
 from sw.sim.engines import ENGINES

@@ -4,7 +4,7 @@ import argparse
 
 from model.command import given
 from model.cta.job import Mode
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.run import head_file
 from sw.run.head import DEFAULT_COMPRESSION, PreparedHead, prepare
 from sw.run.subcommand import Subcommand

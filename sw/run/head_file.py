@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.cta.config import CTAConfig
-from sw.io.npz import InputError, array, engine, read_npz
+from sw.io.configuration import engine
+from sw.io.errors import InputError
+from sw.io.npz import array, read_npz
 
 __all__ = ["HeadFile", "read_head", "make_config"]
 

@@ -14,8 +14,8 @@ from model.lookup.job import LayerResult, Order
 from model.lookup.quantise import Quantised, quantise
 from model.lookup.reference import Layer, codes, forward, project
 from model.lookup.timing import TABLE_LATENCY
+from sw.io.errors import InputError
 from sw.io.figures import relative_error
-from sw.io.npz import InputError
 from sw.run.pipeline import Outcome, Prepared
 from sw.sim.engines import ENGINES
 

@@ -2,7 +2,9 @@
 
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.reference import Layer
-from sw.io.npz import InputError, array, engine, read_npz
+from sw.io.configuration import engine
+from sw.io.errors import InputError
+from sw.io.npz import array, read_npz
 
 __all__ = ["read_layer", "make_config"]
 

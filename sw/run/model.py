@@ -11,8 +11,9 @@ from model.lookup.timing import TABLE_LATENCY
 from sw.exported.jobs import run_ffn, run_heads
 from sw.exported.layer import AttentionLayer
 from sw.exported.reader import entries, read_layer
+from sw.io.errors import InputError
 from sw.io.figures import event_lines
-from sw.io.npz import InputError, array, read_npz
+from sw.io.npz import array, read_npz
 from sw.run.layer_command import add_order, order_of
 from sw.run.subcommand import add_results
 from sw.sim.backends import BACKENDS

@@ -69,7 +69,7 @@ class Prepared(ABC):
 def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome:
     """Run the job; ``rtl`` builds the simulator if it is not in the cache.
 
-    Raises :class:`sw.io.npz.InputError` where the engine refuses the job or a tool fails.
+    Raises :class:`sw.io.errors.InputError` where the engine refuses the job or a tool fails.
     """
     cfg, q, engine = prepared.cfg, prepared.quantised, prepared.ENGINE
     if backend == "float":

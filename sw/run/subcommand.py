@@ -51,7 +51,7 @@ class Subcommand(ABC):
 
     @abstractmethod
     def prepare(self, args: argparse.Namespace) -> Prepared:
-        """The job that a command line asks for; raises :class:`sw.io.npz.InputError`."""
+        """The job that a command line asks for; raises :class:`sw.io.errors.InputError`."""
 
     @abstractmethod
     def outputs(self, output, result) -> dict:

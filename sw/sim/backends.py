@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 from model.errors import ConfigError
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 
 __all__ = ["BACKENDS", "tools"]
 

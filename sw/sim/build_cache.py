@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model.files import granted
-from sw.io.npz import make_folder
+from sw.io.writing import make_folder
 
 __all__ = ["scratch", "settle", "sweep"]
 

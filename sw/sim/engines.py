@@ -26,7 +26,7 @@ from model.lookup import layer
 from model.lookup import quantise as lookup_quantise
 from model.lookup.config import LookupConfig
 from model.lookup.job import LayerResult
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.sim.backends import tools
 
 __all__ = ["ENGINES", "Engine"]
@@ -71,7 +71,7 @@ class Engine:
     def build(self, cfg, progress: bool = False) -> None:
         """Emit and compile, unless that has been done for this configuration.
 
-        Raises :class:`sw.io.npz.InputError` where a tool is missing or fails.
+        Raises :class:`sw.io.errors.InputError` where a tool is missing or fails.
         """
         with tools():
             self.driver.build(cfg, progress=progress)
@@ -81,7 +81,7 @@ class Engine:
 
         Its ``cycles`` and ``phases`` are counted by the RTL, or else by the cycle model.
 
-        Raises :class:`sw.io.npz.InputError` where the engine refuses the job or a tool fails.
+        Raises :class:`sw.io.errors.InputError` where the engine refuses the job or a tool fails.
         """
         if backend == "golden":
             result = self.golden(cfg, weights, job, **how)

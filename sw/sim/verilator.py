@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from sw.io.npz import make_folder
+from sw.io.writing import make_folder
 from sw.sim.build_cache import scratch, settle
 
 __all__ = ["Tool", "ToolError", "find", "cache_dir", "lint", "build", "MINIMUM"]

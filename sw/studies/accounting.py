@@ -9,7 +9,8 @@ import sys
 
 from model.command import Parser, add_parameters, given, refusing
 from model.lookup.config import LookupConfig
-from sw.io.npz import InputError, engine
+from sw.io.configuration import engine
+from sw.io.errors import InputError
 from sw.run.layer import cost
 
 __all__ = ["main"]

@@ -37,8 +37,9 @@ from model.cta.quantise import QuantiseError, quantise
 from model.cta.score import scores
 from model.lookup import reference as lookup
 from model.lookup.config import LookupConfig
-from sw.io.npz import InputError, require_writable, write_json
+from sw.io.errors import InputError
 from sw.io.shipped import ENCODER, HEAD, LAYER
+from sw.io.writing import require_writable, write_json
 from sw.studies.budget_inputs import read
 from sw.studies.formats import CTA, LOOKUP, finer, variant, within_reach
 from sw.studies.numerics import layer_errors

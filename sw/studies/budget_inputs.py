@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from model.cta.job import Mode
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.run import head as head_run
 from sw.run import head_file, layer_file
 

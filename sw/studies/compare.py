@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm import stages
 from sw.lm.config import POINTS, RunConfig, TrainConfig
 from sw.lm.data import Corpus, Masked, sample

@@ -13,7 +13,8 @@ from functools import partial
 from model.command import Parser, refusing
 from model.errors import ConfigError
 from model.lookup.config import LookupConfig
-from sw.io.npz import InputError, make_folder, write_json, write_text
+from sw.io.errors import InputError
+from sw.io.writing import make_folder, write_json, write_text
 
 __all__ = ["main"]
 

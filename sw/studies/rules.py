@@ -17,8 +17,9 @@ import torch
 from model.command import Parser, refusing
 from model.cta.reference import attention_cta, attention_exact
 from model.lookup.reference import forward
-from sw.io.npz import InputError, require_writable, write_json
+from sw.io.errors import InputError
 from sw.io.shipped import ENCODER
+from sw.io.writing import require_writable, write_json
 from sw.lm import checkpoint, data
 from sw.lm.held_out import measure
 from sw.nn.attachment import attention_layers

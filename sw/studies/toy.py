@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from model.command import Parser, refusing
 from sw.io import plot
-from sw.io.npz import InputError, make_folder, require_writable, write_json
+from sw.io.errors import InputError
+from sw.io.writing import make_folder, require_writable, write_json
 from sw.nn.descent import descend
 from sw.nn.projections import PROJECTIONS, make_projection
 

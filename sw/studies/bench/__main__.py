@@ -7,7 +7,8 @@ cycles with the cycle model, and prints how long the Verilog takes to emit and h
 import sys
 
 from model.command import Parser, refusing
-from sw.io.npz import InputError, require_writable, write_json
+from sw.io.errors import InputError
+from sw.io.writing import require_writable, write_json
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed

@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from model.command import Parser, refusing
 from model.cta.config import CTAConfig
-from sw.io.npz import InputError, make_folder, write_json
+from sw.io.errors import InputError
+from sw.io.writing import make_folder, write_json
 from sw.nn.attachment import attention_layers
 from sw.policy.distil import DistilConfig, distil
 from sw.policy.plan import CANDIDATES, Policy

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sw.io.npz import InputError, write_bytes
+from sw.io.errors import InputError
+from sw.io.writing import write_bytes
 from sw.nn.attachment import attach, attention_layers, detach
 from sw.policy.distil import States
 from sw.policy.plan import Policy

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 
 __all__ = ["Passages", "split"]
 

@@ -6,7 +6,7 @@ from model.cta.config import CTAConfig
 from sw.exported.codec import ImageError
 from sw.exported.reader import entries, read
 from sw.exported.writer import export
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from tests.sw.exported import made
 
 

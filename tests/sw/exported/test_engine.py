@@ -16,7 +16,7 @@ from sw.exported.hooks import EngineFFN, EngineHeads, on_engine
 from sw.exported.jobs import run_ffn, run_heads
 from sw.exported.layer import identical
 from sw.exported.writer import export
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.sim.backends import BACKENDS
 from tests.sw.exported import made
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm import checkpoint
 from sw.lm.config import ModelConfig, RunConfig
 from sw.lm.loop import make_optimiser

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the sw extra")
 
 from model.errors import ConfigError
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm.config import POINTS, ModelConfig, RunConfig, TrainConfig
 from sw.lm.config_file import PRESETS, config_from_dict, read_config
 

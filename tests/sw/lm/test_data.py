@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the sw extra")
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm.config import DataConfig
 from sw.lm.data import fixed_sample, load_corpus, read_documents, sample, split
 from sw.lm.tokens import ByteTokens

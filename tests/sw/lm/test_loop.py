@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model.errors import ConfigError
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm import checkpoint, loop
 from sw.lm.config import TrainConfig
 from sw.lm.config_file import read_config

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the sw extra")
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm.tokens import ByteTokens, load_tokens, train_tokens
 
 TEXT = ("def join(parts):\n    return ''.join(parts)\n\nclass Größe:\n\tpass\n" * 20).encode()

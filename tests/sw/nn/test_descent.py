@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.nn.descent import descend
 
 ROOT = Path(__file__).resolve().parents[3]

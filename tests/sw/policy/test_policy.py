@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 from model.cta.config import CTAConfig  # noqa: E402
 from model.cta.cycles import head_cycles  # noqa: E402
 from model.cta.job import Mode  # noqa: E402
-from sw.io.npz import InputError  # noqa: E402
+from sw.io.errors import InputError  # noqa: E402
 from sw.nn.attachment import attention_layers  # noqa: E402
 from sw.nn.calibration import calibrate_layers  # noqa: E402
 from sw.nn.cta_heads import CTAHeads  # noqa: E402

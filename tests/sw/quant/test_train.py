@@ -8,7 +8,7 @@ import torch
 from model.cta.config import CTAFormats
 from model.lookup.config import LookupFormats
 from sw.exported.reader import read
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.lm import checkpoint, data
 from sw.lm.held_out import measure
 from sw.quant import train

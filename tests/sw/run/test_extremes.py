@@ -295,7 +295,7 @@ def test_the_demo_of_extremes(kind, tmp_path, capfd, tried, monkeypatch):
 
 def test_a_report_has_null_for_what_is_undefined(tmp_path):
     """Any command's report: the loss of a checkpoint that has diverged is NaN."""
-    from sw.io.npz import write_json
+    from sw.io.writing import write_json
     write_json(tmp_path / "r.json", {"loss": float("nan"), "rows": [(1.5, float("-inf"))],
                                      "far": np.float64("inf"), "n": 3})
     assert strict((tmp_path / "r.json").read_text()) == {

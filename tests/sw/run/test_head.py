@@ -190,7 +190,7 @@ def test_not_a_head(tmp_path, capsys, content):
 
 
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    from sw.io import npz as npz_file
+    from sw.io import writing as npz_file
     target = tmp_path / "out.npz"
     target.write_text("old")
 

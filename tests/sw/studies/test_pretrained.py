@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import transformers
 
 from model.cta.config import CTAConfig
-from sw.io.npz import InputError
+from sw.io.errors import InputError
 from sw.nn.attachment import attention_layers, detach
 from sw.policy.plan import Policy, layer_cycles
 from sw.studies.pretrained import __main__ as pretrained
