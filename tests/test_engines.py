@@ -16,6 +16,7 @@ from docs.site import parameters
 from gen import __main__ as emit
 from gen.command import Command
 from gen.engines import ENGINES as GENERATORS
+from model import quantised
 from model.border import Borders
 from model.config import EngineConfig, Parameter
 from model.fixed import Format
@@ -74,17 +75,8 @@ class Result:
     phases: dict = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Quantised:
-    weights: object
-    job: list
-    points: object
-    borders: Borders
-
-    saturated = property(lambda self: self.borders.saturated)
-
-    def output(self, cfg, raw):
-        return cfg.fmt.output.real(raw, self.points.y)
+class Quantised(quantised.Quantised):
+    OUTPUT = "y"
 
 
 @dataclass(frozen=True)
@@ -130,7 +122,7 @@ OFFSET = Engine("offset", OffsetConfig, quantise, golden, cycles, Result, ("y",)
 
 
 class PreparedOffset(Prepared):
-    ENGINE, OUTPUT = OFFSET, "y"
+    ENGINE = OFFSET
 
     def in_double(self):
         return self.real + self.cfg.step / 256, {}

@@ -15,10 +15,12 @@ three on one passage; ``sw.quant.observe`` measures on many.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from model import quantised
 from model.border import Borders
 from model.cta.bucket import bucket_fields
 from model.cta.config import CTAConfig
@@ -57,26 +59,14 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """A head in raw integers, where its points are, and what did not fit.
+class Quantised(quantised.Quantised):
+    """A head in raw integers. There are elements beyond a format only with a percentile < 100."""
 
-    ``borders`` counts per tensor the elements and those beyond its format, which there are only
-    with a percentile < 100.
-    """
+    OUTPUT: ClassVar = "o"
 
     weights: HeadWeights
     job: Job
     points: Points
-    borders: Borders = field(default_factory=Borders)
-
-    @property
-    def saturated(self) -> dict[str, int]:
-        """Saturated elements by tensor, where there are any."""
-        return self.borders.saturated
-
-    def output(self, cfg: CTAConfig, raw) -> np.ndarray:
-        """Raw outputs to real numbers."""
-        return cfg.fmt.output.real(raw, self.points.o)
 
 
 @dataclass(frozen=True)

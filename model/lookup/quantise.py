@@ -10,10 +10,12 @@ does all three on the layer's own tokens; ``sw.quant.observe`` measures on many.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from model import quantised
 from model.border import Borders
 from model.fixed import SHIFT, Format
 from model.lookup.config import STAGES, LookupConfig
@@ -58,25 +60,14 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """A layer in raw integers, where its points are, and what did not fit.
+class Quantised(quantised.Quantised):
+    """A layer in raw integers."""
 
-    ``borders`` counts per tensor the elements and those beyond its format.
-    """
+    OUTPUT: ClassVar = "y"
 
     weights: LayerWeights
     job: Job
     points: Points
-    borders: Borders = field(default_factory=Borders)
-
-    @property
-    def saturated(self) -> dict[str, int]:
-        """Saturated elements by tensor, where there are any."""
-        return self.borders.saturated
-
-    def output(self, cfg: LookupConfig, raw) -> np.ndarray:
-        """Raw outputs to real numbers."""
-        return cfg.fmt.output.real(raw, self.points.y)
 
 
 def peak(value, axis=None):

@@ -31,7 +31,6 @@ class PreparedHead(Prepared):
     """
 
     ENGINE: ClassVar = ENGINES["cta"]
-    OUTPUT: ClassVar = "o"
 
     cfg: CTAConfig
     real: Operands

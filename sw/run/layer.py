@@ -27,7 +27,6 @@ class PreparedLayer(Prepared):
     """A layer on its tokens in real numbers, and in raw integers."""
 
     ENGINE: ClassVar = ENGINES["lookup"]
-    OUTPUT: ClassVar = "y"
 
     cfg: LookupConfig
     real: Layer

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from model.border import Borders
+from model.quantised import Quantised
 from sw.sim import backends
 from sw.sim.engines import Engine
 
@@ -38,12 +39,9 @@ class Prepared(ABC):
     """A job of one engine: ``real`` operands, and ``quantised`` the same in raw integers."""
 
     ENGINE: ClassVar[Engine]
-    OUTPUT: ClassVar[str]
-    """The field of a result that holds the outputs."""
-
     cfg: Any
     real: Any
-    quantised: Any
+    quantised: Quantised
 
     @abstractmethod
     def in_double(self) -> tuple[np.ndarray, dict]:
@@ -75,11 +73,11 @@ def execute(prepared: Prepared, backend: str, progress: bool = False) -> Outcome
     if backend == "float":
         output, others = prepared.in_double()
         # Double precision has no format: what would not fit the engine's outputs is counted as theirs.
-        borders, key = Borders(), prepared.OUTPUT
+        borders, key = Borders(), q.OUTPUT
         raw = borders.quantise(key, cfg.fmt.output, output, getattr(q.points, key))
         return Outcome(output, engine.result(**{key: raw}, **others), borders)
     result = prepared.completed(engine.run(cfg, q.weights, q.job, backend, progress))
-    return Outcome(q.output(cfg, getattr(result, prepared.OUTPUT)), result)
+    return Outcome(q.output(cfg, getattr(result, q.OUTPUT)), result)
 
 
 def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:

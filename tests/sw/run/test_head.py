@@ -1,6 +1,5 @@
 """The command line: good input gives what it says, bad input one line and nothing else."""
 
-import json
 
 import numpy as np
 import pytest
@@ -20,24 +19,8 @@ def head(rng=None, **changes):
 
 
 @pytest.fixture
-def call(tmp_path, capsys):
-    """Write a head, run the command on it; gives (status, outputs, report, stderr)."""
-    def call(arrays, *flags, backend="golden"):
-        np.savez(tmp_path / "head.npz", **arrays)
-        out, rep = tmp_path / "out.npz", tmp_path / "report.json"
-        out.unlink(missing_ok=True)
-        rep.unlink(missing_ok=True)
-        try:
-            status = run.main(["cta", str(tmp_path / "head.npz"), "--backend", backend,
-                               "-o", str(out), "--report", str(rep), *map(str, flags)])
-        except SystemExit as stop:
-            status = stop.code
-        left = {p.name for p in tmp_path.iterdir()} - {"head.npz", "config.json"}
-        assert left == ({"out.npz", "report.json"} if status == 0 else set())
-        outputs = dict(np.load(out)) if out.exists() else None
-        return (status, outputs, json.loads(rep.read_text()) if rep.exists() else None,
-                capsys.readouterr().err)
-    return call
+def call(call_on):
+    return call_on("cta")
 
 
 @pytest.mark.parametrize("backend", ["float", "golden"])

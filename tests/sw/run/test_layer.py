@@ -1,6 +1,5 @@
 """``python -m sw.run lookup``: good input gives what it says, bad input one line, nothing else."""
 
-import json
 
 import numpy as np
 import pytest
@@ -55,24 +54,8 @@ def forward(arrays):
 
 
 @pytest.fixture
-def call(tmp_path, capsys):
-    """Write a layer, run the command on it; gives (status, outputs, report, stderr)."""
-    def call(arrays, *flags, backend="golden"):
-        np.savez(tmp_path / "layer.npz", **arrays)
-        out, rep = tmp_path / "out.npz", tmp_path / "report.json"
-        out.unlink(missing_ok=True)
-        rep.unlink(missing_ok=True)
-        try:
-            status = run.main(["lookup", str(tmp_path / "layer.npz"), "--backend", backend,
-                               "-o", str(out), "--report", str(rep), *map(str, flags)])
-        except SystemExit as stop:
-            status = stop.code
-        left = {p.name for p in tmp_path.iterdir()} - {"layer.npz", "config.json"}
-        assert left == ({"out.npz", "report.json"} if status == 0 else set())
-        outputs = dict(np.load(out)) if out.exists() else None
-        return (status, outputs, json.loads(rep.read_text()) if rep.exists() else None,
-                capsys.readouterr().err)
-    return call
+def call(call_on):
+    return call_on("lookup")
 
 
 VARIANTS = {
