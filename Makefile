@@ -2,13 +2,13 @@
 
 PYTHON ?= python3
 # EXTRAS=rtl,test,plot does without torch: its tests are then skipped, `make demo` is shorter.
-EXTRAS ?= rtl,sw,hf,test,plot,docs
+EXTRAS ?= rtl,synth,sw,hf,test,plot,docs
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test nightly reliability bench sim lint emit docs clean prerequisites
+.PHONY: help setup demo check test nightly reliability bench sim lint emit synth docs clean prerequisites
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -61,6 +61,9 @@ sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows, SIM=icarus takes anot
 
 lint: $(READY)  ## verilator --lint-only -Wall on the default engines
 	@$(PY) -m sw.sim.lint
+
+synth: $(READY)  ## area of the default engine by block, beside the paper's; ENGINE=lookup for the other
+	@$(PY) -m synth $(ENGINE)
 
 ENGINE ?= cta
 emit: $(READY)  ## build/cta.v and its manifest; ENGINE=lookup for the other engine

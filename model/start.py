@@ -1,6 +1,6 @@
 """What happens first, whichever package of ours is imported and however a command is started.
 
-The packages have plain names (``model``, ``gen``, ``verif``, ``sw``), which a user's own files may
+The packages have plain names (``model``, ``gen``, ``verif``, ``sw``, ``synth``), which a user's own files may
 have as well. Python looks in the current folder first, so ``python -m sw.run`` beside a ``model.py``
 would run that file. :func:`begin` finds it out before it is run. Each package loads this module
 by its path, for ``import model`` is what may go wrong.
@@ -21,7 +21,7 @@ from pathlib import Path
 __all__ = ["ShadowedName", "begin", "as_command"]
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("model", "gen", "verif", "sw")
+NAMES = ("model", "gen", "verif", "sw", "synth")
 
 
 class ShadowedName(ImportError):

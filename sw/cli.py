@@ -20,6 +20,8 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "emit": ("gen.__main__", "Verilog of an engine, with a manifest of its ports and memories"),
+    "synth": ("synth.__main__", "area of an engine, block by block, in a technology"),
+    "cells": ("synth.compact", "a compact cell library, fitted to a full one"),
     "run": ("sw.run.__main__", "a head, a layer or an exported model on float, golden or Verilog"),
     "doctor": ("sw.sim.doctor", "what is installed, and what each missing tool would give"),
     "demo": ("sw.demo.__main__", "what the project does, in minutes, with pictures"),

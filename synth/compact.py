@@ -131,7 +131,8 @@ def _timing(timing: Group, points: int, errors: list) -> Group | None:
 
 
 HEADER = """/* {name}: {count} cells of {source}, tables of 3 x 3 fitted to it by `python -m synth.compact`.
-   The figures are those of the library, Copyright 2020 The SkyWater PDK Authors, SPDX-License-Identifier: Apache-2.0.
+   The figures are those of the library, Copyright 2020 The SkyWater PDK Authors.
+   SPDX-License-Identifier: Apache-2.0
    They were changed: cells and tables were left out, and tables resampled. */
 """
 

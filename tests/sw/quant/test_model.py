@@ -97,11 +97,11 @@ def test_points_of_one_passage_are_those_of_the_layer_rules():
     hook = ffn.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     model(x)
     hook.remove()
-    weights, job, point_y = quantise_layer(lookup_fake.cfg, ffn.operands(inputs[0]))
+    q = quantise_layer(lookup_fake.cfg, ffn.operands(inputs[0]))
     mine = lookup_fake.layer(ffn)
-    assert (mine.point_y, mine.shift_y, mine.gain) == (point_y, job.shift_y, job.gain)
+    assert (mine.point_y, mine.shift_y, mine.gain) == (q.points.y, q.job.shift_y, q.job.gain)
     for name in ("w", "z_bias", "tables", "shift_s", "shift_block", "shift_hadamard", "shift_z"):
-        assert np.array_equal(getattr(mine.weights, name), getattr(weights, name)), name
+        assert np.array_equal(getattr(mine.weights, name), getattr(q.weights, name)), name
 
 
 def test_several_sequences_count_all():

@@ -1,0 +1,71 @@
+"""``python -m synth ENGINE ...``: what an engine costs in cells and memories.
+
+Maps the Verilog of any configuration to standard cells, block by block, and adds up areas. Blocks that did
+not change are taken from the cache.
+"""
+
+import os
+from pathlib import Path
+
+from gen.emit import EmitError, emit_all
+from gen.engines import ENGINES
+from gen.progress import progress
+from model.command import Parser, refusing
+from model.errors import ConfigError
+from model.files import write_json
+from synth import report
+from synth.area import Area, area
+from synth.mapping import map_modules
+from synth.sram import macro
+from synth.technology import NAMES, Technology, of_liberty, technology
+from synth.verilog import modules, order
+
+__all__ = ["main", "synthesised"]
+
+
+def cache_dir() -> Path:
+    """Where mapped blocks are kept: HASHLAYER_CACHE, build/ of a checkout, or the user's cache."""
+    root = Path(__file__).resolve().parents[1]
+    if os.environ.get("HASHLAYER_CACHE"):
+        return Path(os.environ["HASHLAYER_CACHE"]) / "synth"
+    if (root / "pyproject.toml").exists():
+        return root / "build" / "synth"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hashlayer" / "synth"
+
+
+def synthesised(engine: str, cfg, chosen: Technology, show=lambda _: None) -> Area:
+    """The areas of an engine in a technology; ``show(what)`` is called as it advances.
+
+    Raises :class:`synth.mapping.ToolMissing`.
+    """
+    emitted = emit_all(ENGINES[engine].component(cfg), progress=show)
+    found = modules(emitted.text)
+    names = order(found, emitted.name)
+    macros = {child: macro(child) for name in names for child in found[name].children
+              if child not in found}
+    return area(map_modules(found, names, macros, chosen.liberty, cache_dir(), show), names, macros, chosen)
+
+
+@refusing("synth", ConfigError, EmitError, OSError)
+def main(argv=None) -> int:
+    """Synthesise; gives the exit status."""
+    parser = Parser(prog="synth", description="What an engine costs in cells and memories.")
+    engines = parser.add_subparsers(dest="engine", required=True, metavar="ENGINE")
+    for name, engine in ENGINES.items():
+        one = engines.add_parser(name, prog=f"synth {name}", help=engine.what,
+                                 description=f"What {engine.what} of this configuration costs.")
+        engine.add_configuration(one)
+        where = one.add_mutually_exclusive_group()
+        where.add_argument("--technology", metavar="NAME",
+                           help=f"one of {', '.join(NAMES)} (default {NAMES[0]})")
+        where.add_argument("--liberty", metavar="FILE", help="cells of one's own, NLDM, may be gzipped")
+        one.add_argument("--json", metavar="FILE", help="the figures as JSON")
+    args = parser.parse_args(argv)
+    cfg = ENGINES[args.engine].configuration(args)
+    chosen = of_liberty(args.liberty) if args.liberty else technology(args.technology or NAMES[0])
+    with progress(f"synth {args.engine}") as show:
+        found = synthesised(args.engine, cfg, chosen, show)
+    if args.json:
+        write_json(args.json, report.data(found, args.engine, cfg))
+    print(report.text(found, args.engine))
+    return 0

@@ -1,0 +1,117 @@
+"""Memories: the macros that a design asks for, and what one costs.
+
+The wrappers ``hl_sram_1r1w`` and ``hl_sram_1rw1r`` stand for macros of a foundry. There is none in the
+project, so their area comes from a model per technology, fitted to macros that were published with their
+size. What a figure rests on is said in the technology (:mod:`synth.technology`).
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.errors import ConfigError
+
+__all__ = ["Macro", "SRAMModel", "macro", "stub", "FAKERAM45", "OPENRAM130"]
+
+KINDS = {"hl_sram_1r1w": "one port to write, one to read", "hl_sram_1rw1r": "two ports, one of which writes"}
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A memory of ``depth`` words of ``width`` bits; ``kind`` is the wrapper."""
+
+    kind: str
+    depth: int
+    width: int
+
+    @property
+    def name(self) -> str:
+        """As the flow calls it."""
+        return f"{self.kind}_{self.depth}x{self.width}"
+
+    @property
+    def bits(self) -> int:
+        """Bits that it holds."""
+        return self.depth * self.width
+
+
+def macro(name: str) -> Macro:
+    """The macro of a name. Raises ConfigError."""
+    match = re.fullmatch(r"(hl_sram_\w+?)_(\d+)x(\d+)", name)
+    if not match or match[1] not in KINDS:
+        raise ConfigError(f"macro is {name!r}, must be one of {', '.join(KINDS)} with a shape")
+    return Macro(match[1], int(match[2]), int(match[3]))
+
+
+def stub(macro: Macro) -> str:
+    """Its ports as Verilog, for a black box."""
+    address, word = max(1, (macro.depth - 1).bit_length()) - 1, macro.width - 1
+    more = f", input q_en, input [{address}:0] q_addr, output [{word}:0] q_data" \
+        if macro.kind.endswith("1rw1r") else ""
+    return (f"module {macro.name} (input clk, input w_en, input [{address}:0] w_addr, "
+            f"input [{word}:0] w_data, input r_en, input [{address}:0] r_addr, "
+            f"output [{word}:0] r_data{more}); endmodule\n")
+
+
+@dataclass(frozen=True)
+class SRAMModel:
+    """Area of a memory: ``bit`` µm² a bit, ``column`` a bit of width, ``row`` a word, ``fixed`` a macro,
+    for one port; ``ports`` has the factor of each kind, whose cells have more transistors.
+
+    A macro has at most ``widest`` columns and ``deepest`` words; a larger memory is several of them side
+    by side and on top of each other.
+    """
+
+    bit: float
+    column: float
+    row: float
+    fixed: float
+    ports: dict[str, float]
+    widest: int = 128
+    deepest: int = 2048
+    least: float = 0.0
+    """µm² a bit that no macro goes below: cells are not smaller."""
+
+    def pieces(self, macro: Macro) -> tuple[int, int, int]:
+        """Macros, and the words and bits of each."""
+        across, up = -(-macro.width // self.widest), -(-macro.depth // self.deepest)
+        return across * up, -(-macro.depth // up), -(-macro.width // across)
+
+    def area(self, macro: Macro) -> float:
+        """µm² of a memory."""
+        count, depth, width = self.pieces(macro)
+        one = self.bit * depth * width + self.column * width + self.row * depth + self.fixed
+        return count * max(one, self.least * depth * width) * self.ports[macro.kind]
+
+
+FAKERAM45: tuple[tuple[int, int, float], ...] = (
+    (1024, 32, 16406.082), (128, 116, 9280.208), (128, 32, 3295.740), (128, 64, 5479.600),
+    (2048, 39, 45478.818), (256, 16, 3155.026), (256, 32, 5065.704), (256, 34, 6476.036),
+    (256, 48, 7775.712), (256, 95, 13701.660), (32, 32, 794.542), (512, 64, 17301.438),
+    (64, 15, 659.148), (64, 21, 949.354), (64, 25, 1240.624), (64, 28, 1240.624), (64, 32, 1240.624),
+    (64, 7, 387.296), (64, 96, 4874.982))
+"""Words, bits and µm² of the single-port macros ``fakeram45_*`` of OpenROAD-flow-scripts (platform
+nangate45)."""
+
+OPENRAM130: tuple[tuple[str, int, int, float], ...] = (
+    ("1rw", 512, 32, 483.86 * 326.10), ("1rw1r", 256, 32, 493.38 * 400.22),
+    ("1rw1r", 1024, 8, 464.82 * 447.14), ("1r1w", 1024, 8, 463.46 * 447.14))
+"""Ports, words, bits and µm² of the macros of OpenRAM for sky130 (VLSIDA/sky130_sram_macros)."""
+
+
+def fitted(macros=FAKERAM45) -> dict[str, float]:
+    """Coefficients of :class:`SRAMModel` by least squares; errors count by the root of the size, so
+    that small macros matter."""
+    shapes = np.array([[depth * width, width, depth, 1.0] for depth, width, _ in macros])
+    area = np.array([area for *_, area in macros])
+    scale = 1 / np.sqrt(area)
+    found = np.linalg.lstsq(shapes * scale[:, None], area * scale, rcond=None)[0]
+    return dict(zip(("bit", "column", "row", "fixed"), map(float, found)))
+
+
+def relative_errors(model: SRAMModel, macros=FAKERAM45) -> list[float]:
+    """How far single-port macros are from the model, relative to their size."""
+    plain = SRAMModel(model.bit, model.column, model.row, model.fixed, {"one": 1.0}, 10**6, 10**6,
+                      model.least)
+    return [plain.area(Macro("one", depth, width)) / area - 1 for depth, width, area in macros]

@@ -1,0 +1,113 @@
+"""Technologies: what an area is measured in.
+
+A technology is data behind one class: a Liberty with the cells that mapping takes, a model of the
+memories, and a factor by which areas of cells are scaled, with the reason for each. There are three by
+default, all from the compact library in ``synth/data``, and any Liberty of one's own.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from model.errors import ConfigError
+from synth.cells import Library, cells_of
+from synth.liberty import parse, read, written
+from synth.sram import FAKERAM45, SRAMModel, fitted
+
+__all__ = ["NAMES", "Technology", "of_liberty", "technology"]
+
+PORTS = {"hl_sram_1r1w": 1.5, "hl_sram_1rw1r": 2.0}
+"""A cell with a port to write and one to read has 8 transistors for 6, and longer rows; one with two full
+ports is twice as large. The macros of OpenRAM for sky130 bear the second out: 24.1 and 25.4 µm² a bit with
+two ports, 9.6 with one at twice the size."""
+
+NAND2_130, NAND2_45 = 3.7536, 0.798
+"""µm² of a NAND of two inputs and the least drive: sky130_fd_sc_hd__nand2_1, and NAND2_X1 of the
+NanGate 45 nm open cell library."""
+
+
+@dataclass(frozen=True)
+class Technology:
+    """What an area is measured in.
+
+    Parameters
+    ----------
+    name : as the command line calls it.
+    corner : process, voltage and temperature of the cells.
+    liberty : text of the Liberty that is mapped to.
+    library : its cells.
+    sram : areas of the memories.
+    scale : factor from areas of ``library`` to those of the technology.
+    notes : what the figures rest on, a sentence each; a report prints them.
+    licence : of the figures.
+    """
+
+    name: str
+    corner: str
+    liberty: str
+    library: Library
+    sram: SRAMModel
+    scale: float
+    notes: tuple[str, ...]
+    licence: str
+
+    def cell_area(self, name: str) -> float:
+        """µm² of a cell, scaled."""
+        return self.library.cells[name].area * self.scale
+
+
+def _compact() -> str:
+    return resources.files("synth").joinpath("data/sky130hd_compact.lib").read_text("utf-8")
+
+
+_OPEN45 = SRAMModel(**fitted(), ports=PORTS, least=0.5)
+_NOTE45 = (f"memories: areas fitted to {len(FAKERAM45)} single-port macros fakeram45 of "
+           "OpenROAD-flow-scripts; two ports count 1.5 and 2.0 times")
+_DENSITY130 = 9.6
+_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0, {"hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55})
+"""OpenRAM's macros with two ports are 2.5 to 2.6 times those with one, whichever ports they are."""
+
+
+def _scaled(name: str, nm: int) -> Technology:
+    shrink = (nm / 45) ** 2
+    area = SRAMModel(*(value * shrink for value in (_OPEN45.bit, _OPEN45.column, _OPEN45.row, _OPEN45.fixed)),
+                     ports=PORTS, least=_OPEN45.least * shrink)
+    text = _compact()
+    notes = [f"cells: mapped to sky130_fd_sc_hd and scaled by gate equivalents, a NAND2 of {NAND2_130} µm² "
+             f"there and of {NAND2_45} µm² in the NanGate 45 nm library", _NOTE45]
+    if nm != 45:
+        notes.append(f"all areas once more by ({nm}/45)²")
+    return Technology(name, "scaled from sky130, typical", text, cells_of(parse(text)), area,
+                      NAND2_45 / NAND2_130 * shrink, tuple(notes), "Apache-2.0")
+
+
+def _sky130() -> Technology:
+    text = _compact()
+    return Technology("sky130", "typical, 1.8 V, 25 °C", text, cells_of(parse(text)), _OPEN130, 1.0, (
+        "cells: sky130_fd_sc_hd, a compact library of 77 of its cells",
+        f"memories: {_DENSITY130} µm² a bit, 2.55 times that with two ports, as the macros of OpenRAM have"),
+        "Apache-2.0")
+
+
+MAKERS = {"45nm": lambda: _scaled("45nm", 45), "40nm": lambda: _scaled("40nm", 40), "sky130": _sky130}
+NAMES = tuple(MAKERS)
+"""The technologies that need no file; the first is the default."""
+
+
+def technology(name: str = NAMES[0]) -> Technology:
+    """A technology by name. Raises ConfigError."""
+    if name not in MAKERS:
+        raise ConfigError(f"technology is {name!r}, must be one of {', '.join(NAMES)}")
+    return MAKERS[name]()
+
+
+def of_liberty(path) -> Technology:
+    """A technology from a Liberty of one's own, which may be gzipped; its memories are those of 45 nm.
+
+    Raises :class:`synth.liberty.LibertyError`.
+    """
+    group = read(path)
+    library = cells_of(group)
+    return Technology(Path(path).name, f"{library.voltage:g} V, {library.temperature:g} °C", written(group),
+                      library, _OPEN45, 1.0, (f"cells: {library.name}, {len(library.cells)} cells", _NOTE45),
+                      "its own")
