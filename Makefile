@@ -40,11 +40,14 @@ check: $(READY)  ## in 2 minutes: ruff, rules over the sources, unit tests that 
 	@$(PY) -m ruff check -q .
 	@$(PY) -m pytest --quick -n auto --maxprocesses 8
 
-test: $(READY)  ## the tests of every commit
-	@$(PY) -m pytest
+# A file's tests run in one process: they share what it has built.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile
+
+test: $(READY)  ## the tests of every commit, on all cores
+	@$(PY) -m pytest $(PARALLEL)
 
 nightly: $(READY)  ## all tests, the long ones too, then all benches on every simulator there is
-	@$(PY) -m pytest -m "nightly or not nightly"
+	@$(PY) -m pytest $(PARALLEL) -m "nightly or not nightly"
 	@$(MAKE) --no-print-directory -C verif sim
 	@if command -v iverilog >/dev/null; then $(MAKE) --no-print-directory -C verif sim SIM=icarus; \
 	    else echo "Icarus Verilog is not installed: the benches ran on Verilator alone"; fi

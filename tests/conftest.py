@@ -70,6 +70,21 @@ def tried(request):
     return count
 
 
+def pytest_sessionfinish(session):
+    """In a process of several: what it tried goes to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tried"] = {
+            kind: dict(each) for kind, each in session.config.stash[COUNTS].items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Add up what a process of several tried."""
+    for kind, each in getattr(node, "workeroutput", {}).get("tried", {}).items():
+        for what, number in each.items():
+            node.config.stash[COUNTS][kind][what] += number
+
+
 def pytest_terminal_summary(terminalreporter, config):
     counts = config.stash[COUNTS]
     if not counts:
