@@ -103,3 +103,16 @@ def test_what_a_text_names_is_there():
             assert not list(unknown(page.read_text("utf-8"))), page
     assert list(unknown("`sw/adapters.py` `sw.nowhere.at.all` `gen/cta` `sw.cli.main` `2.0`")) == [
         "sw/adapters.py", "sw.nowhere.at.all"]
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_imports():
+    """Every arrow goes down; rooms in a circle would have no floor."""
+    from docs.site import rooms
+
+    assert rooms.FILE.read_text("utf-8") == str(rooms.draw()), "python -m docs.site.rooms draws it again"
+    graph = rooms.taken()
+    level = rooms.floors(graph)
+    assert all(level[other] < level[name] for name, below in graph.items() for other in below)
+    assert {"model", "gen", "verif", "synth", "sw.sim", "sw.studies"} <= graph.keys()
+    with pytest.raises(ValueError, match="rooms in a circle: .'a', 'b'."):
+        rooms.floors({"a": {"b"}, "b": {"a"}, "c": set()})
