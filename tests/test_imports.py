@@ -16,14 +16,15 @@ DATA = ("command", "errors", "files", "fixed", "config", "job", "layout", "sched
 
 ROOMS = {
     "sw.io": (),
-    "sw.sim": ("gen", "sw.io"),
+    "sw.kernels": ("sw.io",),
+    "sw.sim": ("gen", "sw.io", "sw.kernels"),
     "sw.nn": ("sw.io",),
     "sw.exported": ("sw.io", "sw.sim", "sw.nn"),
-    "sw.run": ("sw.io", "sw.sim", "sw.exported"),
+    "sw.run": ("sw.io", "sw.kernels", "sw.sim", "sw.exported"),
     "sw.lm": ("sw.io", "sw.nn"),
     "sw.policy": ("sw.io", "sw.nn"),
     "sw.quant": ("sw.io", "sw.nn", "sw.exported", "sw.lm"),
-    "sw.studies": ("sw.io", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.policy",
+    "sw.studies": ("sw.io", "sw.kernels", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.policy",
                    "sw.quant"),
     "sw.demo": ("sw.io", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.quant",
                 "sw.studies"),

@@ -16,7 +16,7 @@ WRITERS = {"write_text", "write_bytes", "savefig", "savez", "savez_compressed", 
            "savetxt"}
 ALLOWED = {
     "model/files.py": "the writer itself",
-    "sw/sim/build_cache.py": "the lock of a scratch folder",
+    "sw/io/build_cache.py": "the lock of a scratch folder",
     "sw/sim/verilator.py": "sources in a scratch folder, which becomes the build in one step",
     "synth/mapping.py": "what Yosys reads, in a temporary folder",
     "sw/sim/icarus.py": "a build, in a scratch folder that becomes the cache in one step",

@@ -8,7 +8,7 @@ from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Order, Saturation
 
-__all__ = ["JobRefused", "check", "validate", "trace", "run", "TOKENS_MAX"]
+__all__ = ["JobRefused", "check", "require_accepted", "validate", "trace", "run", "TOKENS_MAX"]
 
 TOKENS_MAX = 65535
 
@@ -27,6 +27,13 @@ def _refusal(cfg, job):
             return ErrorCode.FIELD, (f"{name} is {getattr(job, name)}, "
                                      f"must be in {mix.min}..{mix.max}")
     return ErrorCode.NONE, ""
+
+
+def require_accepted(cfg: LookupConfig, job: Job) -> None:
+    """Raise :class:`JobRefused` for a job that the engine refuses."""
+    code, reason = _refusal(cfg, job)
+    if code != ErrorCode.NONE:
+        raise JobRefused(code, reason)
 
 
 def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:
@@ -77,9 +84,7 @@ def trace(cfg: LookupConfig, weights: LayerWeights, job: Job) -> dict:
 
 
 def _walk(cfg, weights, job):
-    code, reason = _refusal(cfg, job)
-    if code != ErrorCode.NONE:
-        raise JobRefused(code, reason)
+    require_accepted(cfg, job)
     validate(cfg, weights, job)
     sat = dict.fromkeys(Saturation, 0)
     z, events = bh4.project(cfg, job.x, weights, job.gain, job.skip, job.shift_skip)

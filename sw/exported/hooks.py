@@ -187,7 +187,8 @@ def on_engine(model, export, backend: str = "golden", progress: bool = False) ->
     ----------
     model : a torch model with modules of these names that have an attribute ``fake``.
     export : the folder of an export, or layers by name.
-    backend : "golden" or "rtl".
+    backend : of :data:`sw.sim.backends.BACKENDS`; "cpu" runs the kernel of LookupFFN and, for attention,
+        the golden model.
 
     ``module.fake = None`` takes an engine off again. Raises ValueError, before anything is
     changed, where the model lacks a layer of the export or has another kind in its place.

@@ -103,7 +103,7 @@ def run_ffn(layer: FFNLayer, x: np.ndarray, backend: str, order: Order = Order.T
             found = _accepted(engine.driver.run_jobs(
                 layer.cfg, [(layer.weights, job) for job in jobs], progress=progress))
     else:
-        found = [engine.run(layer.cfg, layer.weights, job) for job in jobs]
+        found = [engine.run(layer.cfg, layer.weights, job, backend) for job in jobs]
     total = found[0]
     for result in found[1:]:
         total.y = np.concatenate([total.y, result.y])

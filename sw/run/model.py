@@ -36,7 +36,8 @@ def add_parser(engines) -> None:
     parser.add_argument("--layer", metavar="NAME", help="which layer, as the export names it")
     parser.add_argument("--input", metavar="FILE", help="tokens, an .npz")
     parser.add_argument("--backend", choices=BACKENDS, default="golden",
-                        help="bit-exact model, or simulated Verilog (default golden)")
+                        help="bit-exact model, the same by a kernel for this CPU, or simulated "
+                        "Verilog (default golden)")
     add_order(parser)
     add_results(parser)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from model.border import Borders
 from model.quantised import Quantised
+from sw.kernels.build import variant
 from sw.sim import backends
 from sw.sim.engines import Engine
 
@@ -102,4 +103,6 @@ def report(prepared: Prepared, outcome: Outcome, backend: str) -> dict:
         data |= prepared.events(r)
     data["cycles"] = {"source": "rtl" if backend == "rtl" else "cycle model", "total": cycles,
                       **({"phases": phases} if phases else {}), **prepared.pace(cycles)}
+    if backend == "cpu":
+        data["kernel"] = prepared.ENGINE.no_kernel(cfg) or variant()
     return data

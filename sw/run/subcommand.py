@@ -37,8 +37,8 @@ class Subcommand(ABC):
         parser.set_defaults(command=self.run)
         parser.add_argument("input", metavar=self.NOUN, help=f"the {self.NOUN}, an .npz")
         parser.add_argument("--backend", choices=BACKENDS, default="golden",
-                            help="double precision, bit-exact model, or simulated Verilog "
-                            "(default golden)")
+                            help="double precision, bit-exact model, the same by a kernel for this "
+                            "CPU, or simulated Verilog (default golden)")
         add_results(parser)
         parser.add_argument("--config", metavar="FILE",
                             help="engine configuration, JSON; flags go over it")
@@ -72,4 +72,7 @@ class Subcommand(ABC):
         data = report(prepared, outcome, args.backend)
         lines = [self.title(data), *(error_line(name, value) for name, value in data["error"].items()),
                  *self.notes(data), *event_lines(data)]
+        reason = prepared.ENGINE.no_kernel(prepared.cfg) if args.backend == "cpu" else None
+        if reason:
+            lines.append(f"cpu kernel: {reason}; the golden model ran")
         return self.outputs(outcome.output, outcome.result), data, "\n".join(lines)

@@ -7,8 +7,9 @@ from sw.io.errors import InputError
 
 __all__ = ["BACKENDS", "tools"]
 
-BACKENDS = ("golden", "rtl")
-"""What computes a job in raw integers: the golden model, or the simulated Verilog."""
+BACKENDS = ("golden", "cpu", "rtl")
+"""What computes a job in raw integers: the golden model, a kernel for this CPU that gives the same bits, or
+the simulated Verilog."""
 
 
 @contextmanager

@@ -13,6 +13,7 @@ the golden model works where there is neither Amaranth nor a compiler.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from model.lookup import quantise as lookup_quantise
 from model.lookup.config import LookupConfig
 from model.lookup.job import LayerResult
 from sw.io.errors import InputError
+from sw.kernels import lookup as lookup_kernel
 from sw.sim.backends import tools
 
 __all__ = ["ENGINES", "Engine"]
@@ -45,6 +47,8 @@ class Engine:
     cycles : ``(cfg, weights, job, result, **how)`` to ``total`` cycles and ``phases`` that add up to it.
     result : class of the results of golden model and driver.
     compared : fields of a result that the engine lets out.
+    kernel : module with a ``refusal(cfg)`` and a ``run(cfg, weights, job)`` that gives the golden model's
+        bits faster, or None.
 
     ``how`` is what golden model, cycle model and driver of this engine take alike: ``reuse`` of CTA.
     """
@@ -56,6 +60,7 @@ class Engine:
     cycles: Callable
     result: type
     compared: tuple[str, ...]
+    kernel: ModuleType | None = None
 
     @property
     def generator(self):
@@ -83,8 +88,9 @@ class Engine:
 
         Raises :class:`sw.io.errors.InputError` where the engine refuses the job or a tool fails.
         """
-        if backend == "golden":
-            result = self.golden(cfg, weights, job, **how)
+        if backend != "rtl":
+            by_kernel = backend == "cpu" and self.no_kernel(cfg) is None
+            result = (self.kernel.run if by_kernel else self.golden)(cfg, weights, job, **how)
             cost = self.cycles(cfg, weights, job, result, **how)
             result.cycles, result.phases = cost.total, cost.phases
             return result
@@ -94,6 +100,10 @@ class Engine:
                 return driver.run_job(cfg, weights, job, progress=progress, **how)
             except driver.Refused as error:
                 raise InputError(str(error)) from None
+
+    def no_kernel(self, cfg) -> str | None:
+        """Why the golden model itself runs where a kernel is asked for, or None where there is one."""
+        return "there is none for this engine" if self.kernel is None else self.kernel.refusal(cfg)
 
     def differences(self, one, other) -> list[str]:
         """Names of the fields in which two results differ, of what the engine lets out."""
@@ -105,4 +115,4 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (
     Engine("cta", CTAConfig, cta_quantise.quantise, head.run, cta_cycles.job_cycles, HeadResult,
            ("o", "ct0", "ct1", "ct2", "k0", "k1", "k2", "saturations", "overflow", "zero_rows")),
     Engine("lookup", LookupConfig, lookup_quantise.quantise, layer.run, lookup_cycles.job_cycles, LayerResult,
-           ("y", "saturations", "table_bytes")))}
+           ("y", "saturations", "table_bytes"), lookup_kernel))}

@@ -10,9 +10,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from sw.io.build_cache import scratch, settle
 from sw.sim import verilator
 from sw.sim.bench_simulator import BenchSimulator
-from sw.sim.build_cache import scratch, settle
 from sw.sim.verilator import ToolError
 
 __all__ = ["SIMULATOR"]

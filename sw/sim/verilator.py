@@ -10,7 +10,6 @@ import functools
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
@@ -19,18 +18,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from sw.io.build_cache import scratch, settle
+from sw.io.toolchain import ToolError, cache_dir, compiler
 from sw.io.writing import make_folder
-from sw.sim.build_cache import scratch, settle
 
 __all__ = ["Tool", "ToolError", "find", "cache_dir", "lint", "build", "MINIMUM"]
 
 MINIMUM = (5, 36)
 HERE = Path(__file__).resolve().parent
 WAIVERS = HERE / "lint.vlt"
-
-
-class ToolError(Exception):
-    """Verilator or the compiler is missing or failed; the message holds its last lines."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +62,6 @@ def find() -> Tool:
                         "`pip install 'hashlayer[rtl]'`") from None
     root = Path(verilator.__file__).parent
     return Tool(str(root / "bin" / "verilator_bin"), root, metadata.version("verilator"))
-
-
-def cache_dir() -> Path:
-    """Where builds are kept: HASHLAYER_CACHE, build/ of a checkout, or the user's cache."""
-    if os.environ.get("HASHLAYER_CACHE"):       # empty is not set: never the current folder
-        return Path(os.environ["HASHLAYER_CACHE"])
-    root = HERE.parents[1]
-    if (root / "pyproject.toml").exists():
-        return root / "build"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hashlayer"
 
 
 def lint(verilog: Path, top: str, strict: bool = False) -> str:
@@ -185,15 +171,6 @@ def _compile(tool, out, flags, source):
         os.replace(temporary, out)
     finally:
         Path(temporary).unlink(missing_ok=True)
-
-
-def compiler() -> list[str]:
-    """The C++ compiler and its arguments: CXX, as a shell would take it apart, or g++."""
-    try:
-        words = shlex.split(os.environ.get("CXX", ""))
-    except ValueError as error:
-        raise ToolError(f"CXX is {os.environ['CXX']!r}, must be a command: {error}") from None
-    return words or ["g++"]
 
 
 def _gcc(*args):

@@ -4,11 +4,13 @@ Runs the jobs of an engine's bench through the RTL, compares every bit with the 
 cycles with the cycle model, and prints how long the Verilog takes to emit and how fast it simulates.
 """
 
+import os
 import sys
 
 from model.command import Parser, refusing
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
+from sw.studies.bench import cpu
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed
@@ -41,14 +43,19 @@ def run(bench: Bench, seed: int, simulate: bool) -> tuple[dict, bool]:
 def main(argv=None) -> int:
     """Run a bench; gives the exit status, 1 where something differs."""
     parser = Parser(prog="sw.studies.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("engine", nargs="?", choices=list(BENCHES), default="cta",
-                        help="(default %(default)s)")
+    parser.add_argument("engine", nargs="?", choices=[*BENCHES, "cpu"], default="cta",
+                        help="an engine, or cpu: the kernel of LookupFFN beside torch (default %(default)s)")
     parser.add_argument("--model", action="store_true",
                         help="cycles from the cycle model; nothing is built or simulated")
-    parser.add_argument("--report", metavar="FILE", help="the numbers as JSON")
+    parser.add_argument("--report", "--json", metavar="FILE", help="the numbers as JSON")
     parser.add_argument("--seed", type=int, default=0, help="of the operands (default %(default)s)")
     args = parser.parse_args(argv)
     require_writable(args.report)
+    if args.engine == "cpu":
+        data = cpu.run(threads=sorted({1, os.cpu_count() or 1}))
+        if args.report:
+            write_json(args.report, data)
+        return int(not all(row["equal"] in (True, None) for row in data))
     data, equal = run(BENCHES[args.engine], args.seed, not args.model)
     if args.report:
         write_json(args.report, data)

@@ -11,8 +11,9 @@ import time
 import pytest
 
 from gen.emit import emit
-from sw.sim import build_cache, verilator
-from sw.sim.build_cache import scratch, settle, sweep
+from sw.io import build_cache
+from sw.io.build_cache import scratch, settle, sweep
+from sw.sim import verilator
 from sw.sim.verilator import ToolError
 from tests.sw.sim.test_engine import Echo
 
@@ -165,7 +166,7 @@ def test_half_a_folder_is_replaced(tmp_path):
 
 
 def test_a_killed_build_is_swept_and_a_running_one_is_not(tmp_path, monkeypatch):
-    code = ("import sys, time; from pathlib import Path; from sw.sim.build_cache import scratch\n"
+    code = ("import sys, time; from pathlib import Path; from sw.io.build_cache import scratch\n"
             "with scratch(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)")
     child = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
     child.stdout.readline()
