@@ -2,7 +2,7 @@
 
 Configurations are TOML files, or the names of those in sw/lm/presets: tiny (seconds), demo (the encoder
 that ships), demo_head and demo_lookup (the models of the head and the layer that ship), small (a
-laptop, an hour or two), paper (the LookupFFN paper's recipe). Any key can be
+laptop, four hours), paper (the LookupFFN paper's recipe). Any key can be
 set on the command line: ``--set model.ffn=lookup --set model.ffn_options.h=16``. Without ``--text``
 the text is the sources of Python's own library. Several processes: ``torchrun --nproc-per-node 2
 -m sw.lm.train ...``. What is in the folder, and how to go on: docs/training.md.

@@ -4,7 +4,6 @@ Runs the jobs of an engine's bench through the RTL, compares every bit with the 
 cycles with the cycle model, and prints how long the Verilog takes to emit and how fast it simulates.
 """
 
-import os
 import sys
 
 from model.command import Parser, refusing
@@ -52,7 +51,7 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     require_writable(args.report)
     if args.engine == "cpu":
-        data = cpu.run(threads=sorted({1, os.cpu_count() or 1}))
+        data = cpu.run()
         if args.report:
             write_json(args.report, data)
         return int(not all(row["equal"] in (True, None) for row in data))
