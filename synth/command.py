@@ -16,6 +16,7 @@ from model.files import write_json
 from synth import report
 from synth.area import Area, area
 from synth.mapping import map_modules
+from synth.picture import KINDS, draw
 from synth.sram import macro
 from synth.technology import NAMES, Technology, of_liberty, technology
 from synth.verilog import modules, order
@@ -60,15 +61,18 @@ def main(argv=None) -> int:
                            help=f"one of {', '.join(NAMES)} (default {NAMES[0]})")
         where.add_argument("--liberty", metavar="FILE", help="cells of one's own, NLDM, may be gzipped")
         one.add_argument("--json", metavar="FILE", help="the figures as JSON")
+        one.add_argument("--plot", metavar="FILE", help=f"a picture of them, {', '.join(KINDS)}")
     args = parser.parse_args(argv)
     cfg = ENGINES[args.engine].configuration(args)
-    if args.json and (Path(args.json).is_dir() or not Path(args.json).absolute().parent.is_dir()):
-        # Better now than after minutes.
-        raise ConfigError(f"{args.json} cannot be written: it is a folder, or its folder does not exist")
+    for path in filter(None, (args.json, args.plot)):
+        if Path(path).is_dir() or not Path(path).absolute().parent.is_dir():      # better now than later
+            raise ConfigError(f"{path} cannot be written: it is a folder, or its folder does not exist")
     chosen = of_liberty(args.liberty) if args.liberty else technology(args.technology or NAMES[0])
     with progress(f"synth {args.engine}") as show:
         found = synthesised(args.engine, cfg, chosen, show)
     if args.json:
         write_json(args.json, report.data(found, args.engine, cfg))
+    if args.plot:
+        draw(found, args.engine, args.plot)
     print(report.text(found, args.engine))
     return 0
