@@ -213,3 +213,10 @@ def test_every_engine_has_all_its_parts():
         assert all(hasattr(driver, part) for part in ("build", "run_job", "run_jobs", "Session", "Refused"))
         assert issubclass(driver.Session, HostSession)
     assert list(GENERATORS) == list(ENGINES) == list(bench_command.BENCHES)
+
+
+def test_a_backend_that_there_is_not(offset):
+    with pytest.raises(ValueError, match="backend is 'float', must be one of golden, cpu, rtl"):
+        OFFSET.run(OffsetConfig(), None, [1], "float")
+    assert OFFSET.run(OffsetConfig(), None, [1], "cpu").y == [2]
+    assert OFFSET.no_kernel(OffsetConfig()) == "there is none for this engine"

@@ -29,7 +29,7 @@ from model.lookup.config import LookupConfig
 from model.lookup.job import LayerResult
 from sw.io.errors import InputError
 from sw.kernels import lookup as lookup_kernel
-from sw.sim.backends import tools
+from sw.sim.backends import BACKENDS, tools
 
 __all__ = ["ENGINES", "Engine"]
 
@@ -86,8 +86,11 @@ class Engine:
 
         Its ``cycles`` and ``phases`` are counted by the RTL, or else by the cycle model.
 
-        Raises :class:`sw.io.errors.InputError` where the engine refuses the job or a tool fails.
+        Raises :class:`sw.io.errors.InputError` where the engine refuses the job or a tool fails, and
+        ValueError for a backend that there is not.
         """
+        if backend not in BACKENDS:
+            raise ValueError(f"backend is {backend!r}, must be one of {', '.join(BACKENDS)}")
         if backend != "rtl":
             by_kernel = backend == "cpu" and self.no_kernel(cfg) is None
             result = (self.kernel.run if by_kernel else self.golden)(cfg, weights, job, **how)
