@@ -136,7 +136,7 @@ class CentroidMeans(wiring.Component):
             "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
             "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product_shape(cfg)).array(cfg.d),
             "c_we": Out(1), "c_lsh": Out(LSH_WIDTH), "c_slice": Out(slices),
-            "c_addr": Out(address_width(max(cfg.c1_depth, cfg.c02_depth))),
+            "c_addr": Out(address_width(max(cfg.key_depth, cfg.value_depth))),
             "c_data": Out(shape(cfg.fmt.centroid)).array(cfg.d),
             "started": Out(1), "done": Out(1),
             "sat_centroid": Out(range(cfg.d + 1)), "busy": Out(1)})
@@ -193,6 +193,6 @@ class CentroidMeans(wiring.Component):
     def bases(self):
         """First row of each slice of each clustering in its bank, by {lsh, slice}."""
         cfg = self.cfg
-        for start, k in (0, cfg.k0), (0, cfg.k1), (cfg.slices * cfg.k0, cfg.k2):
+        for start, k in (0, cfg.k0), (0, cfg.k1), (cfg.c2_base, cfg.k2):
             for at in range(1 << len(self.full_slice)):
                 yield start + min(at, cfg.slices - 1) * k

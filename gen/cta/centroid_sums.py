@@ -12,8 +12,6 @@ from model.cta.job import LSH_WIDTH
 
 __all__ = ["CentroidJob", "CentroidSums", "sum_rows"]
 
-BANKS = 2
-
 
 def sum_rows(cfg: CTAConfig) -> int:
     """Rows of a bank of sums: the clusters of the largest clustering."""
@@ -23,13 +21,13 @@ def sum_rows(cfg: CTAConfig) -> int:
 class CentroidJob(data.StructLayout):
     """Aggregate ``count`` tokens (1..n) of one ``slice`` by the table of ``lsh``.
 
-    ``identity``: every token is its own cluster. ``residual``: what C1 leaves of the tokens is
-    aggregated. ``query``: the tokens are those of the query tensor.
+    ``residual``: what C1 leaves of the tokens is aggregated. ``first``: row of the first token in a
+    slice of the token bank.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"lsh": LSH_WIDTH, "slice": address_width(cfg.slices),
-                          "count": cfg.count_width, "identity": 1, "residual": 1, "query": 1})
+                          "count": cfg.count_width, "residual": 1, "first": cfg.count_width})
 
 
 class CentroidSums(wiring.Component):
@@ -51,8 +49,8 @@ class CentroidSums(wiring.Component):
     third token after. The first and the second get it from the column and from the register
     ``last_row``. A first member needs no read, so banks are never cleared.
 
-    Two banks are used in turn, so that CAVG reads one while CACC fills the other. Counts lie in
-    memories of their own, since CAVG wants them a cycle before the sums.
+    With two banks (``cfg.sums``) they are used in turn, so that CAVG reads one while CACC fills the
+    other. Counts lie in memories of their own, since CAVG wants them a cycle before the sums.
 
     Timing: ``job`` taken in cycle c has token t in stage s in cycle c + 1 + t + s; the next job can
     be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``read_en`` with
@@ -101,7 +99,7 @@ class CentroidSums(wiring.Component):
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
-            "c1_addr": Out(address_width(cfg.c1_depth)), "residual": Out(1),
+            "c1_addr": Out(address_width(cfg.key_depth)), "residual": Out(1),
             "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
             "full": Out(1), "full_lsh": Out(LSH_WIDTH), "full_slice": Out(address_width(cfg.slices)),
             "full_k": Out(cfg.count_width),
@@ -120,18 +118,18 @@ class CentroidSums(wiring.Component):
         token_base = Signal(len(self.tok_addr), reset_less=True)
         c1_base = Signal(len(self.c1_addr), reset_less=True)
         filling = Signal()
-        taken = Signal(BANKS)
+        taken = Signal(cfg.sums)
         bank0 = Signal()
         last0 = Signal()
         offer = self.job.payload
         m.d.comb += [last0.eq(token == job.count - 1),
                      self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1)),
-                     self.ct_en.eq(active & ~job.identity), self.ct_addr.eq(token),
+                     self.ct_en.eq(active), self.ct_addr.eq(token),
                      self.ct_lsh.eq(job.lsh)]
         with m.If(self.job.valid & self.job.ready):
             m.d.sync += [
-                active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(~filling),
-                token_base.eq(offer.slice * cfg.n + Mux(offer.query, cfg.query_base, 0)),
+                active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(self.other(filling)),
+                token_base.eq(offer.slice * cfg.tokens + offer.first),
                 c1_base.eq(offer.slice * cfg.k1)]
         with m.Elif(active):
             m.d.sync += [active.eq(~last0), token.eq(token + 1)]
@@ -140,13 +138,12 @@ class CentroidSums(wiring.Component):
         first = stages(m, token == 0, 2, name="first")
 
         # Stage 1: the index, and the row of the token.
-        index1 = Mux(delay(m, job.identity, 1, name="identity"), delay(m, token, 1), self.ct)
         m.d.comb += [self.tok_en.eq(valid[1]),
                      self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1,
                                              name="tok_addr")),
                      self.residual.eq(delay(m, job.residual, 1, name="residual")),
                      self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1)]
-        index = [None, *stages(m, index1, 5, name="index")]
+        index = [None, *stages(m, self.ct, 5, name="index")]
 
         # Stage 2: a first member makes the running count go up; k is what it comes to.
         clusters = Signal(cfg.count_width)
@@ -187,6 +184,10 @@ class CentroidSums(wiring.Component):
         m.d.comb += self.busy.eq(Cat(valid).any())
         return m
 
+    def other(self, bank):
+        """The bank that comes after ``bank``."""
+        return ~bank if self.cfg.sums > 1 else bank
+
     def hazards(self, index):
         """Whether the token in stage 3 is of the cluster of the last one, of the last but one."""
         return index[3] == index[4], index[3] == index[5]
@@ -196,7 +197,7 @@ class CentroidSums(wiring.Component):
         cfg = self.cfg
         reading = Signal()
         with m.If(self.read_last):
-            m.d.sync += reading.eq(~reading)
+            m.d.sync += reading.eq(self.other(reading))
         self.reading = reading
         row_en, row_addr, row_bank = (delay(m, v, 1, reset=True) for v in
                                       (self.read_en, self.read_addr, reading))
@@ -205,7 +206,7 @@ class CentroidSums(wiring.Component):
                 ("sums", len(flat), row_en, row_addr, row_bank, flat),
                 ("counts", cfg.count_width, self.read_en, self.read_addr, reading, members)):
             outputs.append(Array())
-            for at in range(BANKS):
+            for at in range(cfg.sums):
                 m.submodules[f"{name}_{at}"] = ram = SRAM(width=width, depth=sum_rows(cfg))
                 average = en & (of == at)
                 m.d.comb += [
@@ -222,12 +223,12 @@ class CentroidSums(wiring.Component):
     def hand_over(self, m, valid, last, bank, job, bank0, filling, clusters, taken):
         """A bank is taken with a job, full after its last write-back, free once it is read."""
         cfg, reading = self.cfg, self.reading
-        full = Signal(BANKS)
+        full = Signal(cfg.sums)
         accepted = self.job.valid & self.job.ready
         of = [{key: Signal(width, name=f"bank_{at}_{key}") for key, width in
                (("lsh", LSH_WIDTH), ("slice", len(self.full_slice)), ("k", cfg.count_width))}
-              for at in range(BANKS)]
-        for at in range(BANKS):
+              for at in range(cfg.sums)]
+        for at in range(cfg.sums):
             with m.If(accepted & (filling == at)):
                 m.d.sync += [taken[at].eq(1), of[at]["lsh"].eq(self.job.payload.lsh),
                              of[at]["slice"].eq(self.job.payload.slice)]

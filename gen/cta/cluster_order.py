@@ -1,6 +1,6 @@
 """Clustering order: it hands the slices of a clustering to CAG as soon as its table begins."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,8 +16,8 @@ class ClusterOrder(wiring.Component):
     """Feeds CAG and keeps what the host will ask for: sizes, overflows, how far C1 and all are.
 
     The indices of a clustering come one a cycle once they come, and CACC reads them one a cycle, so
-    a clustering may be summed from the cycle after its first index on. In exact mode no table is
-    needed.
+    a clustering may be summed from the cycle after its first index on. In exact mode there is
+    nothing to sum: a token is its own centroid.
 
     Timing: ``jobs`` is valid from the cycle after ``ct_first`` on. ``c1_done`` and
     ``centroids_done`` rise in the cycle after the last write of C1, and of all centroids.
@@ -58,7 +58,6 @@ class ClusterOrder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, job, out = self.cfg, self.job, self.jobs.payload
-        exact = job.mode == Mode.EXACT
         running, position = Signal(), Signal(range(len(LSH)))
         part = Signal(range(max(2, cfg.slices)))
         begun = Signal(len(LSH))
@@ -77,39 +76,30 @@ class ClusterOrder(wiring.Component):
                         with m.Case(c):
                             m.d.sync += self.overflow[c].eq(self.lost)
 
-        orders = cfg.program.clusterings(), cfg.program.clusterings(Mode.EXACT)
-        (*_, last), (*_, last_exact) = orders
-        lsh = Array(orders[Mode.CTA])[position]
-        of_query = (lsh == LSH.QUERY) & job.cross
+        order = cfg.program.clusterings()
+        lsh = Array(order)[position]
         m.d.comb += [
-            out.lsh.eq(lsh), out.slice.eq(part), out.identity.eq(exact),
-            out.residual.eq(lsh == LSH.RESIDUAL), out.query.eq(of_query), out.count.eq(job.n),
-            self.jobs.valid.eq(running & (exact | begun.bit_select(lsh, 1))),
+            out.lsh.eq(lsh), out.slice.eq(part), out.residual.eq(lsh == LSH.RESIDUAL),
+            out.count.eq(job.n), self.jobs.valid.eq(running & begun.bit_select(lsh, 1)),
         ]
         with m.If(lsh == LSH.QUERY):
-            m.d.comb += out.count.eq(job.m)
+            m.d.comb += [out.count.eq(job.m), out.first.eq(Mux(job.cross, job.n, 0))]
         with m.If(self.jobs.valid & self.jobs.ready):
             m.d.sync += part.eq(part + 1)
             with m.If(part == cfg.slices - 1):
                 m.d.sync += [part.eq(0), position.eq(position + 1)]
-                with m.If(lsh == last):
+                with m.If(lsh == order[-1]):
                     m.d.sync += running.eq(0)
-                with m.If(exact & (lsh == last_exact)):
-                    m.d.sync += running.eq(0)
-                # Exact mode steps over the second level where that does not end the order.
-                level2 = orders[Mode.CTA].index(LSH.RESIDUAL)
-                if last is not LSH.RESIDUAL:
-                    with m.If(exact & (position == level2 - 1)):
-                        m.d.sync += position.eq(level2 + 1)
 
         with m.If(self.done & (self.done_slice == cfg.slices - 1)):
             with m.If(self.done_lsh == LSH.KEY):
                 m.d.sync += self.c1_done.eq(1)
-            with m.If((self.done_lsh == last) | (exact & (self.done_lsh == last_exact))):
+            with m.If(self.done_lsh == order[-1]):
                 m.d.sync += self.centroids_done.eq(1)
 
         with m.If(self.start & ~job.reuse):
+            exact = job.mode == Mode.EXACT      # has no table that begins, and so no job
             m.d.sync += [running.eq(1), position.eq(0), part.eq(0), begun.eq(0),
-                         self.c1_done.eq(0), self.centroids_done.eq(0),
+                         self.c1_done.eq(0), self.centroids_done.eq(exact),
                          *(count.eq(0) for count in self.overflow)]
         return m

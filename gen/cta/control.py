@@ -1,6 +1,6 @@
 """Control: it takes a job, refuses what is illegal, counts, and reports."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,8 +45,7 @@ class Control(wiring.Component):
     load_busy : A load is under way.
     load_offered : A load command is offered.
     load_taken : A load command is taken in this cycle.
-    kv_rows : Tokens of the key and value tensor that are there.
-    q_rows : Tokens of the query tensor that are there.
+    rows : Tokens that are there.
     ended : The program has issued its last slot and none is under way.
     read_out : The output stream may begin.
     out_done : The last beat of the output is taken.
@@ -65,7 +64,7 @@ class Control(wiring.Component):
             "job": In(stream.Signature(JobWord)), "status": Out(stream.Signature(StatusWord)),
             "idle": Out(1), "take": Out(1), "start": Out(1), "word": Out(JobWord),
             "loads": Out(1), "load_error": In(1), "load_busy": In(1), "load_offered": In(1),
-            "load_taken": In(1), "kv_rows": In(cfg.count_width), "q_rows": In(cfg.count_width),
+            "load_taken": In(1), "rows": In(range(cfg.tokens + 1)),
             "ended": In(1), "read_out": Out(1),
             "out_done": In(1), "linear_begins": In(1), "attention_begins": In(1),
             "k": In(cfg.count_width).array(3), "overflow": In(cfg.count_width).array(3),
@@ -92,13 +91,12 @@ class Control(wiring.Component):
         for code, wrong in reversed((
                 (ErrorCode.LOAD, self.load_error),
                 (ErrorCode.TOKENS, (word.n == 0) | (word.n > cfg.n)
-                 | (word.m == 0) | (word.m > cfg.n)),
-                (ErrorCode.CAPACITY, exact & ((word.n > cfg.k1) | (word.m > cfg.k0))),
+                 | (word.m == 0) | (word.m > cfg.n) | (word.cross & (word.n + word.m > cfg.tokens))),
+                (ErrorCode.CAPACITY, exact & ((word.n > cfg.exact) | (word.m > cfg.exact))),
                 (ErrorCode.WEIGHT_SET, word.set >= cfg.sets),
                 (ErrorCode.SELF, ~word.cross & (word.n != word.m)),
                 (ErrorCode.REUSE, word.reuse & ~same),
-                (ErrorCode.LOAD, ~word.reuse & ((word.n > self.kv_rows)
-                                                | (word.cross & (word.m > self.q_rows)))))):
+                (ErrorCode.LOAD, ~word.reuse & (word.n + Mux(word.cross, word.m, 0) > self.rows)))):
             with m.If(wrong):
                 m.d.comb += error.eq(code)
 

@@ -41,6 +41,7 @@ class Dispatch(wiring.Component):
     Members
     -------
     start : A job starts.
+    exact : The job is exact attention.
     slot : What the array does, as the program issues it.
     tables : Asks for the cluster of the token whose residual is formed.
     lanes : What the lanes read and write for the array.
@@ -55,7 +56,7 @@ class Dispatch(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "start": In(1), "slot": In(Slot(cfg)), "tables": Out(ResidualLookup(cfg)),
+            "start": In(1), "exact": In(1), "slot": In(Slot(cfg)), "tables": Out(ResidualLookup(cfg)),
             "lanes": Out(LaneControl(cfg)), "array": Out(ArrayControl(cfg)),
             "ap": Out(APRead(cfg)), "hash": Out(HashFlags(cfg)), "score": Out(ScoreFlags())})
 
@@ -76,7 +77,8 @@ class Dispatch(wiring.Component):
         ]
 
         # K, V and O, when they have left the top.
-        m.d.comb += [write_back.start.eq(self.start), write_back.ppe.eq(fate),
+        m.d.comb += [write_back.start.eq(self.start), write_back.exact.eq(self.exact),
+                     write_back.ppe.eq(fate),
                      lanes.kv.eq(write_back.kv), lanes.o.eq(write_back.o)]
 
         # Hash values and scores, when the PPEs have them.

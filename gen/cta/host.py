@@ -87,8 +87,8 @@ class Host(wiring.Component):
         lanes, parameter = self.lanes, self.parameter
         m.d.comb += [
             loader.enable.eq(control.loads), loader.clear_error.eq(control.take),
-            loader.used.eq(control.start), control.kv_rows.eq(loader.kv_rows),
-            control.q_rows.eq(loader.q_rows), control.load_error.eq(loader.error),
+            loader.used.eq(control.start), control.rows.eq(loader.tokens),
+            control.load_error.eq(loader.error),
             control.load_busy.eq(loader.busy), control.load_offered.eq(self.load.valid),
             control.load_taken.eq(self.load.valid & self.load.ready),
             lanes.write.eq(loader.write), lanes.group.eq(loader.group), lanes.beat.eq(loader.beat),

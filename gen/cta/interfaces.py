@@ -105,7 +105,7 @@ class ClusterCounts(Signature):
     def __init__(self, cfg: CTAConfig):
         count = cfg.count_width
         super().__init__({"k0": Out(count), "k1": Out(count), "k2": Out(count),
-                          "k": Out(range(cfg.k12 + 1))})
+                          "k": Out(range(cfg.keys + 1))})
 
 
 class TokenLookup(Signature):
@@ -152,7 +152,7 @@ class PairLookup(Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        one, two = address_width(cfg.k1), address_width(cfg.k2)
+        one, two = address_width(cfg.entries), address_width(cfg.k2)
         super().__init__({"en": Out(1), "addr": Out(address_width(-(-cfg.n // 2))),
                           "ct1_even": In(one), "ct1_odd": In(one), "ct2_even": In(two),
                           "ct2_odd": In(two)})
@@ -164,12 +164,12 @@ class RowRead(Signature):
     Members
     -------
     en : The row is asked for in this cycle.
-    addr : Bank row; ``cfg.output_base`` and up are the clusters of LSH0.
+    addr : Row of the output bank, a cluster of LSH0.
     data[d] : Element i of the row, one cycle later and until the next answer.
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": Out(1), "addr": Out(address_width(cfg.c02_depth)),
+        super().__init__({"en": Out(1), "addr": Out(address_width(cfg.queries)),
                           "data": In(cfg.fmt.output.width).array(cfg.d)})
 
 

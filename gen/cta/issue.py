@@ -62,7 +62,7 @@ class Issue(wiring.Component):
             "bias_en": Out(1), "bias_v": Out(1), "bias_addr": Out(address_width(cfg.d)),
             "inject": Out(InjectControl(cfg)),
             "ap_en": Out(1), "ap_last": Out(1), "ap_level2": Out(1),
-            "ap_entry": Out(range(max(2, cfg.k1, cfg.k2))),
+            "ap_entry": Out(range(max(2, cfg.entries, cfg.k2))),
             "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg)),
         })
 
@@ -78,9 +78,9 @@ class Issue(wiring.Component):
         cmd = self.cmd
         m.d.sync += [
             *(getattr(cmd, name).eq(getattr(known, name))
-              for name in ("token", "weight", "c02", "residual", "addr")),
-            cmd.c1.eq(known.c1 | known.residual),
-            cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1, 0)),
+              for name in ("token", "weight", "key", "value", "centroid", "residual",
+                                    "addr")),
+            cmd.c1_addr.eq(known.c1_addr + self.ct1),
             cmd.pe.df2.eq((known.op == Op.OUT) & known.stream), cmd.pe.first.eq(known.first),
             cmd.pe.sc.eq(delay(m, known.shortcut, shortcut_pause(cfg) + 1, reset=True)),
             cmd.latch.eq(delay(m, known.load_last, 1, reset=True)),

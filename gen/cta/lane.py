@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.memory import SRAM, address_width
 from gen.cta.pe import PEControl
 from gen.emit import place
-from gen.fixed import saturate, shape
+from gen.fixed import round_half_up, saturate, shape
 from model.cta.config import CTAConfig
 from model.cta.layout import ELEMENT_WIDTH
 
@@ -17,25 +17,25 @@ __all__ = ["Lane", "LaneCommand", "WriteBack", "CentroidRead", "CentroidWrite", 
 class LaneCommand(data.StructLayout):
     """What row i reads and how it drives the array; enters lane 0 and climbs a lane a cycle.
 
-    At most one of ``token``, ``weight``, ``c02`` reads, at ``addr``; ``c1`` reads at ``c1_addr``.
-    ``residual`` subtracts C1 from the token. ``pe`` and ``latch`` go to the array with the x that
-    this command reads.
+    At most one of ``token``, ``weight``, ``key``, ``value`` reads, at ``addr``. ``residual``
+    subtracts row ``c1_addr`` of C1 from the token; ``centroid`` brings the token to the format of a
+    centroid. ``pe`` and ``latch`` go to the array with the x that this command reads.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({
-            "token": 1, "weight": 1, "c02": 1, "c1": 1, "residual": 1,
-            "addr": address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth)),
-            "c1_addr": address_width(cfg.c1_depth),
+            "token": 1, "weight": 1, "key": 1, "value": 1, "residual": 1, "centroid": 1,
+            "addr": address_width(cfg.bank_depth), "c1_addr": address_width(cfg.key_depth),
             "pe": PEControl, "latch": 1,
         })
 
 
 class WriteBack(data.StructLayout):
-    """``en``: what column ``col`` shows at the top is written to row ``addr`` of a bank."""
+    """``en``: what column ``col`` shows at the top is written to row ``addr`` of a bank: of K and V,
+    to the value bank with ``v`` and to the key bank without."""
 
     def __init__(self, cfg: CTAConfig, depth: int):
-        super().__init__({"en": 1, "col": address_width(cfg.b), "addr": address_width(depth)})
+        super().__init__({"en": 1, "v": 1, "col": address_width(cfg.b), "addr": address_width(depth)})
 
 
 class CentroidRead(data.StructLayout):
@@ -43,15 +43,15 @@ class CentroidRead(data.StructLayout):
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"en": 1, "residual": 1, "addr": address_width(cfg.token_depth),
-                          "c1_addr": address_width(cfg.c1_depth)})
+                          "c1_addr": address_width(cfg.key_depth)})
 
 
 class CentroidWrite(data.StructLayout):
-    """CAVG writes a finished centroid to row ``addr`` of the C1 bank or of the C0 and C2 bank."""
+    """CAVG writes a finished centroid to row ``addr`` of the key bank or of the value bank."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"c1": 1, "c02": 1,
-                          "addr": address_width(max(cfg.c1_depth, cfg.c02_depth))})
+        super().__init__({"key": 1, "value": 1,
+                          "addr": address_width(max(cfg.key_depth, cfg.value_depth))})
 
 
 class LoadWrite(data.StructLayout):
@@ -65,10 +65,11 @@ class LoadWrite(data.StructLayout):
 class Lane(wiring.Component):
     """Row i outside the array: its banks, its left adder, its share of the write-back paths.
 
-    There is one lane module, d times. The banks are token/KV (K and V take the place of the
-    tokens), weight, C1, and C0 with C2 and O. Each lane has its own small
-    banks, so that the skew of the array is a skew of addresses (a register a lane) and not of
-    d*(d-1)/2 data registers.
+    There is one lane module, d times. The banks are token, weight, key (C1 and C2, and K behind
+    them), value (C0, and V behind it) and output. In exact mode, where the array takes the tokens
+    for centroids, K and V have the rows of the centroids as well. Each lane has its own small banks,
+    so that the skew of the array is a skew of addresses (a register a lane) and not of d*(d-1)/2
+    data registers. Why these: docs/decisions/0022-memories.md.
 
     Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe`` and ``latch`` are valid in c+2 and
     ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2. ``linear`` and
@@ -78,7 +79,9 @@ class Lane(wiring.Component):
 
     Numerics: residual = saturate(token - (C1 << residual_shift)); golden
     ``model.cta.centroid.residuals``. It is formed twice, for LSH2 and later for CACC, because the
-    cluster of a token is known only when its row has long left the array; the second is counted.
+    cluster of a token is known only when its row has long left the array; the second is counted. A
+    token as a centroid is saturate(round_half_up(token, residual_shift)); golden
+    ``model.cta.centroid.centroids`` of a single token.
 
     Source: Fig. 7 (memories, left column of adders), Sec. V-B (reuse of memories). The paper has
     two memories; the banks follow from what must be read and written in one cycle.
@@ -101,6 +104,7 @@ class Lane(wiring.Component):
     cag : Row that CAG asks for.
     cag_x : Element of that row, two cycles later. Format ``cfg.left``.
     cag_moved : ``cag_x`` is a residual that saturated.
+    token_moved : ``x`` is a token that saturated as a centroid.
     c : Write of a centroid.
     c_data : Element of that centroid, in the same cycle. Format ``fmt.centroid``.
     read_en : The output reads a row of O.
@@ -113,69 +117,75 @@ class Lane(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         f = cfg.fmt
-        result = max(f.centroid.width, f.output.width)
         super().__init__({
             "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)),
             "x": Out(shape(cfg.left)), "pe": Out(PEControl), "latch": Out(1),
             "linear": In(shape(f.qkv)).array(cfg.b),
-            "kv": In(WriteBack(cfg, cfg.token_depth)), "kv_up": Out(WriteBack(cfg, cfg.token_depth)),
+            "kv": In(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))), "kv_up": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
             "out": In(shape(f.output)).array(cfg.b),
-            "o": In(WriteBack(cfg, cfg.c02_depth)), "o_down": Out(WriteBack(cfg, cfg.c02_depth)),
+            "o": In(WriteBack(cfg, cfg.queries)), "o_down": Out(WriteBack(cfg, cfg.queries)),
             "load": In(LoadWrite(cfg)), "load_data": In(ELEMENT_WIDTH),
             "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)), "cag_moved": Out(1),
+            "token_moved": Out(1),
             "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)),
-            "read_en": In(1), "read_addr": In(address_width(cfg.c02_depth)),
-            "read_data": Out(result),
+            "read_en": In(1), "read_addr": In(address_width(cfg.queries)),
+            "read_data": Out(f.output.width),
         })
 
     def elaborate(self, platform):
         m = Module()
         cfg, f, cmd = self.cfg, self.cfg.fmt, self.cmd
-        token_width = max(f.token.width, f.qkv.width)
         weight_width = max(f.weight.width, f.lsh_a.width)
-        c02_width = len(self.read_data)
-        banks = {"token": SRAM(width=token_width, depth=cfg.token_depth, rw=True),
+        row = max(f.centroid.width, f.qkv.width)
+        banks = {"token": SRAM(width=f.token.width, depth=cfg.token_depth, rw=True),
                  "weight": SRAM(width=weight_width, depth=cfg.weight_depth),
-                 "c1": SRAM(width=f.centroid.width, depth=cfg.c1_depth, rw=True),
-                 "c02": SRAM(width=c02_width, depth=cfg.c02_depth)}
+                 "key": SRAM(width=row, depth=cfg.key_depth, rw=True),
+                 "value": SRAM(width=row, depth=cfg.value_depth),
+                 "output": SRAM(width=f.output.width, depth=cfg.queries)}
         for name, bank in banks.items():
             m.submodules[f"{name}_bank"] = place(platform, bank)
-        token, weight, c1, c02 = banks.values()
+        token, weight, key, value, output = banks.values()
 
-        # Cycle c: the banks read.
+        # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or K as operands.
+        subtracts = self.cag.en & self.cag.residual
         m.d.comb += [
             token.r_en.eq(cmd.token), token.r_addr.eq(cmd.addr),
             weight.r_en.eq(cmd.weight), weight.r_addr.eq(cmd.addr),
-            c1.r_en.eq(cmd.c1), c1.r_addr.eq(cmd.c1_addr),
-            c02.r_en.eq(cmd.c02 | self.read_en),
-            c02.r_addr.eq(Mux(self.read_en, self.read_addr, cmd.addr)),
+            key.r_en.eq(cmd.residual), key.r_addr.eq(cmd.c1_addr),
+            value.r_en.eq(cmd.value), value.r_addr.eq(cmd.addr),
             token.q_en.eq(self.cag.en), token.q_addr.eq(self.cag.addr),
-            c1.q_en.eq(self.cag.en & self.cag.residual), c1.q_addr.eq(self.cag.c1_addr),
-            self.read_data.eq(c02.r_data),
+            key.q_en.eq(cmd.key | subtracts),
+            key.q_addr.eq(Mux(subtracts, self.cag.c1_addr, cmd.addr)),
+            output.r_en.eq(self.read_en), output.r_addr.eq(self.read_addr),
+            self.read_data.eq(output.r_data),
         ]
         m.d.sync += self.cmd_up.eq(cmd)
 
         # Cycle c+1: choose, or subtract the centroid.
-        residual, _ = self._residual(token.r_data, c1.r_data)
+        residual, _ = self._residual(token.r_data, key.r_data)
+        centroid, moved = self._centroid(token.r_data)
         chosen = Signal(shape(cfg.left))
         at = self.cmd_up     # the command one cycle later
         with m.If(at.residual):
             m.d.comb += chosen.eq(residual)
+        with m.Elif(at.centroid):
+            m.d.comb += chosen.eq(centroid)
         with m.Elif(at.token):
             m.d.comb += chosen.eq(token.r_data.as_signed())
         with m.Elif(at.weight):
             m.d.comb += chosen.eq(weight.r_data.as_signed())
-        with m.Elif(at.c1):
-            m.d.comb += chosen.eq(c1.r_data.as_signed())
+        with m.Elif(at.key):
+            m.d.comb += chosen.eq(key.q_data.as_signed())
         with m.Else():
-            m.d.comb += chosen.eq(c02.r_data.as_signed())
+            m.d.comb += chosen.eq(value.r_data.as_signed())
         x, pe, latch = Signal(shape(cfg.left), reset_less=True), Signal(PEControl), Signal()
-        m.d.sync += [x.eq(chosen), pe.eq(at.pe), latch.eq(at.latch)]
+        m.d.sync += [x.eq(chosen), pe.eq(at.pe), latch.eq(at.latch),
+                     self.token_moved.eq(at.centroid & moved)]
         m.d.comb += [self.x.eq(x), self.pe.eq(pe), self.latch.eq(latch)]
 
         # The same for CACC, from the second ports.
         subtract = Signal()
-        difference, moved = self._residual(token.q_data, c1.q_data)
+        difference, moved = self._residual(token.q_data, key.q_data)
         cag_x, cag_moved = Signal(shape(cfg.left), reset_less=True), Signal()
         asked = Signal()
         m.d.sync += [asked.eq(self.cag.en), subtract.eq(self.cag.residual),
@@ -183,22 +193,23 @@ class Lane(wiring.Component):
                      cag_moved.eq(asked & subtract & moved)]
         m.d.comb += [self.cag_x.eq(cag_x), self.cag_moved.eq(cag_moved)]
 
-        # Writes. A token bank takes the loader before a job and K, V within; the bank of C0 and C2
-        # takes CAVG first and O, into rows of its own, later.
+        # Writes. The banks of keys and of values take CAVG first, and K and V behind it.
         kv, kv_data = Signal.like(self.kv), Signal(shape(f.qkv), reset_less=True)
         o, o_data = Signal.like(self.o), Signal(shape(f.output), reset_less=True)
         m.d.sync += [kv.eq(self.kv), kv_data.eq(Array(self.linear)[self.kv.col]),
                      o.eq(self.o), o_data.eq(Array(self.out)[self.o.col])]
         m.d.comb += [
             self.kv_up.eq(kv), self.o_down.eq(o),
-            token.w_en.eq(kv.en | self.load.token),
-            token.w_addr.eq(Mux(kv.en, kv.addr, self.load.addr)),
-            token.w_data.eq(Mux(kv.en, kv_data, self.load_data.as_signed())),
+            token.w_en.eq(self.load.token), token.w_addr.eq(self.load.addr),
+            token.w_data.eq(self.load_data),
             weight.w_en.eq(self.load.weight), weight.w_addr.eq(self.load.addr),
             weight.w_data.eq(self.load_data),
-            c1.w_en.eq(self.c.c1), c1.w_addr.eq(self.c.addr), c1.w_data.eq(self.c_data),
-            c02.w_en.eq(o.en | self.c.c02), c02.w_addr.eq(Mux(o.en, o.addr, self.c.addr)),
-            c02.w_data.eq(Mux(o.en, o_data, self.c_data)),
+            *(wire.eq(by) for bank, mine, c in ((key, kv.en & ~kv.v, self.c.key),
+                                                (value, kv.en & kv.v, self.c.value))
+              for wire, by in ((bank.w_en, mine | c),
+                               (bank.w_addr, Mux(mine, kv.addr, self.c.addr)),
+                               (bank.w_data, Mux(mine, kv_data, self.c_data)))),
+            output.w_en.eq(o.en), output.w_addr.eq(o.addr), output.w_data.eq(o_data),
         ]
         return m
 
@@ -206,4 +217,9 @@ class Lane(wiring.Component):
         """The left adder: token less centroid, both as bits of their banks."""
         aligned = centroid.as_signed() << self.cfg.residual_shift
         return saturate(token.as_signed() - aligned, self.cfg.fmt.token)
+
+    def _centroid(self, token):
+        """The mean of a token alone, from the bits of its bank."""
+        rounded = round_half_up(token.as_signed(), self.cfg.residual_shift)
+        return saturate(rounded, self.cfg.fmt.centroid)
 

@@ -26,8 +26,8 @@ class LaneControl(wiring.Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(WriteBack(cfg, cfg.token_depth)),
-                          "o": Out(WriteBack(cfg, cfg.c02_depth))})
+        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
+                          "o": Out(WriteBack(cfg, cfg.queries))})
 
 
 class LaneLoad(wiring.Signature):
@@ -91,6 +91,7 @@ class Lanes(wiring.Component):
     left : Operands of the array.
     cacc_x[d] : Row that CACC has asked for, two cycles later. Format ``cfg.left``.
     sat_residual : Elements of that row that are residuals and saturated.
+    sat_token : Elements of tokens that saturated in this cycle as centroids of an exact job.
     """
 
     module_name = "cta_lanes"
@@ -103,7 +104,7 @@ class Lanes(wiring.Component):
             "out": In(shape(cfg.fmt.output)).array(cfg.b),
             "centroids": In(CentroidRows(cfg)), "rows": In(RowRead(cfg)),
             "left": Out(LeftEdge(cfg)), "cacc_x": Out(shape(cfg.left)).array(cfg.d),
-            "sat_residual": Out(range(cfg.d + 1))})
+            "sat_residual": Out(range(cfg.d + 1)), "sat_token": Out(range(cfg.d + 1))})
 
     def elaborate(self, platform):
         m = Module()
@@ -130,5 +131,6 @@ class Lanes(wiring.Component):
                 lane.read_en.eq(self.rows.en), lane.read_addr.eq(self.rows.addr),
                 self.rows.data[i].eq(lane.read_data),
             ]
-        m.d.comb += self.sat_residual.eq(popcount(Cat(lane.cag_moved for lane in lanes)))
+        m.d.comb += [self.sat_residual.eq(popcount(Cat(lane.cag_moved for lane in lanes))),
+                     self.sat_token.eq(popcount(Cat(lane.token_moved for lane in lanes)))]
         return m

@@ -25,9 +25,9 @@ class Loader(wiring.Component):
     announces (of an unknown target a beat a row and lane group and slice, as of tokens) and raises
     ``error``, which the next job reports.
 
-    ``kv_rows`` and ``q_rows`` count the tokens that are there for the next job: the rows that loads
-    have brought without a gap from row 0 on, in ascending order, since the last job that used
-    tokens up (``used``) or the reset.
+    ``tokens`` counts those that are there for the next job: the rows that loads have brought without
+    a gap from row 0 on, in ascending order, since the last job that used tokens up (``used``) or the
+    reset.
 
     Timing: a command is taken in one cycle, its first beat in the next; a beat is in its bank two
     cycles after its transfer. Beats are taken whenever they are offered while a command runs.
@@ -49,8 +49,7 @@ class Loader(wiring.Component):
     error : A command was refused.
     clear_error : ``error`` falls.
     used : A job uses the tokens up.
-    kv_rows : Tokens of the key and value tensor that are there.
-    q_rows : Tokens of the query tensor that are there.
+    tokens : Tokens that are there.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -62,15 +61,15 @@ class Loader(wiring.Component):
             "beat": Out(beat_width(cfg)),
             "p_en": Out(1), "p_set": Out(SET_WIDTH), "p_addr": Out(16),
             "busy": Out(1), "error": Out(1), "clear_error": In(1),
-            "used": In(1), "kv_rows": Out(cfg.count_width), "q_rows": Out(cfg.count_width),
+            "used": In(1), "tokens": Out(range(cfg.tokens + 1)),
         })
 
     def elaborate(self, platform):
         m = Module()
         cfg, command = self.cfg, self.load.payload
-        n, T = cfg.n, cfg.slices
+        T = cfg.slices
         # Per target: rows it has, first bank row, bank rows from one slice to the next.
-        table = {Target.TOKEN_KV: (n, 0, n), Target.TOKEN_Q: (n, cfg.query_base, n)}
+        table = {Target.TOKEN: (cfg.tokens, 0, cfg.tokens)}
         for matrix in Matrix:
             each = cfg.matrix_rows(matrix)
             table[Target[matrix.name]] = (each, cfg.weight_base(matrix), each)
@@ -85,12 +84,13 @@ class Loader(wiring.Component):
             for target, (rows, first, step) in table.items():
                 with m.Case(target):
                     m.d.comb += [limit.eq(rows), start.eq(first), stride.eq(step),
-                                 token.eq(target <= Target.TOKEN_Q),
+                                 token.eq(target == Target.TOKEN),
                                  weight.eq((Target.WQ <= target) & (target <= Target.A2)),
                                  parameter.eq(target == Target.PARAMETER)]
         meant = [(after <= last) & ((command.base >= first) if first else 1)
                  for first, last in parameter_rows(cfg)]
-        legal = ((command.target <= Target.PARAMETER) & (command.set < cfg.sets)
+        known = token | weight | parameter
+        legal = (known & (command.set < cfg.sets)
                  & (after <= limit) & (~parameter | Cat(meant).any()))
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[command.set]
 
@@ -115,12 +115,10 @@ class Loader(wiring.Component):
             ]
             with m.If(~legal):
                 m.d.sync += self.error.eq(1)
-            for target, there in ((Target.TOKEN_KV, self.kv_rows), (Target.TOKEN_Q, self.q_rows)):
-                with m.If(legal & (command.target == target) & (command.base <= there)
-                          & (after > there)):
-                    m.d.sync += there.eq(after)
+            with m.If(legal & token & (command.base <= self.tokens) & (after > self.tokens)):
+                m.d.sync += self.tokens.eq(after)
         with m.If(self.used):
-            m.d.sync += [self.kv_rows.eq(0), self.q_rows.eq(0)]
+            m.d.sync += self.tokens.eq(0)
 
         take = Signal()
         m.d.comb += take.eq(busy & self.data.valid)

@@ -37,7 +37,7 @@ class OutputStream(wiring.Component):
     ct_addr : Token whose clusters are asked for.
     ct[3] : Clusters of the token in CT0, CT1, CT2, one cycle after ``ct_en``.
     row_en : A row of O is asked for.
-    row_addr : Bank row of O that is asked for; row ``cfg.output_base`` is that of cluster 0 of CT0.
+    row_addr : Row of O that is asked for, a cluster of CT0.
     row[d] : Elements of the row of O, one cycle after ``row_en``. Format ``fmt.output``.
     out : Stream of output beats. Payload :func:`Beat`.
     busy : The output is not complete.
@@ -50,7 +50,7 @@ class OutputStream(wiring.Component):
         super().__init__({
             "start": In(1), "n": In(cfg.count_width), "m": In(cfg.count_width), "tables": In(1),
             "ct_en": Out(1), "ct_addr": Out(index), "ct": In(index).array(3),
-            "row_en": Out(1), "row_addr": Out(address_width(cfg.c02_depth)),
+            "row_en": Out(1), "row_addr": Out(address_width(cfg.queries)),
             "row": In(cfg.fmt.output.width).array(cfg.d),
             "out": Out(stream.Signature(Beat(cfg))), "busy": Out(1), "done": Out(1),
         })
@@ -63,7 +63,7 @@ class OutputStream(wiring.Component):
         last_token = token + 1 == self.m
         beats = [Cat(_extend(value) for value in self.row[g * cfg.lanes:(g + 1) * cfg.lanes])
                  for g in range(cfg.groups)]
-        m.d.comb += [self.ct_addr.eq(token), self.row_addr.eq(cfg.output_base + self.ct[0])]
+        m.d.comb += [self.ct_addr.eq(token), self.row_addr.eq(self.ct[0])]
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 with m.If(self.start):

@@ -30,7 +30,7 @@ class APRead(data.StructLayout):
     """The array asks for entry ``index`` of its level, ``level2`` or not; ``last`` of a batch."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": 1, "last": 1, "level2": 1, "index": range(max(2, cfg.k1, cfg.k2))})
+        super().__init__({"en": 1, "last": 1, "level2": 1, "index": range(max(2, cfg.entries, cfg.k2))})
 
 
 class Probability(wiring.Component):
@@ -209,7 +209,7 @@ class Probability(wiring.Component):
             m.d.sync += [sweeping.eq(sweep != 0), sweep.eq(sweep - 1)]
 
         banks = {}
-        for level, entries in ((1, cfg.k1), (2, cfg.k2)):
+        for level, entries in ((1, cfg.entries), (2, cfg.k2)):
             take = Signal(name=f"take{level}")
             take_index = Signal(address_width(entries), name=f"take{level}_index")
             asked = self.read.en & (self.read.level2 if level == 2 else ~self.read.level2)

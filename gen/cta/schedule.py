@@ -18,23 +18,24 @@ class RowDescriptor(data.StructLayout):
     """One stream through the array, and the value load before it.
 
     ``batch`` is the first centroid row that is loaded, ``rows`` the number of rows there are,
-    ``cols`` the number of live columns. ``load_addr`` and ``load_c1`` belong to column 0, ``addr``
-    to the first slot. ``split`` is the slot from which scores and AP are of level 2. ``zero`` asks
-    for one slot more, whose score is 0 less the maximum (exact mode).
+    ``cols`` the number of live columns. ``load_addr`` belongs to column 0, ``addr`` to the first
+    slot. From ``split`` on rows, scores and AP are of level 2, whose rows are loaded from ``load_c2``
+    on. ``c1_addr``: the slice of C1 that residuals need. ``exact``: centroids are tokens, and scores
+    have one slot more, which is 0 less the maximum.
     """
 
     def __init__(self, cfg: CTAConfig):
-        bank = address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth))
-        slots = max(cfg.n, cfg.k12 + 1, cfg.d)
+        bank = address_width(cfg.bank_depth)
+        slots = max(cfg.n, cfg.keys + 1, cfg.d)
         super().__init__({
             "op": Op, "lsh": LSH_WIDTH, "hpass": cfg.pass_width, "load": 1,
             "part_first": 1, "part_last": 1,
             "length": range(slots + 1), "pad": range(max(slice_interval(cfg), cfg.b) + 1),
-            "load_addr": bank, "load_c1": address_width(cfg.c1_depth),
-            "batch": range(max(cfg.n, cfg.k12, cfg.l) + cfg.b + 1),
-            "rows": range(max(cfg.k0, cfg.k12, cfg.l) + 1),
-            "addr": bank, "c1_addr": address_width(cfg.c1_depth), "cols": range(cfg.b + 1),
-            "split": range(cfg.k1 + 1), "zero": 1,
+            "load_addr": bank, "load_c2": bank,
+            "batch": range(max(cfg.n, cfg.keys, cfg.l) + cfg.b + 1),
+            "rows": range(max(cfg.queries, cfg.keys, cfg.l) + 1),
+            "addr": bank, "c1_addr": address_width(cfg.key_depth), "cols": range(cfg.b + 1),
+            "split": range(cfg.entries + 1), "exact": 1,
         })
 
 
@@ -68,7 +69,7 @@ class Schedule(wiring.Component):
         count = cfg.count_width
         super().__init__({
             "start": In(1), "job": In(JobWord), "k0": In(count), "k1": In(count),
-            "k": In(range(cfg.k12 + 1)),
+            "k": In(range(cfg.keys + 1)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1), "out_issued": In(1),
             "rows": Out(stream.Signature(RowDescriptor(cfg))), "ended": Out(1),
         })
@@ -85,8 +86,8 @@ class Schedule(wiring.Component):
         # the slice number, kept by addition.
         running, pc = Signal(), Signal(range(len(names)))
         part, hpass = Signal(range(max(2, T))), Signal(range(max(2, P)))
-        base = Signal(range(max(n, cfg.k12) + b + 1))
-        strides = {"n": n, "d": d, "l": l, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2}
+        base = Signal(range(max(n, cfg.keys) + b + 1))
+        strides = {"tokens": cfg.tokens, "d": d, "l": l, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2}
         at = {key: Signal(range(T * step + 1), name=f"part_{key}") for key, step in strides.items()}
 
         # The fields of the row, from the table.
@@ -140,38 +141,40 @@ class Schedule(wiring.Component):
             row.op.eq(op), row.lsh.eq(lsh), row.hpass.eq(hpass), row.load.eq(loads & ~kept),
             row.part_first.eq(part == 0), row.part_last.eq(part == T - 1),
             row.batch.eq(base), row.rows.eq(rows), row.split.eq(self.k1),
-            row.zero.eq(exact & (op == Op.SCORE)), row.cols.eq(Mux(previous, b, live)),
-            row.c1_addr.eq(at["k1"]), row.load_c1.eq(at["k1"] + base),
+            row.exact.eq(exact), row.cols.eq(Mux(previous, b, live)), row.c1_addr.eq(at["k1"]),
         ]
+        first_query = Mux(job.cross, job.n, 0)     # token of the first query
         with m.Switch(op):
             with m.Case(Op.HASH):
                 tokens = Mux(lsh == LSH.QUERY, job.m, job.n)
                 short = slice_interval(cfg) - b - tokens
                 m.d.comb += [
                     row.load_addr.eq(set_base + a_base + at["l"] + hpass * b),
-                    row.addr.eq(at["n"] + Mux((lsh == LSH.QUERY) & job.cross, cfg.query_base, 0)),
+                    row.addr.eq(at["tokens"] + Mux(lsh == LSH.QUERY, first_query, 0)),
                     row.length.eq(tokens), row.cols.eq(b),
                     row.pad.eq(Mux((short > 0) & (part != T - 1), short, 0)),
                     row.rows.eq(l), row.batch.eq(hpass * b),
                 ]
             with m.Case(Op.K, Op.V):
                 m.d.comb += [
-                    row.load_addr.eq(T * cfg.k0 + at["k2"] + base - self.k1),
+                    row.load_addr.eq(Mux(exact, at["tokens"], at["k1"]) + base),
+                    row.load_c2.eq(cfg.c2_base + at["k2"] + base - self.k1),
                     row.addr.eq(set_base + Mux(op == Op.K, cfg.weight_base(Matrix.of(Op.K)),
                                              cfg.weight_base(Matrix.of(Op.V))) + at["d"]),
                     row.length.eq(d), row.pad.eq(max(0, b - d)),
                 ]
             with m.Case(Op.Q):
                 m.d.comb += [
-                    row.load_addr.eq(at["k0"] + base), row.length.eq(d),
+                    row.load_addr.eq(Mux(exact, at["tokens"] + first_query, at["k0"]) + base),
+                    row.length.eq(d),
                     row.addr.eq(set_base + cfg.weight_base(Matrix.of(Op.Q)) + at["d"]),
                     row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
                                    max(0, slice_interval(cfg) - b - d))),
                 ]
             with m.Case(Op.SCORE):
-                m.d.comb += [row.addr.eq(0), row.length.eq(self.k + exact)]
+                m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.key_base)), row.length.eq(self.k + exact)]
             with m.Case(Op.OUT):
-                m.d.comb += [row.addr.eq(cfg.k12), row.length.eq(self.k)]
+                m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.value_base)), row.length.eq(self.k)]
 
         # Where it goes next: the innermost loop that has not ended.
         with m.If(take):

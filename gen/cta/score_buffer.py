@@ -55,7 +55,7 @@ class ScoreBuffer(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         score = shape(cfg.fmt.score)
-        one, two = address_width(cfg.k1), address_width(cfg.k2)
+        one, two = address_width(cfg.entries), address_width(cfg.k2)
         super().__init__({
             "score": In(score).array(cfg.b), "valid": In(1), "first": In(1), "level2": In(1),
             "last": In(1), "cs_done": Out(1), "take": In(1), "r_en": In(2),
@@ -72,7 +72,7 @@ class ScoreBuffer(wiring.Component):
         valid, first, level2, last = delay(
             m, Cat(self.valid, self.first, self.level2, self.last), b - 2, reset=True,
             name="flags")
-        count = Signal(address_width(max(cfg.k1, cfg.k2)))
+        count = Signal(address_width(max(cfg.entries, cfg.k2)))
         was_level2 = Signal()
         index = Signal.like(count)
         w_index = Signal.like(count)
@@ -94,7 +94,7 @@ class ScoreBuffer(wiring.Component):
             m.d.sync += [parity_out.eq(parity_next), parity_next.eq(~parity_next)]
 
         # CS1 and CS2, each a memory for the batches of either parity.
-        for level, depth, w_en, index, out in ((1, cfg.k1, w_en1, self.index1, self.cs1),
+        for level, depth, w_en, index, out in ((1, cfg.entries, w_en1, self.index1, self.cs1),
                                                (2, cfg.k2, w_en2, self.index2, self.cs2)):
             halves = []
             for parity in (0, 1):

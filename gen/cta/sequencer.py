@@ -26,8 +26,9 @@ class Phase(enum.Enum, shape=2):
 class Slot(data.StructLayout):
     """The work of the array in one cycle.
 
-    At most one of ``token, weight, c1, c02`` is read, at ``addr`` (C1 at ``c1_addr``), or the
-    residual of token ``index``, whose C1 row is ``c1_addr`` + CT1[index]. ``load_last`` ends a
+    At most one of ``token, weight, key, value`` is read, at ``addr``. With ``residual`` the row of C1
+    is taken from the token, which is ``c1_addr`` + CT1[index]; with ``centroid`` the token is brought
+    to the format of a centroid. ``load_last`` ends a
     value load. ``first``, ``last`` and ``index`` are of the stream; ``entry`` is the index within
     its level. Unless ``part_last`` is set the sums are partial and further slices follow.
     ``bias_cols`` columns take a bias. ``shortcut`` tells that Q goes to the value registers after
@@ -37,13 +38,12 @@ class Slot(data.StructLayout):
     def __init__(self, cfg: CTAConfig):
         super().__init__({
             "op": Op, "stream": 1, "first": 1, "last": 1, "load_last": 1, "shortcut": 1,
-            "index": range(max(cfg.n, cfg.k12 + 1, cfg.d, cfg.b) + 1),
-            "token": 1, "weight": 1, "c1": 1, "c02": 1, "residual": 1,
-            "addr": address_width(max(cfg.token_depth, cfg.weight_depth, cfg.c02_depth)),
-            "c1_addr": address_width(cfg.c1_depth),
+            "index": range(max(cfg.n, cfg.keys + 1, cfg.d, cfg.b) + 1),
+            "token": 1, "weight": 1, "key": 1, "value": 1, "residual": 1, "centroid": 1,
+            "addr": address_width(cfg.bank_depth), "c1_addr": address_width(cfg.key_depth),
             "inject": Inject, "bias_cols": range(cfg.b + 1),
             "lsh": LSH_WIDTH, "hpass": cfg.pass_width, "part_last": 1, "level2": 1, "zero": 1,
-            "entry": range(max(2, cfg.k1, cfg.k2)),
+            "entry": range(max(2, cfg.entries, cfg.k2)),
             "cols": range(cfg.b + 1),
         })
 
@@ -111,14 +111,16 @@ class Sequencer(wiring.Component):
         number = Signal.like(row.batch)      # hash function or centroid row of that column
         m.d.comb += [column.eq(b - 1 - index), number.eq(row.batch + column)]
         exists = loading & (number < row.rows)
+        second = ((row.op == Op.K) | (row.op == Op.V)) & (number >= row.split)
         level2 = index >= row.split
         m.d.comb += [
             slot.op.eq(Mux(busy, row.op, 0)), slot.stream.eq(streaming), slot.index.eq(index),
             slot.first.eq(streaming & (index == 0)), slot.last.eq(streaming & last),
             slot.load_last.eq(loading & last), slot.lsh.eq(row.lsh), slot.hpass.eq(row.hpass),
             slot.part_last.eq(row.part_last), slot.cols.eq(row.cols),
-            slot.addr.eq(Mux(loading, row.load_addr + column, row.addr + index)),
-            slot.c1_addr.eq(Mux(loading, row.load_c1 + column, row.c1_addr)),
+            slot.addr.eq(Mux(loading, Mux(second, row.load_c2, row.load_addr) + column,
+                             row.addr + index)),
+            slot.c1_addr.eq(row.c1_addr),
         ]
         with m.Switch(row.op):
             with m.Case(Op.HASH):
@@ -128,22 +130,22 @@ class Sequencer(wiring.Component):
             with m.Case(Op.K, Op.V):
                 # A V bias goes to level 1 alone: the probabilities of each level sum to one.
                 of_c1 = Mux(row.split > row.batch, row.split - row.batch, 0)
-                m.d.comb += [slot.c1.eq(exists & (number < row.split)),
-                             slot.c02.eq(exists & (number >= row.split)),
-                             slot.weight.eq(streaming),
+                m.d.comb += [slot.key.eq(exists & ~row.exact), slot.token.eq(exists & row.exact),
+                             slot.centroid.eq(exists & row.exact), slot.weight.eq(streaming),
                              slot.inject.eq(Mux(row.part_first, Mux(row.op == Op.V, Inject.BIAS,
                                                                     Inject.ZERO), Inject.PARTIAL)),
                              slot.bias_cols.eq(Mux(of_c1 < b, of_c1, b))]
             with m.Case(Op.Q):
-                m.d.comb += [slot.c02.eq(exists), slot.weight.eq(streaming),
+                m.d.comb += [slot.value.eq(exists & ~row.exact), slot.token.eq(exists & row.exact),
+                             slot.centroid.eq(exists & row.exact), slot.weight.eq(streaming),
                              slot.shortcut.eq(slot.last & row.part_last),
                              slot.inject.eq(Mux(row.part_first, Inject.BIAS, Inject.PARTIAL)),
                              slot.bias_cols.eq(b)]
             with m.Case(Op.SCORE):
-                m.d.comb += [slot.zero.eq(row.zero & slot.last), slot.level2.eq(level2),
-                             slot.token.eq(streaming & ~slot.zero)]
+                m.d.comb += [slot.zero.eq(row.exact & slot.last), slot.level2.eq(level2),
+                             slot.key.eq(streaming & ~slot.zero)]
             with m.Case(Op.OUT):
-                m.d.comb += [slot.token.eq(streaming), slot.level2.eq(level2),
+                m.d.comb += [slot.value.eq(streaming), slot.level2.eq(level2),
                              slot.entry.eq(Mux(level2, index - row.split, index))]
 
         with m.If(~busy):

@@ -1,6 +1,6 @@
 """CTA accelerator: it wires the assemblies together."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,7 @@ from gen.cta.program import Program
 from gen.cta.words import JobWord, LoadCommand, StatusWord, Trace, beat_width
 from gen.emit import place
 from model.cta.config import CTAConfig
-from model.cta.job import Saturation
+from model.cta.job import Mode, Saturation
 
 __all__ = ["CTA"]
 
@@ -90,7 +90,8 @@ class CTA(wiring.Component):
         join(clustering.clusters, program.clusters)
         m.d.comb += [program.c1_done.eq(clustering.c1_done), program.ap_done.eq(attention.done),
                      program.centroids_done.eq(clustering.centroids_done),
-                     dispatch.slot.eq(program.slot)]
+                     dispatch.slot.eq(program.slot),
+                     dispatch.exact.eq(host.word.mode == Mode.EXACT)]
         join(dispatch.lanes, lanes.ctl)
         join(dispatch.array, array.ctl)
 
@@ -123,7 +124,7 @@ class CTA(wiring.Component):
         pass_on(clustering.overflow, host.overflow)
         events = array.events
         counts = {Saturation.RESIDUAL: lanes.sat_residual,
-                  Saturation.CENTROID: clustering.sat_centroid,
+                  Saturation.CENTROID: clustering.sat_centroid + Mux(host.word.reuse, 0, lanes.sat_token),
                   Saturation.HASH: events.sat_hash, Saturation.LINEAR: events.sat_linear,
                   Saturation.SCORE: events.sat_score, Saturation.PROB: attention.sat_prob,
                   Saturation.OUTPUT: events.sat_output}

@@ -1,4 +1,4 @@
-"""Write-back: it sends K and V up the lanes to the KV banks and O down them to its rows."""
+"""Write-back: it sends K and V up the lanes and O down them to their banks."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -29,6 +29,7 @@ class WriteBackControl(wiring.Component):
     Members
     -------
     start : A job begins; rows count from the first again.
+    exact : The job has no centroids, so that K and V begin at row 0.
     ppe : What the sum at the top of column 0 is in this cycle.
     kv : Write of K or V for lane 0.
     o : Write of O for lane d-1.
@@ -36,39 +37,41 @@ class WriteBackControl(wiring.Component):
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        super().__init__({"start": In(1), "ppe": In(PPEControl(cfg)),
-                          "kv": Out(WriteBack(cfg, cfg.token_depth)),
-                          "o": Out(WriteBack(cfg, cfg.c02_depth))})
+        super().__init__({"start": In(1), "exact": In(1), "ppe": In(PPEControl(cfg)),
+                          "kv": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
+                          "o": Out(WriteBack(cfg, cfg.queries))})
 
     def elaborate(self, platform):
         m = Module()
         cfg, ppe = self.cfg, self.ppe
         is_k, is_v = ppe.op == PPEOp.K, ppe.op == PPEOp.V
-        # Rows: K of batch t at t*b and up, V the capacity of K above; O behind C0 and C2.
-        self._burst(m, self.kv, 0, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
-                    delay(m, ppe.cols, LINEAR_STAGES - 1), cfg.k12,
-                    delay(m, is_v, LINEAR_STAGES - 1))
-        self._burst(m, self.o, cfg.output_base,
-                    delay(m, (ppe.op == PPEOp.OUT) & ppe.last, RESULT_STAGES - 1, reset=True),
-                    delay(m, ppe.cols, RESULT_STAGES - 1), 0, 1)
+        # Rows: of batch t from t*b on, behind the centroids where there are some.
+        k_base = Mux(self.exact, 0, cfg.key_base)
+        v_base = Mux(self.exact, 0, cfg.value_base)
+        ends_batch = delay(m, is_v, LINEAR_STAGES - 1)
+        self._burst(m, self.kv, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
+                    delay(m, ppe.cols, LINEAR_STAGES - 1), Mux(ends_batch, v_base, k_base),
+                    ends_batch, ends_batch)
+        self._burst(m, self.o, delay(m, (ppe.op == PPEOp.OUT) & ppe.last, RESULT_STAGES - 1, reset=True),
+                    delay(m, ppe.cols, RESULT_STAGES - 1), 0, 0, 1)
         return m
 
-    def _burst(self, m, write, origin, first, cols, offset, advances):
+    def _burst(self, m, write, first, cols, origin, v, advances):
         """b commands from the cycle after ``first``, in a job's first batch to row ``origin`` and
         up; the next batch's rows follow if ``advances``."""
         cfg = self.cfg
-        base = Signal.like(write.addr, init=origin)
+        base = Signal(range(max(cfg.keys, cfg.queries) + cfg.b + 1))
         busy, col, live = Signal(), Signal.like(write.col), Signal.like(cols)
-        start_row, row = Signal.like(base), Signal.like(base)
-        m.d.comb += start_row.eq(base + Mux(advances, offset, 0))
-        m.d.comb += [write.en.eq(busy & (col < live)), write.col.eq(col), write.addr.eq(row)]
+        row, is_v = Signal.like(write.addr), Signal()
+        m.d.comb += [write.en.eq(busy & (col < live)), write.col.eq(col), write.addr.eq(row),
+                     write.v.eq(is_v)]
         with m.If(busy):
             m.d.sync += [col.eq(col + 1), row.eq(row + 1)]
             with m.If(col == cfg.b - 1):
                 m.d.sync += busy.eq(0)
         with m.If(first):
-            m.d.sync += [busy.eq(1), col.eq(0), live.eq(cols), row.eq(start_row)]
+            m.d.sync += [busy.eq(1), col.eq(0), live.eq(cols), row.eq(origin + base), is_v.eq(v)]
             with m.If(advances):
                 m.d.sync += base.eq(base + cfg.b)
         with m.If(self.start):
-            m.d.sync += [base.eq(origin), busy.eq(0)]
+            m.d.sync += [base.eq(0), busy.eq(0)]

@@ -5,7 +5,7 @@ numbers of an admitted job are those of ``model.cta.head``.
 """
 
 from model.cta.config import CTAConfig
-from model.cta.job import ErrorCode, Mode
+from model.cta.job import ErrorCode, Matrix, Mode
 from model.cta.layout import Target, parameter_rows
 
 __all__ = ["Admission", "is_legal", "load_beats"]
@@ -18,8 +18,9 @@ def is_legal(cfg: CTAConfig, target: int, set: int, base: int, rows: int) -> boo
         return False
     if target == Target.PARAMETER:
         return any(first <= base and base + rows <= last for first, last in parameter_rows(cfg))
-    limit = (cfg.n if target <= Target.TOKEN_Q else cfg.d if target < Target.A0 else cfg.l)
-    return base + rows <= limit
+    limits = {Target.TOKEN: cfg.tokens, **{
+        Target[matrix.name]: cfg.matrix_rows(matrix) for matrix in Matrix}}
+    return target in limits and base + rows <= limits[target]
 
 
 def load_beats(cfg: CTAConfig, target: int, rows: int) -> int:
@@ -31,9 +32,9 @@ def load_beats(cfg: CTAConfig, target: int, rows: int) -> int:
 class Admission:
     """The state that decides on jobs: rows of tokens that are there, and an illegal load.
 
-    ``rows`` counts by token target the rows that loads have brought since the last job that
-    started, or the reset, without a gap from row 0 on in ascending order. A load may begin below
-    the count and overwrite; one that begins above it leaves the count, for it leaves a gap.
+    ``rows`` counts the tokens that loads have brought since the last job that started, or the reset,
+    without a gap from row 0 on in ascending order. A load may begin below the count and overwrite;
+    one that begins above it leaves the count, for it leaves a gap.
     ``clusters`` tells whose clusters are there: mode, n, m and cross of the last job that started.
     """
 
@@ -43,16 +44,15 @@ class Admission:
 
     def reset(self) -> None:
         """Tokens, clusters, and an error not yet reported are forgotten; weights are not."""
-        self.error, self.rows = False, {Target.TOKEN_KV: 0, Target.TOKEN_Q: 0}
-        self.clusters = None
+        self.error, self.rows, self.clusters = False, 0, None
 
     def load(self, target: int, set: int = 0, base: int = 0, rows: int = 0) -> bool:
         """Note a load; gives whether it was legal."""
         if not is_legal(self.cfg, target, set, base, rows):
             self.error = True
             return False
-        if target in self.rows and base <= self.rows[target] < base + rows:
-            self.rows[target] = base + rows
+        if target == Target.TOKEN and base <= self.rows < base + rows:
+            self.rows = base + rows
         return True
 
     def job(self, *, n: int, m: int, mode: int = Mode.CTA, cross: int = 0, set: int = 0,
@@ -63,16 +63,15 @@ class Admission:
         self.error = False
         exact = mode == Mode.EXACT
         for code, wrong in ((ErrorCode.LOAD, error),
-                            (ErrorCode.TOKENS, not (1 <= n <= cfg.n and 1 <= m <= cfg.n)),
-                            (ErrorCode.CAPACITY, exact and (n > cfg.k1 or m > cfg.k0)),
+                            (ErrorCode.TOKENS, not (1 <= n <= cfg.n and 1 <= m <= cfg.n)
+                             or (cross and n + m > cfg.tokens)),
+                            (ErrorCode.CAPACITY, exact and max(n, m) > cfg.exact),
                             (ErrorCode.WEIGHT_SET, set >= cfg.sets),
                             (ErrorCode.SELF, not cross and n != m),
                             (ErrorCode.REUSE, reuse and self.clusters != (mode, n, m, cross)),
-                            (ErrorCode.LOAD, not reuse and (
-                                n > self.rows[Target.TOKEN_KV]
-                                or (cross and m > self.rows[Target.TOKEN_Q])))):
+                            (ErrorCode.LOAD, not reuse and n + (m if cross else 0) > self.rows)):
             if wrong:
                 return code
         self.clusters = mode, n, m, cross
-        self.rows = dict.fromkeys(self.rows, 0)
+        self.rows = 0
         return ErrorCode.NONE

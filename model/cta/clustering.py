@@ -67,6 +67,7 @@ def cluster(cfg: CTAConfig, lsh: tuple[LSHParams, LSHParams, LSHParams], xq: np.
 
     if exact:
         ct0, ct1, none = np.arange(len(xq)), np.arange(len(xkv)), np.zeros(len(xkv), np.int64)
+        # The mean of a single token is that token in the format of a centroid.
         return Clusters(None, None, None, ct0, ct1, none, len(xq), len(xkv), 0, None,
                         mean(xq, ct0, len(xq)), mean(xkv, ct1, len(xkv)),
                         np.zeros((0, cfg.dw), np.int64), (0, 0, 0), sat)

@@ -14,7 +14,15 @@ import numpy as np
 from model.config import EngineConfig, exp2_table, require_integer
 from model.cta import parameters, tables
 from model.cta.job import Matrix
-from model.cta.parameters import HEAD_DIMS, MOST_HASHES, MOST_SLICES, SA_WIDTHS, CTAFormats
+from model.cta.parameters import (
+    CAPACITY_SHARES,
+    HEAD_DIMS,
+    LEAST_CAPACITY,
+    MOST_HASHES,
+    MOST_SLICES,
+    SA_WIDTHS,
+    CTAFormats,
+)
 from model.cta.program import Program
 from model.cta.table1 import TABLE_I
 from model.errors import ConfigError
@@ -38,9 +46,12 @@ class CTAConfig(EngineConfig):
     dw: int = 0
     l: int = 6  # noqa: E741 - the paper's name
     n: int = 512
+    tokens: int = 0
+    exact: int = 0
     k0: int = 0
     k1: int = 0
     k2: int = 0
+    sums: int = 1
     pag: int = 0
     sets: int = 1
     lanes: int = 0
@@ -60,11 +71,13 @@ class CTAConfig(EngineConfig):
                        "prob_word")
 
     def __post_init__(self):
-        self._check_integers("b", "d", "dw", "l", "n", "k0", "k1", "k2", "pag", "sets", "lanes",
-                             "digit")
-        for name, value in (("dw", self.d), ("k0", self.n), ("k1", self.n), ("k2", self.n),
-                            ("pag", 2 * self.b), ("lanes", 8)):
+        self._check_integers("b", "d", "dw", "l", "n", "tokens", "exact", "k0", "k1", "k2",
+                             "sums", "pag", "sets", "lanes", "digit")
+        for name, value in (("dw", self.d), ("tokens", self.n), ("exact", self.n), ("pag", 2 * self.b),
+                            ("lanes", 8)):
             self._default(name, value)
+        for name, share in CAPACITY_SHARES.items():
+            self._default(name, min(self.n, max(LEAST_CAPACITY, -(-self.n * share // 32))))
         self._check_constants()
         self._check_formats()
         self._check("program", isinstance(self.program, Program), "a Program")
@@ -74,8 +87,12 @@ class CTAConfig(EngineConfig):
                     f"a multiple T*d of d = {self.d} with T in 1..{MOST_SLICES}")
         self._check("l", 1 <= self.l <= MOST_HASHES, f"in 1..{MOST_HASHES}")
         self._check("n", 2 <= self.n <= 2048, "in 2..2048")
-        for name in ("k0", "k1", "k2"):
+        self._check("tokens", self.n <= self.tokens <= 2 * self.n,
+                    f"in n..2n = {self.n}..{2 * self.n}")
+        self._check("exact", 1 <= self.exact <= self.n, f"in 1..n = {self.n}")
+        for name in CAPACITY_SHARES:
             self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
+        self._check("sums", self.sums in (1, 2), "1 or 2")
         self._check("pag", 2 <= self.pag <= 2 * self.b and self.pag & (self.pag - 1) == 0,
                     f"a power of two in 2..2b = {2 * self.b}")
         self._check("sets", 1 <= self.sets <= 8, "in 1..8")
@@ -167,8 +184,23 @@ class CTAConfig(EngineConfig):
 
     @property
     def k12(self) -> int:
-        """Capacity of both levels together: rows of K, of V, entries of CS and of AP."""
+        """Capacity of both levels of clusters together."""
         return self.k1 + self.k2
+
+    @property
+    def keys(self) -> int:
+        """Most rows of K and of V: the clusters of both levels, or the keys of an exact job."""
+        return max(self.k12, self.exact)
+
+    @property
+    def queries(self) -> int:
+        """Most rows of Q and of O: the clusters of LSH0, or the queries of an exact job."""
+        return max(self.k0, self.exact)
+
+    @property
+    def entries(self) -> int:
+        """Most entries of level 1 of CS and of AP: clusters, or the keys of an exact job."""
+        return max(self.k1, self.exact)
 
     @property
     def groups(self) -> int:
@@ -207,7 +239,7 @@ class CTAConfig(EngineConfig):
         lsh = -f.token.min * -f.lsh_a.min * self.dw
         linear = -f.centroid.min * -f.weight.min * self.dw - f.bias.min
         score = f.qkv.min ** 2 * self.d
-        output = -f.qkv.min * f.ap.max * self.k12
+        output = -f.qkv.min * f.ap.max * self.keys
         worst = max(lsh, linear, score, output)
         return Format(True, bits_for_range(-worst, worst))
 
@@ -229,7 +261,7 @@ class CTAConfig(EngineConfig):
     @property
     def ap_sum(self) -> Format:
         """The softmax denominator as the PPE sums it from normalised AP, exact."""
-        return Format(False, self.fmt.ap.width + clog2(self.k12))
+        return Format(False, self.fmt.ap.width + clog2(self.keys))
 
     @property
     def result_word(self) -> Format:
@@ -287,13 +319,8 @@ class CTAConfig(EngineConfig):
 
     @property
     def token_depth(self) -> int:
-        """Rows of a token/KV bank: both token tensors, later K and V in the same rows."""
-        return max(2 * self.n * self.slices, 2 * self.k12)
-
-    @property
-    def query_base(self) -> int:
-        """First token-bank row of the query tensor of a cross-attention job."""
-        return self.n * self.slices
+        """Rows of a token bank, slice by slice: the keys, and behind them the queries of a cross job."""
+        return self.tokens * self.slices
 
     def matrix_rows(self, matrix: Matrix) -> int:
         """Rows of one slice of a matrix: one a dimension of the head, or a hash function."""
@@ -314,16 +341,31 @@ class CTAConfig(EngineConfig):
         return self.sets * self.weight_rows
 
     @property
-    def c1_depth(self) -> int:
-        """Rows of a C1 bank."""
+    def c2_base(self) -> int:
+        """First row of C2 in the key bank, behind C1."""
         return self.k1 * self.slices
 
     @property
-    def output_base(self) -> int:
-        """First row of O, behind C0 and C2: the next head of a layer reads these again."""
-        return (self.k0 + self.k2) * self.slices
+    def key_base(self) -> int:
+        """First row of K in the key bank, behind C1 and C2; those of an exact job begin at 0."""
+        return self.k12 * self.slices
 
     @property
-    def c02_depth(self) -> int:
-        """Rows of a bank that holds C0, C2 and O."""
-        return self.output_base + self.k0
+    def key_depth(self) -> int:
+        """Rows of a key bank: C1, C2 and K."""
+        return max(self.key_base + self.k12, self.exact)
+
+    @property
+    def value_base(self) -> int:
+        """First row of V in the value bank, behind C0; those of an exact job begin at 0."""
+        return self.k0 * self.slices
+
+    @property
+    def value_depth(self) -> int:
+        """Rows of a value bank: C0 and V."""
+        return max(self.value_base + self.k12, self.exact)
+
+    @property
+    def bank_depth(self) -> int:
+        """Most rows of a bank that the array reads."""
+        return max(self.token_depth, self.weight_depth, self.key_depth, self.value_depth)

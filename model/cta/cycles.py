@@ -87,7 +87,7 @@ class _Run:
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
-        self.order = cfg.program.clusterings(mode)
+        self.order = cfg.program.clusterings()
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
         self.result = HeadCycles(macs=dict.fromkeys(PHASES, 0))
         self.ready = {Wait.DRAIN: 0}
@@ -96,11 +96,8 @@ class _Run:
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = 0         # cycle from which AP may be written; None while it is in use
         self.first = {}      # cycle of the first slot of an op
-        if reuse:
+        if reuse or mode is Mode.EXACT:
             self.ready[Wait.CENTROIDS] = 0
-        elif mode is Mode.EXACT:
-            for lsh in self.order:
-                self._centroids(lsh, FIRST_TAKE)
         last = self._walk()
         total = last + 1 + tail(cfg) - 1
         begins = [1, *(self.first[op] for op in cfg.program.phases), total + 1]
@@ -170,7 +167,7 @@ class _Run:
         """CAG works through the slices of a clustering that is offered from that cycle on."""
         cfg, count, k = self.cfg, self.m if lsh == LSH.QUERY else self.n, self.sizes[lsh]
         for part in range(cfg.slices):
-            job = cag_times(offered, count, k, self.cag)
+            job = cag_times(cfg, offered, count, k, self.cag)
             self.cag.append(job)
             offered = job.following
             name = f"C{lsh}" + (f" slice {part}" if cfg.slices > 1 else "")

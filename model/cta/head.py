@@ -19,11 +19,14 @@ def _refusal(cfg: CTAConfig, job: Job) -> tuple[ErrorCode, str]:
     for name, count in (("n", n), ("m", m)):
         if not 1 <= count <= cfg.n:
             return ErrorCode.TOKENS, f"{name} is {count}, must be in 1..{cfg.n}"
+    if job.xq is not None and n + m > cfg.tokens:
+        return ErrorCode.TOKENS, (f"n + m is {n} + {m} in cross-attention, "
+                                  f"must be at most {cfg.tokens} tokens")
     if job.mode == Mode.EXACT:
-        for name, count, limit in (("n", n, cfg.k1), ("m", m, cfg.k0)):
-            if count > limit:
+        for name, count in (("n", n), ("m", m)):
+            if count > cfg.exact:
                 return ErrorCode.CAPACITY, (f"{name} is {count} in exact mode, "
-                                            f"must be at most {limit} clusters")
+                                            f"must be at most {cfg.exact}")
     return ErrorCode.NONE, ""
 
 

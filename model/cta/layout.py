@@ -55,8 +55,7 @@ TraceOp = IntEnum("TraceOp", {"IDLE": 0, **{op.name: int(op) for op in Op},
 class Target(IntEnum):
     """Where a load goes. A row is one vector of dw elements, but for PARAMETER."""
 
-    TOKEN_KV = 0    # row = token
-    TOKEN_Q = 1     # row = token; cross-attention only
+    TOKEN = 0       # row = token: the keys, and behind them the queries of cross-attention
     WQ = 2 + Matrix.WQ   # row = column of Wq, i.e. Wq is sent transposed
     WK = 2 + Matrix.WK
     WV = 2 + Matrix.WV
@@ -122,10 +121,8 @@ def weight_loads(weights: HeadWeights, index: int = 0) -> list[Load]:
 
 def token_loads(job: Job) -> list[Load]:
     """The loads that bring the tokens of ``job``."""
-    loads = [Load(Target.TOKEN_KV, 0, 0, job.xkv)]
-    if job.xq is not None:
-        loads.append(Load(Target.TOKEN_Q, 0, 0, job.xq))
-    return loads
+    rows = job.xkv if job.xq is None else np.concatenate([job.xkv, job.xq])
+    return [Load(Target.TOKEN, 0, 0, rows)]
 
 
 def beats(cfg: CTAConfig, load: Load) -> Iterator[int]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from model.config import Constant, Parameter
 from model.fixed import Format
 
-__all__ = ["SA_WIDTHS", "HEAD_DIMS", "MOST_HASHES", "MOST_SLICES", "CTAFormats", "PARAMETERS", "BUILDABLE",
-           "CONSTANTS"]
+__all__ = ["SA_WIDTHS", "HEAD_DIMS", "MOST_HASHES", "MOST_SLICES", "LEAST_CAPACITY", "CAPACITY_SHARES",
+           "CTAFormats", "PARAMETERS", "BUILDABLE", "CONSTANTS"]
 
 SA_WIDTHS = (2, 4, 8, 16, 32)
 HEAD_DIMS = (8, 16, 32, 64, 128)
 MOST_HASHES = 8
 MOST_SLICES = 16
+LEAST_CAPACITY = 32
+CAPACITY_SHARES = {"k0": 21, "k1": 18, "k2": 2}     # default, in 32nds of n
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,19 @@ PARAMETERS: dict[str, Parameter] = {
                    "Hash functions beyond b columns run in further passes."),
     "n": Parameter("most tokens of a job", "2..2048", "512",
                    "It holds for keys and for queries, and sizes the memories."),
-    "k0": Parameter("cluster capacity of LSH0", "1..n", "n"),
-    "k1": Parameter("cluster capacity of LSH1", "1..n", "n"),
-    "k2": Parameter("cluster capacity of LSH2", "1..n", "n"),
+    "tokens": Parameter("rows of the token memory", "n..2n", "n",
+                        "The keys of a job and, in cross-attention, the queries behind them."),
+    "exact": Parameter("most keys, and most queries, of an exact job", "1..n", "n",
+                       "Exact mode has a row of K, V, O, scores and probabilities a token."),
+    "k0": Parameter("cluster capacity of LSH0", "1..n", "21/32 n, at least 32",
+                    "The operating points of the paper need .63 n. A token beyond a capacity shares "
+                    "the last cluster and is counted."),
+    "k1": Parameter("cluster capacity of LSH1", "1..n", "9/16 n, at least 32",
+                    "The operating points need .51 n."),
+    "k2": Parameter("cluster capacity of LSH2", "1..n", "1/16 n, at least 32",
+                    "The operating points need .06 n."),
+    "sums": Parameter("banks of centroid sums", "1 or 2", "1",
+                      "With two, the sums of a clustering begin while those before are averaged."),
     "pag": Parameter("exponentials a cycle", "a power of two in 2..2b", "2b",
                      "The default is the optimum of the paper's Fig. 13."),
     "sets": Parameter("weight sets on chip", "1..8", "1"),

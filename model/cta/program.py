@@ -57,14 +57,10 @@ class Program:
         entry = self.entry[Mode.EXACT if reuse else mode]
         return walk(self.rows, entry, slices, passes, keys, queries)
 
-    def clusterings(self, mode: Mode = Mode.CTA) -> tuple[LSH, ...]:
-        """The clusterings in the order in which CAG averages them, which is that of hashing.
-
-        Exact mode hashes nothing and has no second level: the others come in the same order.
-        """
-        order = tuple(step.row.lsh for step in self.walk(Mode.CTA, 1, 1, 1, 1)
-                      if step.row.op is Op.HASH)
-        return order if mode is Mode.CTA else tuple(c for c in order if c is not LSH.RESIDUAL)
+    def clusterings(self) -> tuple[LSH, ...]:
+        """The clusterings in the order in which CAG averages them, which is that of hashing."""
+        return tuple(step.row.lsh for step in self.walk(Mode.CTA, 1, 1, 1, 1)
+                     if step.row.op is Op.HASH)
 
     def as_dict(self) -> dict:
         """The program as plain data (JSON), in words; what a row does not set is left out."""

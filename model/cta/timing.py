@@ -132,15 +132,16 @@ class CagTimes:
     done: int
 
 
-def cag_times(offered: int, count: int, k: int, before: list[CagTimes] = ()) -> CagTimes:
+def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
+              before: list[CagTimes] = ()) -> CagTimes:
     """Times of a job of ``count`` tokens in ``k`` clusters that is offered from cycle ``offered``.
 
     ``before`` has the jobs taken since the reset, in order (the last two matter): the job waits
-    for CACC, which takes a token a cycle without a gap between jobs, and for the bank of the
-    last but one; its average waits for that of the last one.
+    for CACC, which takes a token a cycle without a gap between jobs, and for its bank, which is
+    that of the last one or of the last but one; its average waits for that of the last one.
     """
     accept = max([offered] + [job.following for job in before[-1:]]
-                 + [job.bank_free for job in before[-2:-1]])
+                 + [job.bank_free for job in before[-cfg.sums:][:1] if len(before) >= cfg.sums])
     written = accept + count + CAG_WRITE_BACK
     average = max([written + 1] + [job.bank_free for job in before[-1:]])
     started = average + CAG_FIRST_ROW

@@ -51,7 +51,7 @@ def random_step(rng, session, golden, weights, tokens, job):
     """Queue a random load of tokens, another load, or a job."""
     kind = rng.random()
     if kind < 0.5:
-        target = int(rng.choice([Target.TOKEN_KV, Target.TOKEN_KV, Target.TOKEN_Q]))
+        target = int(rng.choice([Target.TOKEN, Target.TOKEN]))
         there = golden.rows[target]
         base = int(rng.choice([0, there, max(0, there - 2), there + 1]))
         rows = int(rng.integers(0, CFG.n + 2 - min(base, CFG.n)))

@@ -15,13 +15,14 @@ from sw.sim.cta import Refused, Session, build, run_jobs
 from sw.sim.engine import Script
 
 CONFIGS = {
-    "plain": CTAConfig(b=4, d=8, l=2, n=64),
+    # Room for as many queries as keys; two banks of sums.
+    "plain": CTAConfig(b=4, d=8, l=2, n=64, tokens=128, sums=2),
     # Five hashes on two columns and three slices: passes, hash buffers, partial sums, spares.
     "narrow": CTAConfig(b=2, d=8, dw=24, l=5, n=48, pag=2, sets=2, lanes=4, digit=4),
     # No column is free for CAG, few clusters: spares and overflow at every level.
-    "crowded": CTAConfig(b=8, d=16, l=8, n=40, k0=20, k1=9, k2=5, pag=4),
+    "crowded": CTAConfig(b=8, d=16, l=8, n=40, k0=20, k1=9, k2=5, exact=17, pag=4),
     # Wider than high: batches of K and V must not meet in a lane.
-    "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=33, pag=8, digit=1),
+    "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=33, tokens=50, pag=8, digit=1),
 }
 
 
@@ -49,15 +50,17 @@ def jobs_for(cfg, seed):
     jobs = [(f"pattern {p} n={n}", *stimulus.patterned_job(cfg, rng, p, n))
             for p in stimulus.PATTERNS for n in (size(), cfg.n)]
     for mode in Mode:
-        limit = cfg.n if mode is Mode.CTA else min(cfg.k0, cfg.k1)
-        for n, m in ((1, None), (1, limit), (limit, 1), (limit, None), (size(limit), size(limit)),
-                     (size(limit), None)):
+        limit = cfg.n if mode is Mode.CTA else cfg.exact
+        most = min(limit, cfg.tokens - 1)         # beside one token of the other tensor
+        n = size(most)
+        for n, m in ((1, None), (1, most), (most, 1), (limit, None), (size(limit), None),
+                     (n, size(min(limit, cfg.tokens - n)))):
             jobs.append((f"random {mode.name} n={n} m={m}",
                          *stimulus.random_job(cfg, rng, n, m, mode=mode)))
             jobs.append((f"saturating {mode.name} n={n} m={m}",
                          *stimulus.random_job(cfg, rng, n, m, mode=mode, saturating=True)))
     # Scores so steep that they saturate, and that whole rows of probabilities vanish.
-    for drop in (4, 7, 9):
+    for drop in (4, 7, 9, 12):
         weights, job = stimulus.random_job(cfg, rng, cfg.n)
         steep = dataclasses.replace(job, shift_s=max(0, job.shift_s - drop))
         jobs.append((f"steep by {drop}", weights, steep))
@@ -117,13 +120,14 @@ def test_refused_jobs_and_loads():
     expected = [None]
     for code, fields in ((ErrorCode.TOKENS, {"n": 0, "m": 0}), (ErrorCode.TOKENS, {"n": cfg.n + 1}),
                          (ErrorCode.TOKENS, {"m": 65535, "cross": 1}),
-                         (ErrorCode.CAPACITY, {"mode": 1, "n": 10, "m": 10}),
-                         (ErrorCode.CAPACITY, {"mode": 1, "n": 9, "m": 21, "cross": 1}),
+                         (ErrorCode.CAPACITY, {"mode": 1, "n": 18, "m": 18}),
+                         (ErrorCode.TOKENS, {"n": 9, "m": cfg.tokens - 8, "cross": 1}),
+                         (ErrorCode.CAPACITY, {"mode": 1, "n": 9, "m": 18, "cross": 1}),
                          (ErrorCode.WEIGHT_SET, {"set": 1}), (ErrorCode.SELF, {"m": 8})):
         session.job(weights, job, reload=False, **fields)
         expected.append(code)
     row = np.zeros((1, cfg.dw), dtype=np.int64)
-    for load in (Load(Target.TOKEN_KV, 0, cfg.n, row), Load(Target.WQ, 1, 0, row),
+    for load in (Load(Target.TOKEN, 0, cfg.tokens, row), Load(Target.WQ, 1, 0, row),
                  Load(Target.A2, 0, cfg.l, row), Load(Target.PARAMETER, 0, 768, row[:, 0])):
         session.load([load])
         session.job(weights, job, reload=False)

@@ -27,8 +27,7 @@ class Work:
     ct: np.ndarray      # (count,) cluster table, first-seen numbering
     ct1: np.ndarray     # (count,) table of LSH1, for residuals
     x: np.ndarray       # (count, d) what the lanes give for each token
-    identity: bool = False
-    query: bool = False
+    first: int = 0      # row of the first token in its slice of the token bank
     gap: int = 0        # cycles between the acceptance of the last job and the offer of this one
     times: object = None    # CagTimes, once accepted
 
@@ -59,9 +58,7 @@ def works(cfg, rng, counts, gaps=True):
     for at, count in enumerate(counts):
         lsh = int(rng.integers(3))
         count = count or int(rng.choice([1, 2, cfg.n, rng.integers(1, cfg.n + 1)]))
-        identity = lsh < 2 and count <= capacity[lsh] and rng.random() < 0.2
-        kind = "distinct" if identity else KINDS[at % len(KINDS)]
-        ct = table_of(rng, kind, count, capacity[lsh])
+        ct = table_of(rng, KINDS[at % len(KINDS)], count, capacity[lsh])
         x = rng.integers(token.min // 3, token.max // 3 + 1, (count, cfg.dw))
         if rng.random() < 0.3:        # sums and centroids at the ends of their range
             x = np.where(rng.random(x.shape) < 0.7, np.where(x < 0, token.min, token.max), x)
@@ -69,9 +66,9 @@ def works(cfg, rng, counts, gaps=True):
         if lsh == LSH.RESIDUAL:
             c1, _ = centroids(cfg, x, ct1, int(ct1.max()) + 1)
             x, _ = residuals(cfg, x, c1, ct1)
-        query = lsh == LSH.QUERY and rng.random() < 0.5
+        first = int(rng.integers(cfg.tokens - count + 1)) if lsh == LSH.QUERY else 0
         for s in range(cfg.slices):
-            jobs.append(Work(lsh, s, ct, ct1, x[:, s * cfg.d:(s + 1) * cfg.d], identity, query,
+            jobs.append(Work(lsh, s, ct, ct1, x[:, s * cfg.d:(s + 1) * cfg.d], first,
                              int(rng.choice([0, 0, 1, 7, 40])) * gaps))
     return jobs
 
@@ -79,8 +76,8 @@ def works(cfg, rng, counts, gaps=True):
 def offer(ports, cfg, job):
     """Puts a job on the stream."""
     ports.set("job__payload", CentroidJob(cfg).const({
-        "lsh": job.lsh, "slice": job.slice, "count": len(job.ct), "identity": job.identity,
-        "residual": job.residual, "query": job.query}).as_bits())
+        "lsh": job.lsh, "slice": job.slice, "count": len(job.ct),
+        "residual": job.residual, "first": job.first}).as_bits())
     ports.set("job__valid", 1)
 
 
@@ -128,7 +125,7 @@ class Player:
         ct, ct1 = rng.integers(1 << ports.width("ct"), size=2)
         if now in self.requests:
             job, token = self.requests[now]
-            ct, ct1 = (ct if job.identity else job.ct[token]), job.ct1[token]
+            ct, ct1 = job.ct[token], job.ct1[token]
         ports.set("ct", ct)
         ports.set("ct1", ct1)
         for name, rows in (("cacc_sum", self.sums), ("cavg_sum", self.products)):
@@ -163,7 +160,7 @@ class Player:
             self.accept(now, self.jobs[len(self.taken)])
 
     def accept(self, now, job):
-        job.times = cag_times(self.offered, len(job.ct), job.k, [j.times for j in self.taken])
+        job.times = cag_times(self.cfg, self.offered, len(job.ct), job.k, [j.times for j in self.taken])
         assert now == job.times.accept, f"taken in {now}, due in {job.times.accept}"
         for token in range(len(job.ct)):
             self.requests[now + CAG_ROW_REQUEST + token] = job, token
@@ -175,13 +172,13 @@ class Player:
         """The table is asked a cycle before the lanes, the lanes two cycles before the column."""
         ports, cfg = self.ports, self.cfg
         job, token = self.requests.get(now + 1, (None, 0))
-        assert ports.get("ct_en") == (job is not None and not job.identity), now
+        assert ports.get("ct_en") == (job is not None), now
         if ports.get("ct_en"):
             assert (ports.get("ct_addr"), ports.get("ct_lsh")) == (token, job.lsh), now
         assert ports.get("tok_en") == (now in self.requests), now
         if now in self.requests:
             job, token = self.requests.pop(now)
-            base = job.slice * cfg.n + (cfg.query_base if job.query else 0)
+            base = job.slice * cfg.tokens + job.first
             assert ports.get("tok_addr") == base + token, now
             assert ports.get("residual") == job.residual, now
             if job.residual:
@@ -195,7 +192,7 @@ def expected(cfg, jobs):
     for job in jobs:
         c, moved = centroids(cfg, job.x, job.ct, job.k)
         saturated += moved
-        start = (0, 0, cfg.slices * cfg.k0)[job.lsh] + job.slice * (cfg.k0, cfg.k1, cfg.k2)[job.lsh]
+        start = (0, 0, cfg.slices * cfg.k1)[job.lsh] + job.slice * (cfg.k0, cfg.k1, cfg.k2)[job.lsh]
         rows += [(job.times.started + q, job.lsh, job.slice, start + q, q == 0, q == job.k - 1,
                   row.tolist()) for q, row in enumerate(c)]
     return rows, [job.k for job in jobs], saturated

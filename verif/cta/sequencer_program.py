@@ -16,7 +16,7 @@ from verif.port_table import PortTable
 
 __all__ = ["Head", "Row", "rows", "random_head", "head_program"]
 
-READS = ("token", "weight", "c1", "c02", "residual")
+READS = ("token", "weight", "key", "value", "residual", "centroid")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _hash(cfg, head, lsh, hpass, part, kept):
         function = hpass * cfg.b + column
         row.load.append({} if function >= cfg.l else
                         {"weight": 1, "addr": base + (lsh * cfg.slices + part) * cfg.l + function})
-    first = part * cfg.n + (cfg.n * cfg.slices if lsh == LSH.QUERY and head.cross else 0)
+    first = part * cfg.tokens + (_first_query(head) if lsh == LSH.QUERY else 0)
     for token in range(head.m if lsh == LSH.QUERY else head.n):
         slot = {"token": 1, "addr": first + token, "inject": _inject(part, Inject.ZERO), **common,
                 "part_last": part == cfg.slices - 1, "cols": cfg.b}
@@ -109,13 +109,15 @@ def _keys_and_values(cfg, head, batch, part):
         row = Row(op, waits="centroids", pause=max(0, cfg.b - cfg.d))
         for column in _columns(cfg) if op is Op.K else []:
             number = batch + column
-            if number < head.k1:
-                row.load.append({"c1": 1, "c1_addr": part * cfg.k1 + number})
-            elif number < head.k:
-                row.load.append({"c02": 1, "addr": (cfg.slices * cfg.k0 + part * cfg.k2
-                                                    + number - head.k1)})
-            else:
+            if number >= head.k:
                 row.load.append({})
+            elif head.exact:
+                row.load.append(_token(cfg, part, number))
+            elif number < head.k1:
+                row.load.append({"key": 1, "addr": part * cfg.k1 + number})
+            else:
+                row.load.append({"key": 1, "addr": (cfg.slices * cfg.k1 + part * cfg.k2
+                                                    + number - head.k1)})
         for dim in range(cfg.d):
             slot = _weight(cfg, head, 1 if op is Op.K else 2, part, dim) | {"cols": live}
             slot["inject"] = _inject(part, Inject.ZERO if op is Op.K else Inject.BIAS)
@@ -130,7 +132,12 @@ def _query(cfg, head, batch, part):
     row = Row(Op.Q, pause=3 if last else max(0, 3 - cfg.b))
     for column in _columns(cfg):
         number = batch + column
-        row.load.append({"c02": 1, "addr": part * cfg.k0 + number} if number < head.k0 else {})
+        if number >= head.k0:
+            row.load.append({})
+        elif head.exact:
+            row.load.append(_token(cfg, part, _first_query(head) + number))
+        else:
+            row.load.append({"value": 1, "addr": part * cfg.k0 + number})
     for dim in range(cfg.d):
         slot = _weight(cfg, head, 0, part, dim) | {"cols": min(cfg.b, head.k0 - batch)}
         slot["inject"] = _inject(part, Inject.BIAS)
@@ -143,8 +150,9 @@ def _query(cfg, head, batch, part):
 
 def _score(cfg, head, batch):
     row = Row(Op.SCORE)
+    base = 0 if head.exact else cfg.slices * (cfg.k1 + cfg.k2)      # behind C1 and C2
     for number in range(head.k):
-        row.stream.append({"token": 1, "addr": number, "level2": number >= head.k1})
+        row.stream.append({"key": 1, "addr": base + number, "level2": number >= head.k1})
     if head.exact:
         row.stream.append({"zero": 1, "level2": 1})
     for slot in row.stream:
@@ -154,12 +162,23 @@ def _score(cfg, head, batch):
 
 def _out(cfg, head, batch):
     row = Row(Op.OUT, waits="probability")
+    base = 0 if head.exact else cfg.slices * cfg.k0                 # behind C0
     for number in range(head.k):
         level2 = number >= head.k1
-        row.stream.append({"token": 1, "addr": cfg.k1 + cfg.k2 + number, "level2": level2,
+        row.stream.append({"value": 1, "addr": base + number, "level2": level2,
                            "entry": number - head.k1 if level2 else number,
                            "cols": min(cfg.b, head.k0 - batch), "inject": Inject.ZERO})
     return row
+
+
+def _first_query(head):
+    """Token of the first query: behind the keys, where queries are other tokens."""
+    return head.n if head.cross else 0
+
+
+def _token(cfg, part, number):
+    """The load of a token that is its own centroid."""
+    return {"token": 1, "centroid": 1, "addr": part * cfg.tokens + number}
 
 
 def _inject(part, first):
@@ -177,11 +196,9 @@ def random_head(cfg, rng, exact):
     def size(limit, low=1):
         return int(rng.choice((low, limit, rng.integers(low, limit + 1))))
 
-    cross = bool(rng.integers(2))
-    n = size(min(cfg.n, cfg.k1) if exact else cfg.n)
-    m = size(min(cfg.n, cfg.k0) if exact else cfg.n) if cross else n
-    if exact and m > cfg.k0:
-        n = m = cfg.k0
+    n = size(cfg.exact if exact else cfg.n)
+    cross = n < cfg.tokens and bool(rng.integers(2))
+    m = size(min(cfg.exact if exact else cfg.n, cfg.tokens - n)) if cross else n
     k0, k1 = (m, n) if exact else (size(min(m, cfg.k0)), size(min(n, cfg.k1)))
     k = k1 if exact else k1 + size(min(n, cfg.k2))
     return Head(n, m, k0, k1, k, exact, cross, bool(rng.integers(2)), int(rng.integers(cfg.sets)),

@@ -17,7 +17,7 @@ from verif.ports import NativePorts
 CONFIGS = {
     "one slice": dict(b=4, d=8, l=2, n=24),
     "two slices": dict(b=2, d=8, dw=16, l=3, n=19, k0=17, k1=19, k2=11),
-    "three slices": dict(b=2, d=8, dw=24, l=1, n=6),
+    "three slices": dict(b=2, d=8, dw=24, l=1, n=6, sums=2),
     "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=2, k2=1),
 }
 SEED = 1
@@ -73,12 +73,14 @@ def test_centroids(name, gaps):
 @pytest.mark.parametrize("counts, waiting", [((1, 24, 1, 1, 1, 20, 2), True), ((1,) * 12, True),
                                              ((24, 9, 24, 24, 24), False)])
 def test_banks(counts, waiting):
-    """A job waits for its bank where averaging takes longer than what comes between."""
-    cfg = CTAConfig(**CONFIGS["one slice"])
-    jobs = works(cfg, counts)
-    check(cfg, jobs)
-    assert waiting == any(now.times.accept > last.times.following
-                          for last, now in zip(jobs, jobs[1:]))
+    """With two banks a job waits for its own where averaging takes longer than what comes between;
+    with one it always waits."""
+    for sums in (1, 2):
+        cfg = CTAConfig(**CONFIGS["one slice"], sums=sums)
+        jobs = works(cfg, counts)
+        check(cfg, jobs)
+        waits = [now.times.accept > last.times.following for last, now in zip(jobs, jobs[1:])]
+        assert all(waits) if sums == 1 else any(waits) == waiting
 
 
 @pytest.mark.parametrize("extreme", ["min", "max"])

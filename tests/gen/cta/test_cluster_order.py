@@ -32,7 +32,7 @@ def check(cfg, seed, block=ClusterOrder, heads=10, full=(1, 0, 2)):
         for _ in range(rng.randrange(20)):
             ctx.set(dut.jobs.ready, rng.getrandbits(1))
             shown = [ctx.get(port) for port in (dut.jobs.valid, dut.c1_done, dut.centroids_done)]
-            assert shown == [0, 1, 1], note
+            assert shown[0::2] == [0, 1], note
             assert [ctx.get(count) for count in dut.overflow] == lost, note
             await ctx.tick()
 
@@ -47,8 +47,7 @@ def check(cfg, seed, block=ClusterOrder, heads=10, full=(1, 0, 2)):
         ctx.set(dut.jobs.ready, 0)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        order = tuple(c for c in full if c != 2) if exact else full
-        expected = [(c, part) for c in order for part in range(cfg.slices)]
+        expected = [(c, part) for c in full for part in range(cfg.slices)] if not exact else []
         # Indices as CIM gives them: one a cycle, a pause before each table and none within.
         indices, lost, at = {}, [0, 0, 0], 1
         for c in () if exact else full:
@@ -60,7 +59,7 @@ def check(cfg, seed, block=ClusterOrder, heads=10, full=(1, 0, 2)):
                 at += 1
         begun, busy, cycle = set(), 0, 0
         dones = []                                 # (cycle, lsh, slice) of jobs in CAG
-        c1_done = centroids_done = False
+        c1_done, centroids_done = False, bool(exact)
         settled = 0
         while settled < 5:
             c, token, last = indices.get(cycle, (rng.randrange(3), rng.randrange(cfg.n), 0))
@@ -78,14 +77,14 @@ def check(cfg, seed, block=ClusterOrder, heads=10, full=(1, 0, 2)):
             ready = busy == 0 and rng.random() < 0.5
             ctx.set(dut.jobs.ready, ready)
 
-            offered = expected[0] if expected and (exact or expected[0][0] in begun) else None
+            offered = expected[0] if expected and expected[0][0] in begun else None
             assert ctx.get(dut.jobs.valid) == (offered is not None), f"{note}: cycle {cycle}"
             if offered:
                 lsh, part = offered
                 job = dut.jobs.payload
-                got = [ctx.get(field) for field in (job.lsh, job.slice, job.count, job.identity,
-                                                    job.residual, job.query)]
-                want = [lsh, part, m if lsh == 0 else n, exact, lsh == 2, lsh == 0 and cross]
+                got = [ctx.get(field) for field in (job.lsh, job.slice, job.count, job.residual,
+                                                    job.first)]
+                want = [lsh, part, m if lsh == 0 else n, lsh == 2, n if lsh == 0 and cross else 0]
                 assert got == want, f"{note}: job in cycle {cycle}"
             assert ctx.get(dut.c1_done) == c1_done, f"{note}: C1 in cycle {cycle}"
             assert ctx.get(dut.centroids_done) == centroids_done, f"{note}: cycle {cycle}"
@@ -100,7 +99,7 @@ def check(cfg, seed, block=ClusterOrder, heads=10, full=(1, 0, 2)):
                 begun.add(c)
             if done and done[2] == cfg.slices - 1:
                 c1_done |= done[1] == 1
-                centroids_done |= done[1] == order[-1]
+                centroids_done |= done[1] == full[-1]
             settled += not (expected or dones or cycle <= max(indices, default=0))
             await ctx.tick()
             cycle += 1
@@ -118,11 +117,11 @@ def test_jobs(name):
 
 
 MUTANTS = {
-    "does not wait for its table": ("(exact | begun.bit_select(lsh, 1))", "1"),
-    "queries among the keys": ("(lsh == LSH.QUERY) & job.cross", "0"),
+    "does not wait for its table": ("running & begun.bit_select(lsh, 1)", "running"),
+    "queries among the keys": ("Mux(job.cross, job.n, 0)", "0"),
     "done with the first slice": ("self.done & (self.done_slice == cfg.slices - 1)", "self.done"),
     "n tokens for the queries": ("out.count.eq(job.m)", "out.count.eq(job.n)"),
-    "a second level in exact mode": ("exact & (lsh == last_exact)", "exact & (lsh == last)"),
+    "no centroids in exact mode": ("self.centroids_done.eq(exact)", "self.centroids_done.eq(0)"),
     "clusters made again": ("self.start & ~job.reuse", "self.start"),
     "overflow of the first table": ("m.Switch(self.ct_lsh)", "m.Switch(self.ct_lsh & 1)"),
     "overflow of the head before": ("*(count.eq(0) for count in self.overflow)]", "]"),

@@ -14,15 +14,16 @@ from model.cta.timing import tail
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
 
-CFG = CTAConfig(b=4, d=8, l=2, n=20, k0=15, k1=12, k2=6, sets=3)
+CFG = CTAConfig(b=4, d=8, l=2, n=20, tokens=31, exact=12, k0=15, k1=12, k2=6, sets=3)
 
 
 FAULTS = [(ErrorCode.NONE, {})] * 12 + [
     (code, fault) for code, faults in {
-        ErrorCode.TOKENS: [{"n": 0}, {"m": 0}, {"n": CFG.n + 1}, {"m": CFG.n + 1}, {"n": 65535}],
-        ErrorCode.CAPACITY: [{"mode": Mode.EXACT, "n": CFG.k1 + 1, "m": 1, "cross": 1},
-                             {"mode": Mode.EXACT, "n": 1, "m": CFG.k0 + 1, "cross": 1},
-                             {"mode": Mode.EXACT, "n": CFG.n, "m": CFG.n}],
+        ErrorCode.TOKENS: [{"n": 0}, {"m": 0}, {"n": CFG.n + 1}, {"m": CFG.n + 1}, {"n": 65535},
+                           {"n": 20, "m": CFG.tokens - 19, "cross": 1}],
+        ErrorCode.CAPACITY: [{"mode": Mode.EXACT, "n": CFG.exact + 1, "m": 1, "cross": 1},
+                             {"mode": Mode.EXACT, "n": 1, "m": CFG.exact + 1, "cross": 1},
+                             {"mode": Mode.EXACT, "cross": 0, "n": CFG.n, "m": CFG.n}],
         ErrorCode.WEIGHT_SET: [{"set": CFG.sets}, {"set": 7}],
         ErrorCode.SELF: [{"cross": 0, "n": 5, "m": 6}],
         ErrorCode.REUSE: [{"reuse": 1}] * 4,
@@ -32,8 +33,9 @@ FAULTS = [(ErrorCode.NONE, {})] * 12 + [
 def random_word(rng):
     """A legal job word."""
     exact, cross = rng.getrandbits(1), rng.getrandbits(1)
-    n = rng.randint(1, CFG.k1 if exact else CFG.n)
-    m = rng.randint(1, CFG.k0 if exact else CFG.n) if cross else n
+    most = CFG.exact if exact else CFG.n
+    n = rng.randint(1, most)
+    m = rng.randint(1, min(most, CFG.tokens - n)) if cross else n
     return {"mode": exact, "cross": cross, "tables": rng.getrandbits(1), "n": n, "m": m,
             "set": rng.randrange(CFG.sets), "shared_a": rng.getrandbits(1), "reuse": 0,
             **{f"shift_{name}": rng.randrange(32) for name in "qkvs"},
@@ -68,13 +70,10 @@ def check(seed, block=Control):
                 code = ErrorCode.LOAD          # comes before every other fault
             missing = code is ErrorCode.NONE and not word["reuse"] and rng.random() < 0.3
             # Enough rows, or one too few; where another fault is found first, any.
-            rows = [word["n"], word["m"] if word["cross"] else 0]
-            if missing:
-                rows[word["cross"] & rng.getrandbits(1)] -= 1
-            elif code is not ErrorCode.NONE or word["reuse"]:
-                rows = [rng.randint(0, CFG.n) for _ in range(2)]
-            ctx.set(dut.kv_rows, rows[0])
-            ctx.set(dut.q_rows, rows[1])
+            rows = word["n"] + (word["m"] if word["cross"] else 0) - missing
+            if code is not ErrorCode.NONE or word["reuse"]:
+                rows = rng.randint(0, CFG.tokens)
+            ctx.set(dut.rows, rows)
             await accept(ctx, word, f"seed {seed}, job {job}")
             if rng.random() < 0.1:             # a reset at any point leaves it idle
                 for _ in range(rng.randrange(60)):
@@ -215,17 +214,18 @@ def test_words(layout, fields):
 
 MUTANTS = {
     "n one too large": ("word.n > cfg.n", "word.n > cfg.n + 1"),
-    "capacity in CTA mode": ("exact & ((word.n > cfg.k1)", "((word.n > cfg.k1)"),
+    "capacity in CTA mode": ("exact & ((word.n > cfg.exact)", "((word.n > cfg.exact)"),
     "sets not checked": ("word.set >= cfg.sets", "0"),
     "self with m": ("~word.cross & (word.n != word.m)", "0"),
     "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
-    "keys not there": ("(word.n > self.kv_rows)", "0"),
-    "queries not there": ("(word.m > self.q_rows)", "0"),
-    "queries wanted in self-attention": ("(word.cross & (word.m > self.q_rows))",
-                                         "(word.m > self.q_rows)"),
+    "both tensors beyond the bank": ("(word.cross & (word.n + word.m > cfg.tokens))", "0"),
+    "queries beyond those of exact mode": ("(word.m > cfg.exact)", "0"),
+    "tokens not there": ("> self.rows", "> self.rows + 1"),
+    "queries not there": ("Mux(word.cross, word.m, 0)", "0"),
+    "queries wanted in self-attention": ("Mux(word.cross, word.m, 0)", "word.m"),
     "clusters of another job": ("word.reuse & ~same", "word.reuse & (last.n == 0)"),
     "clusters of a refused job": ("with m.If(self.start):", "with m.If(self.take):"),
-    "tokens wanted for clusters": ("~word.reuse & ((word.n", "((word.n"),
+    "tokens wanted for clusters": ("~word.reuse & (word.n + ", "(word.n + "),
     "does not wait for loads": ("late.eq(self.load_taken)", "late.eq(0)"),
     "waits for any load": ("late.eq(self.load_taken)", "late.eq(1)"),
     "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),

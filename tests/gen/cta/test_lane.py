@@ -1,4 +1,5 @@
-"""Lane: random reads and writes of all banks at once, residuals against model.cta.centroid."""
+"""Lane: random reads and writes of all banks at once; residuals and the centroid of a token against
+model.cta.centroid."""
 
 import random
 
@@ -8,13 +9,13 @@ from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from gen.cta.lane import Lane
-from model.cta.centroid import residuals
+from model.cta.centroid import centroids, residuals
 from model.cta.config import CTAConfig
 from tests.gen.mutants import each_found
 
 CONFIGS = {"small": dict(b=4, d=8, l=2, n=6, k0=5, k1=6, k2=3),
            "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2),
-           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1)}
+           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1)}
 
 
 class Twin:
@@ -24,10 +25,11 @@ class Twin:
         self.cfg, self.ctx, self.dut, self.rng = cfg, ctx, dut, rng
         f = cfg.fmt
         self.banks = {"token": [None] * cfg.token_depth, "weight": [None] * cfg.weight_depth,
-                      "c1": [None] * cfg.c1_depth, "c02": [None] * cfg.c02_depth}
-        self.formats = {"token": f.token, "weight": f.weight, "c1": f.centroid, "c02": f.centroid}
+                      "key": [None] * cfg.key_depth, "value": [None] * cfg.value_depth,
+                      "output": [None] * cfg.queries}
+        self.formats = {"token": f.token, "weight": f.weight, "key": f.centroid, "value": f.centroid}
         self.due = {}             # cycle -> {output: value}
-        self.kv = self.o = None   # the write-back under way: (bank row, value)
+        self.kv = self.o = None   # the write-back under way: (bank, row, value)
         self.cycle = 0
 
     def raw(self, fmt):
@@ -44,6 +46,10 @@ class Twin:
                                  np.array([0]))
         return int(value[0, 0]), moved
 
+    def centroid(self, token):
+        value, moved = centroids(self.cfg, np.array([[token]]), np.array([0]), 1)
+        return int(value[0, 0]), moved
+
     def step(self):
         """Drives one cycle."""
         rng, ctx, dut = self.rng, self.ctx, self.dut
@@ -53,8 +59,9 @@ class Twin:
         def chance(p=0.5):
             return rng.random() < p
 
-        # Writes: K or V after its write-back command of the last cycle, else the loader.
-        load_token = self.kv is None and chance()
+        # Writes: of the loader, of K or V after their write-back command of the last cycle, else of
+        # CAVG, and of O.
+        load_token = chance()
         load_weight = not load_token and chance()
         row = rng.randrange(len(self.banks["token" if load_token else "weight"]))
         value = self.raw(self.cfg.fmt.token if load_token else self.cfg.fmt.weight)
@@ -62,66 +69,66 @@ class Twin:
         ctx.set(dut.load_data, value & 0xFFFF)
         if load_token or load_weight:
             stores.append(("token" if load_token else "weight", row, value))
-        if self.kv:
-            stores.append(("token", *self.kv))
-        c1 = chance()
-        c02 = not c1 and self.o is None and chance()
-        row = rng.randrange(len(self.banks["c1" if c1 else "c02"]))
+        bank = rng.choice(("key", "value"))
+        means = (self.kv is None or self.kv[0] != bank) and chance()
+        row = rng.randrange(len(self.banks[bank]))
         value = self.raw(self.cfg.fmt.centroid)
-        ctx.set(dut.c, {"c1": c1, "c02": c02, "addr": row})
+        ctx.set(dut.c, {"key": means and bank == "key", "value": means and bank == "value",
+                        "addr": row})
         ctx.set(dut.c_data, value)
-        if c1 or c02:
-            stores.append(("c1" if c1 else "c02", row, value))
-        if self.o:
-            stores.append(("c02", *self.o))
+        if means:
+            stores.append((bank, row, value))
+        stores += [store for store in (self.kv, self.o) if store]
         for bank, row, _ in stores:
             written[bank].add(row)
 
-        self._command(chance, written)
-        self._for_cacc(chance, written)
+        keys = self._command(chance, written)
+        self._for_cacc(chance, written, keys)
         self._write_back(chance)
         for bank, row, value in stores:
             self.banks[bank][row] = value
 
     def _command(self, chance, written):
-        """Port 0 of the token and C1 banks either reads or writes."""
+        """Port 0 of the token and key banks either reads or writes. Whether K, C1 or C2 is read."""
         banks, rng = self.banks, self.rng
-        kind = rng.choice(("token", "weight", "c02", "c1", "residual", "none"))
-        c1_row = self.known("c1") if not written["c1"] else None
-        row = None if kind in ("c1", "none") else self.known(
-            "token" if kind == "residual" else kind, written.get(kind, ()))
-        legal = {"token": row is not None and not written["token"], "weight": row is not None,
-                 "c02": row is not None, "c1": c1_row is not None, "none": True,
-                 "residual": row is not None and c1_row is not None and not written["token"]}[kind]
+        kind = rng.choice(("token", "centroid", "weight", "key", "value", "residual", "none"))
+        bank = "token" if kind in ("centroid", "residual") else kind
+        c1_row = self.known("key") if not written["key"] else None
+        row = None if kind == "none" else self.known(bank, written[bank])
+        legal = (kind == "none" or row is not None
+                 and not (bank == "token" and written["token"])
+                 and (kind != "residual" or c1_row is not None))
         if not legal or not chance(0.9):
             kind = "none"
         command = {
-            "token": kind in ("token", "residual"), "weight": kind == "weight",
-            "c02": kind == "c02", "c1": kind in ("c1", "residual"), "residual": kind == "residual",
+            "token": kind in ("token", "residual", "centroid"), "weight": kind == "weight",
+            "key": kind == "key", "value": kind == "value", "residual": kind == "residual",
+            "centroid": kind == "centroid",
             "addr": row or 0, "c1_addr": c1_row or 0, "latch": rng.getrandbits(1),
             "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc")}}
         self.ctx.set(self.dut.cmd, command)
         self.ctx.set(self.dut.read_en, 0)
         later = self.due.setdefault(self.cycle + 2, {})
+        later["token_moved"] = 0
         if kind == "residual":
-            later["x"] = self.residual(banks["token"][row], banks["c1"][c1_row])[0]
-        elif kind == "c1":
-            later["x"] = banks["c1"][c1_row]
+            later["x"] = self.residual(banks["token"][row], banks["key"][c1_row])[0]
+        elif kind == "centroid":
+            later["x"], later["token_moved"] = self.centroid(banks["token"][row])
         elif kind != "none":
             later["x"] = banks[kind][row]
         later["pe"], later["latch"] = command["pe"], command["latch"]
         self.due.setdefault(self.cycle + 1, {})["cmd_up"] = command
-        # The output side reads C0 when the array does not.
-        row = self.known("c02", written["c02"])
-        if kind != "c02" and row is not None and chance():
+        row = self.known("output", written["output"])
+        if row is not None and chance():
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
-            self.due[self.cycle + 1]["read_data"] = banks["c02"][row]
+            self.due[self.cycle + 1]["read_data"] = banks["output"][row]
+        return kind == "key"
 
-    def _for_cacc(self, chance, written):
+    def _for_cacc(self, chance, written, keys):
         ctx, dut, banks = self.ctx, self.dut, self.banks
-        row, c1_row = self.known("token", written["token"]), self.known("c1", written["c1"])
-        residual = c1_row is not None and chance()
+        row, c1_row = self.known("token", written["token"]), self.known("key", written["key"])
+        residual = c1_row is not None and not keys and chance()
         asked = row is not None and chance(0.8)
         ctx.set(dut.cag, {"en": asked, "residual": residual, "addr": row or 0,
                           "c1_addr": c1_row or 0})
@@ -129,7 +136,7 @@ class Twin:
         later["cag_moved"] = 0
         if asked and residual:
             later["cag_x"], later["cag_moved"] = self.residual(banks["token"][row],
-                                                               banks["c1"][c1_row])
+                                                               banks["key"][c1_row])
         elif asked:
             later["cag_x"] = banks["token"][row]
 
@@ -137,18 +144,19 @@ class Twin:
         """Commands for K, V and for O; the value is taken now and written a cycle later."""
         cfg, ctx, dut, rng = self.cfg, self.ctx, self.dut, self.rng
         under_way = []
-        for name, values, bank, fmt in (("kv", dut.linear, "token", cfg.fmt.qkv),
-                                        ("o", dut.out, "c02", cfg.fmt.output)):
+        v = rng.getrandbits(1)
+        for name, values, bank, fmt in (("kv", dut.linear, "value" if v else "key", cfg.fmt.qkv),
+                                        ("o", dut.out, "output", cfg.fmt.output)):
             shown = [self.raw(fmt) for _ in range(cfg.b)]
             for port, value in zip(values, shown):
                 ctx.set(port, value)
             en, col = chance(0.3), rng.randrange(cfg.b)
             row = rng.randrange(len(self.banks[bank]))
-            command = {"en": en, "col": col, "addr": row}
+            command = {"en": en, "v": v, "col": col, "addr": row}
             ctx.set(getattr(dut, name), command)
             onward = "kv_up" if name == "kv" else "o_down"
             self.due.setdefault(self.cycle + 1, {})[onward] = command
-            under_way.append((row, shown[col]) if en else None)
+            under_way.append((bank, row, shown[col]) if en else None)
         self.kv, self.o = under_way
 
     def look(self, note):
@@ -201,11 +209,14 @@ def test_reset():
 MUTANTS = {
     "residual of the last command": ("m.If(at.residual)", "m.If(cmd.residual)"),
     "K from the next column": ("[self.kv.col]", "[self.kv.col ^ 1]"),
-    "O over C0 at the wrong row": ("Mux(o.en, o.addr, self.c.addr)", "self.c.addr"),
+    "K at the row of a centroid": ("Mux(mine, kv.addr, self.c.addr)", "self.c.addr"),
+    "V among the keys": ("(key, kv.en & ~kv.v,", "(key, kv.en,"),
+    "tokens cut off": ("m.Elif(at.centroid)", "m.Elif(0)"),
+    "moves of other reads counted": ("at.centroid & moved", "moved"),
+    "CACC behind the array": ("Mux(subtracts, self.cag.c1_addr, cmd.addr)", "cmd.addr"),
     "centroid not aligned": ("<< self.cfg.residual_shift", "<< 0", "_residual"),
     "moves of plain tokens counted": ("asked & subtract & moved", "asked & moved"),
     "moves of unasked rows counted": ("asked & subtract & moved", "subtract & moved"),
-    "loader never wins": ("kv.en | self.load.token", "kv.en"),
 }
 
 

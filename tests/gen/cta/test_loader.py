@@ -13,14 +13,14 @@ from model.cta.layout import Load, Parameter, Target, beats, parameter_rows
 from tests.gen.mutants import each_found
 from tests.gen.native import simulate
 
-CONFIGS = {"plain": dict(b=4, d=8, l=2, n=6), "slices": dict(b=2, d=16, dw=48, l=3, n=5, sets=3),
+CONFIGS = {"plain": dict(b=4, d=8, l=2, n=6, tokens=9), "slices": dict(b=2, d=16, dw=48, l=3, n=5, sets=3),
            "narrow beats": dict(b=2, d=32, l=1, n=4, lanes=4, sets=2)}
 
 
 def extent(cfg, target):
     """Rows of a target."""
-    if target in (Target.TOKEN_KV, Target.TOKEN_Q):
-        return cfg.n
+    if target is Target.TOKEN:
+        return cfg.tokens
     if target is Target.PARAMETER:
         return Parameter.END
     return cfg.d if target < Target.A0 else cfg.l
@@ -32,10 +32,9 @@ def writes(cfg, load):
     words = list(beats(cfg, load))
     if target is Target.PARAMETER:
         return [("parameter", load.set, load.base + i, word) for i, word in enumerate(words)]
-    kind, at = ("token", 0) if target <= Target.TOKEN_Q else ("weight", load.set * cfg.weight_rows)
-    if target is Target.TOKEN_Q:
-        at += cfg.query_base
-    elif Target.WQ <= target < Target.A0:
+    token = target is Target.TOKEN
+    kind, at = ("token", 0) if token else ("weight", load.set * cfg.weight_rows)
+    if Target.WQ <= target < Target.A0:
         at += (target - Target.WQ) * T * d
     elif target >= Target.A0:
         at += 3 * T * d + (target - Target.A0) * T * cfg.l
@@ -52,7 +51,7 @@ def random_load(cfg, rng, target, legal=True):
         first, last = rng.choice(parameter_rows(cfg))
     rows = rng.choice((1, rng.randint(1, min(9, last - first))))
     base = rng.choice((first, last - rows, rng.randint(first, last - rows)))
-    index = rng.randrange(cfg.sets) if target > Target.TOKEN_Q else 0
+    index = rng.randrange(cfg.sets) if target is not Target.TOKEN else 0
     if not legal:
         kind = rng.random()
         if kind < 0.4:
@@ -73,15 +72,14 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
 
     async def bench(ctx):
         ctx.set(dut.enable, 1)
-        golden, tokens = Admission(cfg), [Target.TOKEN_KV] * 4 + [Target.TOKEN_Q] * 2
+        golden, tokens = Admission(cfg), [Target.TOKEN] * 6
         for index in range(count):
             load = random_load(cfg, rng, rng.choice([*Target, *tokens]),
                                rng.random() < 0.8)
             legal = golden.load(load.target, load.set, load.base, len(load.rows))
             note = f"seed {seed}, load {index} to {load.target.name}"
             await run(ctx, load, legal, note)
-            there = {Target.TOKEN_KV: ctx.get(dut.kv_rows), Target.TOKEN_Q: ctx.get(dut.q_rows)}
-            assert (ctx.get(dut.error), there) == (golden.error, golden.rows), note
+            assert (ctx.get(dut.error), ctx.get(dut.tokens)) == (golden.error, golden.rows), note
             if rng.random() < 0.3:             # a job is taken; one that starts uses the tokens
                 starts = rng.getrandbits(1)
                 ctx.set(dut.clear_error, 1)
@@ -93,7 +91,7 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
                 if starts:
                     golden.reset()
                 assert ctx.get(dut.error) == 0, f"seed {seed}"
-                assert [ctx.get(dut.kv_rows), ctx.get(dut.q_rows)] == [*golden.rows.values()], note
+                assert ctx.get(dut.tokens) == golden.rows, note
             if rng.random() < 0.2:             # a job runs: nothing is taken
                 ctx.set(dut.enable, 0)
                 ctx.set(dut.load.valid, 1)
@@ -213,7 +211,7 @@ def test_reset_in_mid_load():
         await ctx.tick()
         ctx.set(reset, 0)
         assert (ctx.get(dut.busy), ctx.get(dut.error)) == (0, 0)
-        ctx.set(dut.load.payload, {"target": Target.TOKEN_KV, "base": 3, "rows": 1})
+        ctx.set(dut.load.payload, {"target": Target.TOKEN, "base": 3, "rows": 1})
         await ctx.tick()
         ctx.set(dut.load.valid, 0)
         rows = []
@@ -221,7 +219,7 @@ def test_reset_in_mid_load():
             await ctx.tick()
             if ctx.get(dut.write.token):
                 rows.append((ctx.get(dut.write.addr), ctx.get(dut.group)))
-        assert rows == [(3 + cfg.n * part, group) for part in range(3) for group in range(2)]
+        assert rows == [(3 + cfg.tokens * part, group) for part in range(3) for group in range(2)]
 
     simulate(dut, bench, reset)
 
@@ -233,12 +231,11 @@ MUTANTS = {
     "slices in a row": ("addr.eq(addr + step)", "addr.eq(addr + 1)"),
     "set 0": ("Mux(weight, set_base, 0)),\n            addr", "0),\n            addr"),
     "write address one late": ("self.write.addr.eq(addr)", "self.write.addr.eq(self.write.addr)"),
-    "queries over the keys": ("cfg.query_base", "0"),
     "beats without a command": ("self.data.ready.eq(busy)", "self.data.ready.eq(1)"),
     "parameter rows in gaps": ("(~parameter | Cat(meant).any())", "1"),
-    "gaps between tokens": ("(command.base <= there)", "1"),
-    "tokens by the last load": ("& (after > there)", ""),
-    "tokens never used": ("self.kv_rows.eq(0), self.q_rows.eq(0)", "self.q_rows.eq(0)"),
+    "gaps between tokens": ("(command.base <= self.tokens)", "1"),
+    "tokens by the last load": ("& (after > self.tokens)", ""),
+    "tokens never used": ("self.tokens.eq(0)", "self.tokens.eq(self.tokens)"),
     "error never cleared": ("self.error.eq(0)", "self.error.eq(self.error)"),
 }
 

@@ -15,14 +15,14 @@ from verif.cta.sequencer_top import SequencerTop
 from verif.port_table import play_native
 
 CONFIGS = {
-    "plain": dict(b=4, d=8, l=2, n=12),
+    "plain": dict(b=4, d=8, l=2, n=12, tokens=24),
     "b above d": dict(b=16, d=8, l=3, n=20, k0=20, k1=11, k2=9),
     "l above b": dict(b=2, d=8, l=5, n=9, sets=3),
-    "slices": dict(b=4, d=8, dw=24, l=4, n=13, k0=9, k1=13, k2=5, sets=2),
+    "slices": dict(b=4, d=8, dw=24, l=4, n=13, tokens=20, exact=11, k0=9, k1=13, k2=5, sets=2),
     "slices, passes, b above d": dict(b=16, d=8, dw=16, l=8, n=11),
     "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3),
-    "b above all": dict(b=32, d=8, dw=16, l=1, n=4, k0=2, k1=2, k2=1),
-    "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1),
+    "b above all": dict(b=32, d=8, dw=16, l=1, n=4, k0=2, k1=2, k2=1, exact=2),
+    "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
 }
 
 
@@ -45,7 +45,9 @@ def test_slots(name, slow):
 def test_random_configurations(seed):
     rng = np.random.default_rng(seed)
     n, d = int(rng.integers(2, 20)), int(rng.choice((8, 16)))
+    tokens, exact = int(rng.integers(n, 2 * n + 1)), int(rng.integers(1, n + 1))
     check(CTAConfig(b=int(rng.choice((2, 4, 8, 16, 32))), d=d, dw=d * int(rng.integers(1, 4)), n=n,
+                    tokens=tokens, exact=exact,
                     l=int(rng.integers(1, 9)), sets=int(rng.integers(1, 5)),
                     k0=int(rng.integers(1, n + 1)), k1=int(rng.integers(1, n + 1)),
                     k2=int(rng.integers(1, n + 1))), seed, slow=bool(seed % 2))
@@ -94,13 +96,15 @@ MUTANTS = {
     "level 2 one late": (Sequencer, "index >= row.split", "index > row.split"),
     "value past the last centroid": (Sequencer, "loading & (number < row.rows)", "loading"),
     "shortcut before the last slice": (Sequencer, "slot.last & row.part_last", "slot.last"),
-    "zero in CTA mode": (Schedule, "exact & (op == Op.SCORE)", "op == Op.SCORE"),
+    "zero in CTA mode": (Schedule, "row.exact.eq(exact)", "row.exact.eq(op == Op.SCORE)"),
+    "scores of centroids": (Schedule, "Mux(exact, 0, cfg.key_base)", "0"),
+    "outputs of centroids": (Schedule, "Mux(exact, 0, cfg.value_base)", "0"),
     "no drain": (Schedule, "drain.eq(drain_guard(cfg) - 1)", "drain.eq(0)"),
     "drain one short": (Schedule, "drain_guard(cfg) - 1", "drain_guard(cfg) - 2"),
     "old probabilities": (Schedule, "ap_ready.eq(0)\n\n", "ap_ready.eq(ap_ready)\n\n"),
     "no shortcut pause": (Schedule, "shortcut_pause(cfg),", "0,"),
     "slices too close": (Schedule, "slice_interval(cfg) - b - tokens", "-b - tokens"),
-    "queries among the keys": (Schedule, "cfg.query_base, 0)", "0, 0)"),
+    "queries among the keys": (Schedule, "Mux(job.cross, job.n, 0)", "0"),
     "one batch too few": (Schedule, "base + b < self.k)", "base + b + 1 < self.k)"),
     "part of the weights": (Schedule, 'a_base + at["l"]', "a_base"),
     "A reloaded": (Schedule, "loads & ~kept", "loads"),

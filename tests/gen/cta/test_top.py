@@ -26,7 +26,7 @@ from sw.sim.cta import Session
 from sw.sim.engine import Run
 from tests.gen.mutants import edited
 
-CFG = CTAConfig(b=2, d=8, l=1, n=5, k0=4, k1=5, k2=3, pag=2)
+CFG = CTAConfig(b=2, d=8, l=1, n=5, tokens=10, k0=4, k1=5, k2=3, pag=2)
 
 
 class Host:

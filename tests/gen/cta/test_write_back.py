@@ -11,17 +11,19 @@ from model.cta.config import CTAConfig
 from model.cta.timing import LINEAR_STAGES, RESULT_STAGES
 from tests.gen.mutants import edited
 
-CONFIGS = {"plain": dict(b=4, d=8, l=2, n=24), "b above d": dict(b=16, d=8, l=2, n=40, k1=33, k2=5),
-           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1)}
+CONFIGS = {"plain": dict(b=4, d=8, l=2, n=24), "b above d": dict(b=16, d=8, l=2, n=40, k1=33, k2=5, exact=40),
+           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1)}
 
 
 def program(cfg, rng, heads=3):
-    """Inputs by cycle, and the write commands (column, row) that they must cause, by cycle."""
+    """Inputs by cycle, and the write commands (column, row, v) that they must cause, by cycle."""
     inputs, commands, cycle = {}, {"kv": {}, "o": {}}, 2
     for _ in range(heads):
-        inputs[cycle] = {"start": 1}
+        exact = rng.getrandbits(1)
+        inputs[cycle] = {"start": 1, "exact": exact}
         cycle += 1
-        k, k0 = rng.randint(1, cfg.k12), rng.randint(1, cfg.k0)
+        k = rng.randint(1, cfg.exact if exact else cfg.k12)
+        k0 = rng.randint(1, cfg.exact if exact else cfg.k0)
         batches = [(op, base, min(cfg.b, k - base)) for base in range(0, k, cfg.b)
                    for op in (PPEOp.K, PPEOp.V)]
         batches += [(PPEOp.OUT, base, min(cfg.b, k0 - base)) for base in range(0, k0, cfg.b)]
@@ -32,13 +34,14 @@ def program(cfg, rng, heads=3):
                                          "cols": cols}
             if op is PPEOp.OUT:    # its results leave when the last is in, then the array drains
                 name, burst = "o", cycle + length - 1 + RESULT_STAGES
-                row += cfg.output_base
                 cycle += length + 2 * cfg.d + 2
             else:
                 name, burst = "kv", cycle + LINEAR_STAGES
-                row += cfg.k12 if op is PPEOp.V else 0
+                # Behind C1 and C2, or behind C0, where there are centroids.
+                row += 0 if exact else cfg.slices * (cfg.k0 if op is PPEOp.V else cfg.k12)
                 cycle += max(cfg.b, cfg.d)
-            commands[name] |= {burst + column: (column, row + column) for column in range(cols)}
+            commands[name] |= {burst + column: (column, row + column, op is PPEOp.V)
+                               for column in range(cols)}
             # Partial sums, queries, scores, hashes and empty slots cause nothing.
             for _ in range(rng.randrange(4)):
                 inputs[cycle] = {"op": rng.choice((PPEOp.NONE, PPEOp.PSUM, PPEOp.HASH, PPEOp.Q,
@@ -58,9 +61,12 @@ def check(cfg, seed, block=WriteBackControl):
         for cycle in range(end):
             now = dict(inputs.get(cycle, {}))
             ctx.set(dut.start, now.pop("start", 0))
+            if "exact" in now:
+                ctx.set(dut.exact, now.pop("exact"))
             ctx.set(dut.ppe, {"op": PPEOp.NONE, "first": 0, "last": 0, "cols": 0} | now)
             for name, write in (("kv", dut.kv), ("o", dut.o)):
-                got = (ctx.get(write.col), ctx.get(write.addr)) if ctx.get(write.en) else None
+                got = (ctx.get(write.col), ctx.get(write.addr), bool(ctx.get(write.v)))
+                got = got if ctx.get(write.en) else None
                 want = commands[name].get(cycle)
                 assert got == want, f"seed {seed}: {name} in cycle {cycle}"
             await ctx.tick()
@@ -79,11 +85,12 @@ def test_write_back(name):
 MUTANTS = {
     "K one late": ("elaborate", "ppe.first, LINEAR_STAGES - 1", "ppe.first, LINEAR_STAGES"),
     "O one early": ("elaborate", "ppe.last, RESULT_STAGES - 1", "ppe.last, RESULT_STAGES - 2"),
-    "O over C0": ("elaborate", "cfg.output_base,", "0,"),
-    "V over K": ("elaborate", "cfg.k12,", "0,"),
+    "K over C1": ("elaborate", "cfg.key_base)", "0)"),
+    "V behind the keys": ("elaborate", "cfg.value_base)", "cfg.key_base)"),
+    "V to the keys": ("_burst", "is_v.eq(v)", "is_v.eq(0)"),
     "columns that are not live": ("_burst", "busy & (col < live)", "busy"),
     "every batch to the first rows": ("_burst", "base + cfg.b", "base"),
-    "rows of the head before": ("_burst", "[base.eq(origin), busy.eq(0)]", "busy.eq(0)"),
+    "rows of the head before": ("_burst", "[base.eq(0), busy.eq(0)]", "busy.eq(0)"),
 }
 
 

@@ -12,7 +12,7 @@ from model.cta.cost import attention_ratio, linear_ratio
 from model.cta.quantise import quantise
 from model.cta.reference import synthetic
 
-CFG = CTAConfig(b=4, d=16, dw=32, l=4, n=128)
+CFG = CTAConfig(b=4, d=16, dw=32, l=4, n=128, tokens=178, k0=128, k1=128, k2=128)
 
 
 def reached(cfg, real, found):

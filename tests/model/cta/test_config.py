@@ -116,7 +116,7 @@ def test_digest_tells_configurations_apart():
     assert len(digests) == len(CONFIGS) + 1
     assert all(len(digest) == 12 for digest in digests)
     # A default written out is the same hardware.
-    assert CTAConfig(dw=64, k0=512, pag=16).digest == CTAConfig().digest
+    assert CTAConfig(dw=64, tokens=512, exact=512, k0=336, k1=288, k2=32, pag=16).digest == CTAConfig().digest
 
 
 def test_unknown_keys_are_refused():

@@ -27,7 +27,7 @@ def uses(result, unit):
 
 def test_one_token_counted_by_hand():
     """b = 2, d = 8, one hash function, one token: every latency once, nothing overlaps much."""
-    result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4), n=1, m=1, k0=1, k1=1, k2=1)
+    result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4, sums=2), n=1, m=1, k0=1, k1=1, k2=1)
     # Job in 0, checked in 1, the first row is taken in 2. A load takes b = 2 slots.
     # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 3 later,
     # and its index 1 + 4 later (four layers of two bits): 23 cycles in all.
@@ -53,14 +53,14 @@ def test_one_token_counted_by_hand():
 
 
 def test_exact_token_counted_by_hand():
-    """Exact mode begins with the centroids, of one token each, and scores one value more."""
+    """Exact mode begins with K, as tokens are their own centroids, and scores one value more."""
     result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4), 1, 1, 9, 9, 9, mode=Mode.EXACT)
-    # Both tables are offered in 2: C1 at once; C0 in 3, averaged after 3 + 1 + 6, written in 18.
-    assert uses(result, "CAVG") == [("C1", 10, 11), ("C0", 11, 12)]
+    # The first row is taken in 2. The rest is as above: PAG from 53 - 1 + 15 + 2 + 1 + 1 = 71 on.
+    assert uses(result, "CACC") == uses(result, "CAVG") == []
     assert uses(result, "SA") == [
-        ("LOAD", 20, 22), ("K", 22, 30), ("V", 30, 38), ("LOAD", 38, 40), ("Q", 40, 48),
-        ("PAUSE", 48, 51), ("SCORE", 51, 53), ("OUT", 83, 84)]
-    assert result.total == 83 + 32
+        ("LOAD", 3, 5), ("K", 5, 13), ("V", 13, 21), ("LOAD", 21, 23), ("Q", 23, 31),
+        ("PAUSE", 31, 34), ("SCORE", 34, 36), ("OUT", 66, 67)]
+    assert result.total == 66 + 32
     assert result.macs["compress"] == 0 and result.macs["attention"] == 8 * (8 + 1 + 1)
 
 
@@ -125,12 +125,14 @@ TABLE_1 = {"CTA-0": 33460, "CTA-0.5": 27160, "CTA-1": 20123}    # its steps adde
 
 @pytest.mark.parametrize("point", OPERATING_POINTS, ids=lambda point: point.name)
 def test_table_1(point):
-    """The formula gives what Table I adds up to; the engine's own latencies cost less than 2 %."""
-    cfg = CTAConfig(b=8, d=64, l=6, n=512)
-    formula = table1_cycles(cfg, 512, point.k0, point.k1, point.k2)
-    assert formula == TABLE_1[point.name]
-    total = head_cycles(cfg, 512, 512, point.k0, point.k1, point.k2, shared_a=True).total
-    assert abs(total - formula) <= 0.02 * formula, f"{total} cycles, Table I {formula}"
+    """The formula gives what Table I adds up to; the engine's own latencies cost less than 1 %, and a
+    single bank of sums, which the paper does not mention, 2 % more."""
+    for sums, most in ((2, 0.01), (1, 0.03)):
+        cfg = CTAConfig(b=8, d=64, l=6, n=512, sums=sums)
+        formula = table1_cycles(cfg, 512, point.k0, point.k1, point.k2)
+        assert formula == TABLE_1[point.name]
+        total = head_cycles(cfg, 512, 512, point.k0, point.k1, point.k2, shared_a=True).total
+        assert abs(total - formula) <= most * formula, f"{total} cycles, Table I {formula}"
 
 
 def test_pag_bound_heads_wait():

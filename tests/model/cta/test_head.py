@@ -13,9 +13,10 @@ from model.cta.stimulus import PATTERNS, patterned_job, random_job
 from model.fixed import floor_shift, round_half_up, wrap
 from tests.model.cta import oracle
 
-CONFIGS = [CTAConfig(b=2, d=8, n=24), CTAConfig(b=4, d=8, dw=24, l=8, n=24, digit=4),
+CONFIGS = [CTAConfig(b=2, d=8, n=24, tokens=48),
+           CTAConfig(b=4, d=8, dw=24, l=8, n=24, tokens=40, digit=4),
            CTAConfig(b=2, d=16, l=1, n=24, digit=1),
-           CTAConfig(b=2, d=8, n=24, k0=5, k1=7, k2=3)]
+           CTAConfig(b=2, d=8, n=24, tokens=48, k0=5, k1=7, k2=3, exact=7)]
 SIZES = [(1, None), (1, 3), (2, None), (13, None), (24, 7), (5, 24)]
 
 
@@ -78,7 +79,8 @@ def assert_same(got, want, where):
 
 
 def legal(cfg, n, m, mode):
-    return mode == Mode.CTA or (n <= cfg.k1 and (n if m is None else m) <= cfg.k0)
+    fits = m is None or n + m <= cfg.tokens
+    return fits and (mode == Mode.CTA or max(n, m or n) <= cfg.exact)
 
 
 @pytest.mark.parametrize("cfg", CONFIGS, ids=lambda c: f"d{c.d}dw{c.dw}l{c.l}k{c.k1}")
@@ -166,8 +168,8 @@ def test_the_comparison_sees_a_fault(monkeypatch, stage, name, fault):
     (25, None, Mode.CTA, ErrorCode.TOKENS, "n is 25, must be in 1..24"),
     (4, 0, Mode.CTA, ErrorCode.TOKENS, "m is 0, must be in 1..24"),
     (4, 25, Mode.EXACT, ErrorCode.TOKENS, "m is 25, must be in 1..24"),
-    (8, 5, Mode.EXACT, ErrorCode.CAPACITY, "n is 8 in exact mode, must be at most 7 clusters"),
-    (7, 6, Mode.EXACT, ErrorCode.CAPACITY, "m is 6 in exact mode, must be at most 5 clusters"),
+    (8, 5, Mode.EXACT, ErrorCode.CAPACITY, "n is 8 in exact mode, must be at most 7"),
+    (7, 8, Mode.EXACT, ErrorCode.CAPACITY, "m is 8 in exact mode, must be at most 7"),
 ])
 def test_refused_jobs(n, m, mode, code, text):
     cfg = CONFIGS[3]

@@ -13,8 +13,9 @@ from model.cta.job import ErrorCode, Mode
 from model.cta.stimulus import layer_of, random_job
 from model.errors import JobRefused
 
-CONFIGS = [CTAConfig(b=2, d=8, n=24), CTAConfig(b=4, d=8, dw=24, l=8, n=24, digit=4),
-           CTAConfig(b=2, d=8, n=24, k0=5, k1=7, k2=3)]
+CONFIGS = [CTAConfig(b=2, d=8, n=24, tokens=48),
+           CTAConfig(b=4, d=8, dw=24, l=8, n=24, tokens=48, digit=4),
+           CTAConfig(b=2, d=8, n=24, tokens=48, k0=5, k1=7, k2=3, exact=7)]
 
 
 def made(cfg, seed, count, n, m, mode=Mode.CTA):
@@ -29,8 +30,7 @@ def made(cfg, seed, count, n, m, mode=Mode.CTA):
        st.one_of(st.none(), st.integers(1, 24)), st.sampled_from(Mode))
 def test_a_layer_equals_its_heads(cfg, seed, count, n, m, mode):
     if mode is Mode.EXACT:
-        n, m = min(n, cfg.k1), None if m is None else min(m, cfg.k0)
-        n = min(n, cfg.k0) if m is None else n
+        n, m = min(n, cfg.exact), None if m is None else min(m, cfg.exact)
     weights, job = made(cfg, seed, count, n, m, mode)
     got = layer.run(cfg, weights, job)
     due = [head.run(cfg, own, job.head(number), reuse=number > 0)

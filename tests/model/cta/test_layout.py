@@ -77,7 +77,7 @@ def test_order_of_beats(lanes):
     """Row by row, ``lanes`` elements a beat, the first element lowest, two's complement."""
     cfg = CTAConfig(b=2, d=16, dw=48, n=8, lanes=lanes)
     rows = np.arange(-60, 84).reshape(3, 48)
-    sent = list(beats(cfg, Load(Target.TOKEN_KV, 0, 0, rows)))
+    sent = list(beats(cfg, Load(Target.TOKEN, 0, 0, rows)))
     assert len(sent) == 3 * cfg.slices * cfg.groups
     got = [(beat >> 16 * i & 0xFFFF) for beat in sent for i in range(lanes)]
     assert [value - (value >> 15 << 16) for value in got] == list(range(-60, 84))
@@ -95,9 +95,9 @@ def test_loads_of_a_head():
     cfg = CTAConfig(b=4, d=8, dw=16, l=3, n=8, sets=2)
     weights, job = stimulus.random_job(cfg, np.random.default_rng(1), 6, 5, shared_a=False)
     loads = weight_loads(weights, 1) + token_loads(job)
-    assert {load.set for load in loads[:-2]} == {1}
+    assert {load.set for load in loads[:-1]} == {1}
     by_place = {(load.target, load.base): load.rows for load in loads}
-    assert len(by_place) == len(loads) == 3 + 3 * 3 + 2 + 2
+    assert len(by_place) == len(loads) == 3 + 3 * 3 + 2 + 1
     for target, name in ((Target.WQ, "wq"), (Target.WK, "wk"), (Target.WV, "wv")):
         matrix = getattr(weights, name)
         np.testing.assert_array_equal(by_place[target, 0][2], matrix[:, 2])
@@ -108,9 +108,9 @@ def test_loads_of_a_head():
         assert list(by_place[Target.PARAMETER, 16 * c + 8]) == [lsh.inv_w, lsh.pre, lsh.post]
     np.testing.assert_array_equal(by_place[Target.PARAMETER, 256], weights.bq)
     np.testing.assert_array_equal(by_place[Target.PARAMETER, 512], weights.bv)
-    np.testing.assert_array_equal(by_place[Target.TOKEN_KV, 0], job.xkv)
-    np.testing.assert_array_equal(by_place[Target.TOKEN_Q, 0], job.xq)
-    assert len(token_loads(replace(job, xq=None))) == 1
+    np.testing.assert_array_equal(by_place[Target.TOKEN, 0], np.concatenate([job.xkv, job.xq]))
+    (load,) = token_loads(replace(job, xq=None))
+    np.testing.assert_array_equal(load.rows, job.xkv)
 
 
 def test_job_words():

@@ -9,9 +9,10 @@ from model.cta.config import CTAConfig
 from model.cta.job import Mode, Saturation
 from model.cta.stimulus import PATTERNS, operating_point, patterned_job, random_job
 
-SMALL = CTAConfig(b=2, d=8, dw=16, l=3, n=33)
-CONFIGS = [SMALL, CTAConfig(b=4, d=16, l=8, n=40), CTAConfig(b=32, d=8, l=1, n=17),
-           CTAConfig(b=2, d=8, dw=128, l=6, n=64, k0=10, k1=12, k2=5)]
+SMALL = CTAConfig(b=2, d=8, dw=16, l=3, n=33, tokens=66, k0=33, k1=33, k2=33)
+CONFIGS = [SMALL, CTAConfig(b=4, d=16, l=8, n=40, tokens=47),
+           CTAConfig(b=32, d=8, l=1, n=17, tokens=24),
+           CTAConfig(b=2, d=8, dw=128, l=6, n=64, tokens=71, k0=10, k1=12, k2=5)]
 
 
 @pytest.mark.parametrize("cfg", CONFIGS, ids=lambda c: f"b{c.b}d{c.d}dw{c.dw}l{c.l}n{c.n}")
