@@ -1,6 +1,8 @@
 """A parameter is declared once: refusals, commands and the page follow the declaration."""
 
 import dataclasses
+import re
+from fractions import Fraction
 
 import pytest
 
@@ -50,6 +52,9 @@ def test_the_defaults_told_are_those_taken(engine):
     config = ENGINES[engine].config()
     for name, each in config.PARAMETERS.items():
         value = getattr(config, name)
+        share = re.match(r"(\S+) n, at least (\d+)$", each.default)
         told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0)}.get(
             each.default, getattr(config, each.default, each.default))
+        if share:
+            told = max(int(share[2]), int(Fraction(share[1]) * config.n))
         assert str(value) == str(told), name

@@ -51,7 +51,8 @@ class Clustering(wiring.Component):
     hash[hash_columns] : Hash value of column j, j cycles after ``flags``. Format ``fmt.hash``.
     flags : What goes with the hash value of column 0.
     residual : A token is looked up whose residual is formed.
-    output : A token is looked up whose output is sent, when no residual is formed.
+    output : A token of the job before is looked up, whose output is sent.
+    copy : Copy of the tables that the job has.
     pairs : Pairs of tokens are looked up for their probabilities.
     rows : Rows that CAG reads and writes.
     columns : Use of the borrowed columns.
@@ -73,7 +74,7 @@ class Clustering(wiring.Component):
             "start": In(1), "job": In(JobWord),
             "hash": In(shape(cfg.fmt.hash)).array(cfg.hash_columns), "flags": In(HashFlags(cfg)),
             "residual": In(ResidualLookup(cfg)), "output": In(TokenLookup(cfg)),
-            "pairs": In(PairLookup(cfg)), "rows": Out(CentroidRows(cfg)),
+            "copy": Out(1), "pairs": In(PairLookup(cfg)), "rows": Out(CentroidRows(cfg)),
             "columns": Out(BorrowedColumns(cfg)), "clusters": Out(ClusterCounts(cfg)),
             "overflow": Out(cfg.count_width).array(3), "c1_done": Out(1),
             "centroids_done": Out(1), "sat_centroid": Out(range(cfg.d + 1)),
@@ -97,7 +98,7 @@ class Clustering(wiring.Component):
             order.start.eq(self.start), order.job.eq(job), order.lost.eq(cim.overflow),
             *(getattr(order, name).eq(getattr(cim, name))
               for name in ("ct_valid", "ct_first", "ct_last", "ct_lsh")),
-            tables.identity.eq(exact), tables.w_en.eq(cim.ct_valid), tables.w_lsh.eq(cim.ct_lsh),
+            tables.turn.eq(self.start & ~job.reuse), self.copy.eq(tables.copy), tables.w_en.eq(cim.ct_valid), tables.w_lsh.eq(cim.ct_lsh),
             tables.w_addr.eq(order.ct_index), tables.w_data.eq(cim.ct), self.cim.eq(cim.ct_valid),
         ]
 
@@ -123,15 +124,14 @@ class Clustering(wiring.Component):
         ]
 
         # What the others ask: clusters of tokens, how many there are, how far it is.
-        clusters, pairs, output = self.clusters, self.pairs, self.output
+        clusters, pairs = self.clusters, self.pairs
+        wiring.connect(m, wiring.flipped(self.output), tables.output)
         m.d.comb += [
-            tables.one_en.eq(self.residual.en | output.en),
-            tables.one_addr.eq(Mux(output.en, output.addr, self.residual.addr)),
-            self.residual.ct1.eq(tables.one[1]),
-            *(to.eq(by) for to, by in zip(output.ct, tables.one)),
+            tables.residual_en.eq(self.residual.en), tables.residual_addr.eq(self.residual.addr),
+            self.residual.ct1.eq(tables.residual),
             tables.pair_en.eq(pairs.en), tables.pair_addr.eq(pairs.addr),
             *(to.eq(by) for to, by in zip((pairs.ct1_even, pairs.ct1_odd, pairs.ct2_even,
-                                           pairs.ct2_odd), tables.pair[2:])),
+                                           pairs.ct2_odd), tables.pair)),
             clusters.k0.eq(Mux(exact, job.m, cag.k[0])), clusters.k1.eq(Mux(exact, job.n, cag.k[1])),
             clusters.k2.eq(Mux(exact, 0, cag.k[2])), clusters.k.eq(clusters.k1 + clusters.k2),
             *(to.eq(by) for to, by in zip(self.overflow, order.overflow)),

@@ -4,6 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.cta.claims import Claims
 from gen.cta.control import Control
 from gen.cta.interfaces import ClusterCounts, RowRead, TokenLookup
 from gen.cta.lanes import LaneLoad
@@ -22,7 +23,8 @@ class Host(wiring.Component):
     """Faces the host: takes loads and jobs, sends outputs and status.
 
     The cut is all that a transfer on a stream can hold up. Within, everything waits for the host;
-    without, nothing waits: the machine behind runs a job from ``start`` to ``ended`` by itself.
+    without, only the first outputs of a job do, until those of the job before have left: else the
+    machine behind runs a job from ``start`` to ``ended`` by itself.
 
     Timing: as :class:`gen.cta.control.Control`, :class:`gen.cta.loader.Loader` and
     :class:`gen.cta.output.OutputStream` say. No stream depends on another within a cycle. Reset
@@ -47,6 +49,10 @@ class Host(wiring.Component):
     parameter : Parameter that a load brings.
     op : What the array does in this cycle, zero for nothing.
     ended : The last slot of the job has been issued.
+    queries_done : The last slot of Q of the job is issued.
+    centroids_done : All centroids of the job are written.
+    held : A row waits for nothing but the outputs of the job before.
+    copy : Copy of the cluster tables that the job has.
     clusters : Clusters of the job, for the status.
     overflow[3] : Tokens of LSH0, LSH1, LSH2 that found a layer full, for the status.
     zero_rows : Queries found in this cycle whose sum of probabilities is zero.
@@ -69,7 +75,8 @@ class Host(wiring.Component):
             "job": In(stream.Signature(JobWord)), "out": Out(stream.Signature(Beat(cfg))),
             "status": Out(stream.Signature(StatusWord)), "start": Out(1), "word": Out(JobWord),
             "lanes": Out(LaneLoad(cfg)), "parameter": Out(ParameterWrite), "op": In(Op),
-            "ended": In(1), "clusters": In(ClusterCounts(cfg)),
+            "ended": In(1), "queries_done": In(1), "centroids_done": In(1), "held": In(1),
+            "copy": In(1), "clusters": In(ClusterCounts(cfg)),
             **{name: members[name] for name in ("overflow", "zero_rows", "events")},
             "tables": Out(TokenLookup(cfg)), "rows": Out(RowRead(cfg)),
             "loading": Out(1), "sending": Out(1)})
@@ -78,17 +85,22 @@ class Host(wiring.Component):
         m = Module()
         cfg, control, job = self.cfg, self.control, self.control.word
         loader, output = Loader(cfg), OutputStream(cfg)
-        for name, block in (("control", control), ("loader", loader), ("output", output)):
+        claims = Claims(cfg)
+        for name, block in (("control", control), ("loader", loader), ("claims", claims),
+                            ("output", output)):
             m.submodules[name] = place(platform, block)
 
-        # Loads, between jobs.
+        # Loads, of what the running job does not read any more.
         wiring.connect(m, wiring.flipped(self.load), loader.load)
         wiring.connect(m, wiring.flipped(self.data), loader.data)
         lanes, parameter = self.lanes, self.parameter
         m.d.comb += [
             loader.enable.eq(control.loads), loader.clear_error.eq(control.take),
-            loader.used.eq(control.start), control.rows.eq(loader.tokens),
-            control.load_error.eq(loader.error),
+            loader.used.eq(control.start & ~job.reuse), control.tokens.eq(loader.tokens),
+            control.token_written.eq(loader.write.token), loader.claim.eq(claims.claim),
+            claims.start.eq(control.start), claims.job.eq(job), claims.op.eq(self.op),
+            claims.centroids_done.eq(self.centroids_done), claims.ended.eq(self.ended),
+            claims.queries_done.eq(self.queries_done), control.load_error.eq(loader.error),
             control.load_busy.eq(loader.busy), control.load_offered.eq(self.load.valid),
             control.load_taken.eq(self.load.valid & self.load.ready),
             lanes.write.eq(loader.write), lanes.group.eq(loader.group), lanes.beat.eq(loader.beat),
@@ -103,6 +115,7 @@ class Host(wiring.Component):
         clusters = self.clusters
         m.d.comb += [
             self.start.eq(control.start), self.word.eq(job), control.ended.eq(self.ended),
+            control.held.eq(self.held), control.sending.eq(output.busy),
             control.linear_begins.eq(self.op == cfg.program.phases[0]),
             control.attention_begins.eq(self.op == cfg.program.phases[1]),
             *(to.eq(by) for to, by in zip(control.k, (clusters.k0, clusters.k1, clusters.k2))),
@@ -113,11 +126,10 @@ class Host(wiring.Component):
 
         # Outputs.
         wiring.connect(m, output.out, wiring.flipped(self.out))
+        wiring.connect(m, output.lookup, wiring.flipped(self.tables))
         m.d.comb += [
-            output.start.eq(control.read_out), control.out_done.eq(output.done),
-            output.n.eq(job.n), output.m.eq(job.m), output.tables.eq(job.tables),
-            self.tables.en.eq(output.ct_en), self.tables.addr.eq(output.ct_addr),
-            *(to.eq(by) for to, by in zip(output.ct, self.tables.ct)),
+            output.start.eq(control.read_out), output.job.eq(job), output.k0.eq(clusters.k0),
+            output.copy.eq(self.copy),
             self.rows.en.eq(output.row_en), self.rows.addr.eq(output.row_addr),
             *(to.eq(by) for to, by in zip(output.row, self.rows.data)),
             self.sending.eq(output.busy),

@@ -109,18 +109,23 @@ class ClusterCounts(Signature):
 
 
 class TokenLookup(Signature):
-    """Asks the cluster tables for one token.
+    """Asks the cluster tables of a job that has ended for one token.
 
     Members
     -------
-    en : The tables are asked in this cycle.
+    en : The tables are asked in this cycle; with ``all`` only while ``ready`` is high.
+    all : Of all tables, not CT0 alone.
     addr : Number of the token.
+    copy : Copy of the tables that is the job's.
+    identity : The job has no clusters: CT0 and CT1 are the token itself, CT2 is 0.
+    ready : All tables may be asked.
     ct[3] : Cluster of the token in LSH0, LSH1, LSH2, one cycle later and until the next answer.
     """
 
     def __init__(self, cfg: CTAConfig):
         index = cfg.token_id_width
-        super().__init__({"en": Out(1), "addr": Out(index), "ct": In(index).array(3)})
+        super().__init__({"en": Out(1), "all": Out(1), "addr": Out(index), "copy": Out(1),
+                          "identity": Out(1), "ready": In(1), "ct": In(index).array(3)})
 
 
 class ResidualLookup(Signature):

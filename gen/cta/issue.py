@@ -80,7 +80,7 @@ class Issue(wiring.Component):
             *(getattr(cmd, name).eq(getattr(known, name))
               for name in ("token", "weight", "key", "value", "centroid", "residual",
                                     "addr")),
-            cmd.c1_addr.eq(known.c1_addr + self.ct1),
+            cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1, 0)),
             cmd.pe.df2.eq((known.op == Op.OUT) & known.stream), cmd.pe.first.eq(known.first),
             cmd.pe.sc.eq(delay(m, known.shortcut, shortcut_pause(cfg) + 1, reset=True)),
             cmd.latch.eq(delay(m, known.load_last, 1, reset=True)),

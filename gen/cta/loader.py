@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
+from gen.cta.claims import Claim
 from gen.cta.lane import LoadWrite
 from gen.cta.words import LoadCommand, beat_width
 from model.cta.config import CTAConfig
@@ -20,7 +21,8 @@ class Loader(wiring.Component):
     A row of dw elements comes slice by slice, ``lanes`` elements a beat; group g of a slice belongs
     to lanes g*lanes and up. The element of a lane and its write are registered.
 
-    A command is refused if its target or set is unknown, if its rows go beyond the target, or if
+    The beats of a command wait while the running job has a claim on what they would overwrite. A
+    command is refused if its target or set is unknown, if its rows go beyond the target, or if
     one of its parameter rows means nothing. A refused command takes and drops as many beats as it
     announces (of an unknown target a beat a row and lane group and slice, as of tokens) and raises
     ``error``, which the next job reports.
@@ -37,6 +39,7 @@ class Loader(wiring.Component):
     Members
     -------
     enable : Commands may be taken.
+    claim : What the running job still reads.
     load : Stream of load commands. Payload ``LoadCommand``.
     data : Stream of beats of ``lanes`` elements.
     write : Banks that take the beat, and its row in them.
@@ -55,7 +58,7 @@ class Loader(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "enable": In(1), "load": In(stream.Signature(LoadCommand)),
+            "enable": In(1), "claim": In(Claim), "load": In(stream.Signature(LoadCommand)),
             "data": In(stream.Signature(beat_width(cfg))),
             "write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
             "beat": Out(beat_width(cfg)),
@@ -101,7 +104,12 @@ class Loader(wiring.Component):
         which = Signal(SET_WIDTH)
         last_group = is_parameter | (group == cfg.groups - 1)
         last_part = is_parameter | (part == T - 1)
-        m.d.comb += [self.load.ready.eq(self.enable & ~busy & ~self.busy), self.data.ready.eq(busy)]
+        # A command is taken at once, so that its stream does not depend on it; its beats wait.
+        claim, is_q, is_a = self.claim, Signal(), Signal()
+        of_set = (is_weight & Mux(is_q, claim.q, Mux(is_a, claim.a, claim.kv))) | (is_parameter & claim.q)
+        claimed, may = (is_token & claim.tokens) | (of_set & (which == claim.set)), Signal()
+        m.d.comb += [may.eq(busy & (drop | ~claimed)), self.data.ready.eq(may),
+                     self.load.ready.eq(self.enable & ~busy & ~self.busy)]
 
         with m.If(self.clear_error):
             m.d.sync += self.error.eq(0)
@@ -111,6 +119,7 @@ class Loader(wiring.Component):
                 is_token.eq(token), is_weight.eq(weight), is_parameter.eq(parameter),
                 row_addr.eq(start + command.base + Mux(weight, set_base, 0)),
                 addr.eq(start + command.base + Mux(weight, set_base, 0)), step.eq(stride),
+                is_q.eq(command.target == Target.WQ), is_a.eq(command.target >= Target.A0),
                 index.eq(command.base), which.eq(command.set), group.eq(0), part.eq(0),
             ]
             with m.If(~legal):
@@ -121,7 +130,7 @@ class Loader(wiring.Component):
             m.d.sync += self.tokens.eq(0)
 
         take = Signal()
-        m.d.comb += take.eq(busy & self.data.valid)
+        m.d.comb += take.eq(may & self.data.valid)
         m.d.sync += [
             self.write.token.eq(take & is_token & ~drop),
             self.write.weight.eq(take & is_weight & ~drop),

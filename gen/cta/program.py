@@ -41,6 +41,9 @@ class Program(wiring.Component):
     c1_done : All rows of C1 are written.
     centroids_done : All centroids are written; the borrowed columns are free.
     ap_done : The probabilities of a batch are complete.
+    outputs_free : The outputs of the job before have left.
+    held : The next row waits for that alone.
+    queries_done : The last slot of Q is issued.
     slot : What the array does in this cycle.
     ended : The last slot of the job has been issued.
     activity : Use of the array in this cycle, for the trace.
@@ -53,6 +56,7 @@ class Program(wiring.Component):
         super().__init__({
             "start": In(1), "job": In(JobWord), "clusters": In(ClusterCounts(cfg)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1),
+            "outputs_free": In(1), "held": Out(1), "queries_done": Out(1),
             "slot": Out(Slot(cfg)), "ended": Out(1), "activity": Out(TraceOp)})
 
     def elaborate(self, platform):
@@ -68,6 +72,8 @@ class Program(wiring.Component):
             schedule.k.eq(clusters.k), schedule.c1_done.eq(self.c1_done),
             schedule.centroids_done.eq(self.centroids_done), schedule.ap_done.eq(self.ap_done),
             schedule.out_issued.eq((slot.op == Op.OUT) & slot.last),
+            schedule.outputs_free.eq(self.outputs_free), self.held.eq(schedule.held),
+            self.queries_done.eq(schedule.last_query & (slot.op == Op.Q) & slot.last),
             self.slot.eq(slot), self.ended.eq(schedule.ended & ~sequencer.busy),
             self.activity.eq(sequencer.activity),
         ]

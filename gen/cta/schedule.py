@@ -42,8 +42,8 @@ class RowDescriptor(data.StructLayout):
 class Schedule(wiring.Component):
     """The program counter of ``cfg.program``, with the loops around a row.
 
-    ``rows`` is valid where the program runs and what the next row waits for has come true. The row
-    is combinational, so that it can be taken in the last slot of the row before.
+    ``rows`` is valid where the program runs and what the next row waits for has come true; outputs also
+    wait until those of the job before have left their bank. The row is combinational, so that it can be taken in the last slot of the row before.
 
     Timing: after ``start`` in cycle c, ``rows`` is valid in c+1 at the earliest.
 
@@ -60,6 +60,9 @@ class Schedule(wiring.Component):
     centroids_done : All centroids are written.
     ap_done : PAG has finished a batch.
     out_issued : The last slot of an output row is issued.
+    outputs_free : The outputs of the job before have left.
+    held : The next row waits for that alone.
+    last_query : The row under way is the last of Q.
     rows : Stream of rows for the sequencer. Payload :class:`RowDescriptor`.
     ended : No row is left.
     """
@@ -71,6 +74,7 @@ class Schedule(wiring.Component):
             "start": In(1), "job": In(JobWord), "k0": In(count), "k1": In(count),
             "k": In(range(cfg.keys + 1)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1), "out_issued": In(1),
+            "outputs_free": In(1), "held": Out(1), "last_query": Out(1),
             "rows": Out(stream.Signature(RowDescriptor(cfg))), "ended": Out(1),
         })
 
@@ -114,7 +118,9 @@ class Schedule(wiring.Component):
         holds = 1
         for event, level in events.items():
             holds &= ((wait & event) == Wait.NONE) | level
-        m.d.comb += self.rows.valid.eq(running & holds)
+        free = self.outputs_free | (op != Op.OUT)
+        m.d.comb += [self.rows.valid.eq(running & holds & free),
+                     self.held.eq(running & holds & ~free & self.rows.ready)]
         take = self.rows.valid & self.rows.ready
         with m.If(self.out_issued):
             m.d.sync += drain.eq(drain_guard(cfg) - 1)
@@ -178,6 +184,7 @@ class Schedule(wiring.Component):
 
         # Where it goes next: the innermost loop that has not ended.
         with m.If(take):
+            m.d.sync += self.last_query.eq((op == Op.Q) & (part == T - 1) & (base + b >= self.k0))
             with m.If(sliced & (part != T - 1)):
                 m.d.sync += [part.eq(part + 1), pc.eq(first_slice),
                              *(at[key].eq(at[key] + step) for key, step in strides.items())]

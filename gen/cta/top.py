@@ -25,11 +25,11 @@ class CTA(wiring.Component):
 
     Data walk one way round: host, lanes, array, clustering and back to the lanes as centroids; then
     lanes, array, attention, array, lanes, host. Program and dispatch look on from above. Words and
-    rows are described in ``model.cta.layout`` and docs/programming.md. Loads are taken between
-    jobs.
+    rows are described in ``model.cta.layout`` and docs/programming.md.
 
     Timing: a job takes ``model.cta.cycles.head_cycles`` cycles from its acceptance to the last O in
-    its bank; then ``out`` flows, then ``status``. The synchronous reset stops everything within a
+    its bank; then ``out`` flows, then ``status``, while the next job runs and loads for the one behind
+    it are taken. The synchronous reset stops everything within a
     cycle; loaded tensors and parameters stay.
 
     Numerics: golden ``model.cta.head.run``.
@@ -119,6 +119,9 @@ class CTA(wiring.Component):
 
         # Outputs, and what the host is told.
         join(host.tables, clustering.output)
+        m.d.comb += [program.outputs_free.eq(~host.sending), host.held.eq(program.held),
+                     host.queries_done.eq(program.queries_done), host.copy.eq(clustering.copy),
+                     host.centroids_done.eq(clustering.centroids_done)]
         join(host.rows, lanes.rows)
         join(clustering.clusters, host.clusters)
         pass_on(clustering.overflow, host.overflow)

@@ -51,14 +51,17 @@ class Admission:
         if not is_legal(self.cfg, target, set, base, rows):
             self.error = True
             return False
-        if target == Target.TOKEN and base <= self.rows < base + rows:
-            self.rows = base + rows
+        if target == Target.TOKEN:
+            if rows and self.clusters and self.clusters[0] == Mode.EXACT:
+                self.clusters = None          # they were the tokens
+            if base <= self.rows < base + rows:
+                self.rows = base + rows
         return True
 
     def job(self, *, n: int, m: int, mode: int = Mode.CTA, cross: int = 0, set: int = 0,
             reuse: int = 0, **shifts) -> ErrorCode:
-        """The answer to a job word, by its fields. A job that starts uses the tokens up and leaves
-        its clusters; a refused one leaves both as they are, and clears the error of a load."""
+        """The answer to a job word, by its fields. A job that starts leaves its clusters and uses the
+        tokens up, unless it reuses clusters; a refused one leaves both as they are, and clears the error of a load."""
         cfg, error = self.cfg, self.error
         self.error = False
         exact = mode == Mode.EXACT
@@ -73,5 +76,6 @@ class Admission:
             if wrong:
                 return code
         self.clusters = mode, n, m, cross
-        self.rows = 0
+        if not reuse:
+            self.rows = 0
         return ErrorCode.NONE

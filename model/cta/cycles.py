@@ -61,15 +61,16 @@ class HeadCycles:
 
 def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
                 mode: Mode = Mode.CTA, shared_a: bool = False,
-                reuse: bool = False) -> HeadCycles:
+                reuse: bool = False, held: int = 0) -> HeadCycles:
     """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
 
     In exact mode k0 = m, k1 = n and k2 = 0, whatever is given. ``reuse``: the clusters are those of
-    the job before, so that the program begins behind the clustering.
+    the job before, so that the program begins behind the clustering. ``held``: cycles that its first
+    outputs waited for those of the job before, as the engine reports them.
     """
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
-    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse).result
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held).result
 
 
 def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResult, *,
@@ -77,13 +78,14 @@ def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResul
     """Cycles of ``job``, whose ``result`` has the numbers of clusters."""
     n = len(job.xkv)
     m = n if job.xq is None else len(job.xq)
-    return head_cycles(cfg, n, m, result.k0, result.k1, result.k2, job.mode, weights.shared_a, reuse)
+    return head_cycles(cfg, n, m, result.k0, result.k1, result.k2, job.mode, weights.shared_a, reuse,
+                       result.held)
 
 
 class _Run:
     """One walk through the program."""
 
-    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse):
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held):
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
@@ -91,7 +93,7 @@ class _Run:
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
         self.result = HeadCycles(macs=dict.fromkeys(PHASES, 0))
         self.ready = {Wait.DRAIN: 0}
-        self.reuse = reuse
+        self.reuse, self.held = reuse, held
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = 0         # cycle from which AP may be written; None while it is in use
@@ -113,6 +115,8 @@ class _Run:
                                      -(-self.k0 // cfg.b), self.reuse):
             row, part, hpass, batch = step.row, step.part, step.hpass, step.batch * cfg.b
             take = max([free] + [self.ready[w] for w in Wait if w in row.wait and w])
+            if row.op is Op.OUT and Op.OUT not in self.first:
+                take += self.held
             load = cfg.b if row.load and not (self.kept and row.kept) else 0
             length, pad = self._slots(row, part)
             stream = take + 1 + load

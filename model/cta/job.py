@@ -30,12 +30,13 @@ class ErrorCode(IntEnum):
     """Why a job was refused (status word). A refused job has no output."""
 
     NONE = 0
-    TOKENS = 1      # n or m is 0 or above the configured n
-    CAPACITY = 2    # exact mode with n > k1 or m > k0
+    TOKENS = 1      # n or m is 0 or above the configured n, or both tensors exceed the token memory
+    CAPACITY = 2    # exact mode with more keys or queries than it has rows for
     WEIGHT_SET = 3  # set >= the configured sets
     SELF = 4        # self-attention with m != n
     LOAD = 5        # a load since the last job was illegal, or the job's tokens were not loaded
-    REUSE = 6       # reuse, but no job left clusters, or one of another mode, n, m or cross
+    REUSE = 6       # reuse, but no job left clusters, or one of another mode, n, m or cross; or
+    #                 exact mode, whose clusters are the tokens, after other tokens came
 
 
 class Saturation(IntEnum):
@@ -159,7 +160,8 @@ class HeadResult:
 
     ``saturations`` counts by :class:`Saturation`; ``overflow`` tells per LSH how many tokens
     asked for a cluster (at any tree layer) that no longer could be made; ``zero_rows`` counts
-    compressed queries whose denominator was zero (their output is 0). ``phases`` holds cycles.
+    compressed queries whose denominator was zero (their output is 0). ``phases`` holds cycles;
+    ``held`` of them the job waited for the outputs of the one before it to leave.
     """
 
     o: np.ndarray
@@ -173,6 +175,7 @@ class HeadResult:
     overflow: tuple[int, int, int] = (0, 0, 0)
     zero_rows: int = 0
     cycles: int = 0
+    held: int = 0
     phases: dict = field(default_factory=dict)
 
 

@@ -29,16 +29,16 @@ LOAD_FIELDS = (("target", 4), ("set", SET_WIDTH), ("base", 16), ("rows", 16))
 
 # mode: job.Mode. cross: queries have a tensor of their own. tables: send CT0, CT1, CT2 after O.
 # shared_a: the value registers keep A from one LSH to the next (heeded where one slice and one
-# pass suffice). reuse: the clusters of the last job are taken again, as a layer's next head does. shift_o
-# is signed.
-JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("reuse", 1),
+# pass suffice). reuse: the clusters of the last job are taken again, as a layer's next head does.
+# clusters: O leaves by cluster, not by token. shift_o is signed.
+JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("reuse", 1), ("clusters", 1),
               ("set", 3), ("n", 16), ("m", 16), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
               ("shift_o", SHIFT_O.width))
 
 STATUS_FIELDS = (("error", 8), ("zero_rows", 16),
                  ("k0", 16), ("k1", 16), ("k2", 16),
                  ("overflow0", 16), ("overflow1", 16), ("overflow2", 16),
-                 ("cycles", 32), *((f"cycles_{name}", 32) for name in PHASES[:-1]),
+                 ("cycles", 32), ("held", 32), *((f"cycles_{name}", 32) for name in PHASES[:-1]),
                  *((f"sat_{kind.name.lower()}", 32) for kind in Saturation))
 
 # Which unit is busy with what, cycle by cycle; for pictures and benches.
@@ -136,11 +136,13 @@ def beats(cfg: CTAConfig, load: Load) -> Iterator[int]:
 
 
 def job_fields(weights: HeadWeights, job: Job, index: int = 0, tables: bool = False,
-               reuse: bool = False) -> dict:
-    """The fields of the job word. ``reuse``: the clusters of the last job are those of this one."""
+               reuse: bool = False, clusters: bool = False) -> dict:
+    """The fields of the job word. ``reuse``: the clusters of the last job are those of this one.
+    ``clusters``: O by cluster."""
     n = len(job.xkv)
     return {"mode": int(job.mode), "cross": int(job.xq is not None), "tables": int(tables),
-            "shared_a": int(weights.shared_a), "reuse": int(reuse), "set": index, "n": n,
+            "shared_a": int(weights.shared_a), "reuse": int(reuse),
+            "clusters": int(clusters), "set": index, "n": n,
             "m": n if job.xq is None else len(job.xq),
             "shift_q": job.shift_q, "shift_k": job.shift_k, "shift_v": job.shift_v,
             "shift_s": job.shift_s, "shift_o": job.shift_o}

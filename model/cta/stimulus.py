@@ -107,6 +107,13 @@ def random_job(cfg: CTAConfig, rng, n, m=None, mode=Mode.CTA, spread=1.0, satura
             Job(xkv, xq, mode, shift_o=shift_o, **shifts))
 
 
+def legal_sizes(cfg: CTAConfig, rng, mode=Mode.CTA, cross=False) -> tuple[int, int | None]:
+    """Numbers of keys and queries that the engine has room for; None for those of self-attention."""
+    most = cfg.exact if mode == Mode.EXACT else cfg.n
+    n = int(rng.integers(1, min(most, cfg.tokens - cross) + 1))
+    return n, int(rng.integers(1, min(most, cfg.tokens - n) + 1)) if cross else None
+
+
 def patterned_job(cfg: CTAConfig, rng, pattern, n, m=None, mode=Mode.CTA):
     """A job whose tokens follow a corner case.
 

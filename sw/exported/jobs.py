@@ -54,7 +54,7 @@ def _require_accepted(cfg, weights, job):
     if code:
         m = len(job.xkv if job.xq is None else job.xq)
         raise JobRefused(code, f"{m} queries and {len(job.xkv)} keys on an engine with "
-                         f"n = {cfg.n}, k0 = {cfg.k0}, k1 = {cfg.k1}")
+                         f"n = {cfg.n}, tokens = {cfg.tokens}, exact = {cfg.exact}")
 
 
 def _simulate_heads(layer, jobs, progress):

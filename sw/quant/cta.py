@@ -30,13 +30,14 @@ def mode_of(heads) -> Mode:
 def engine(heads, **options) -> CTAConfig:
     """The engine for a CTAHeads: d, dw and l from the layer, the rest from ``options``.
 
-    Raises ConfigError where no engine has the layer's dimensions.
+    Without options it has room for a cluster a token, so that nothing overflows. Raises ConfigError where no engine has the layer's dimensions.
     """
     fixed = {"d": heads.dim // heads.heads, "dw": heads.dim, "l": heads.l}
     for name, value in fixed.items():
         if options.get(name, value) != value:
             raise ConfigError(f"{name} is {options[name]!r}, must be {value} as in the layer")
-    return CTAConfig(**{**options, **fixed})
+    n = options.get("n", CTAConfig.n)
+    return CTAConfig(**{"k0": n, "k1": n, "k2": n, **options, **fixed})
 
 
 def _real(value: Tensor) -> np.ndarray:
@@ -180,15 +181,18 @@ class FakeCTA:
 
     # -- call -----------------------------------------------------------------------------------
 
-    def _check(self, heads, m: int, n: int) -> None:
+    def _check(self, heads, m: int, n: int, cross: bool) -> None:
         cfg = self.cfg
+        if cross and m + n > cfg.tokens:
+            raise ValueError(f"m + n is {m} + {n} tokens, must be at most tokens = {cfg.tokens} of the "
+                             "engine")
         for name, count in (("m", m), ("n", n)):
             if count > cfg.n:
                 raise ValueError(f"{name} is {count} tokens, must be at most n = {cfg.n} of the "
                                  "engine")
-        if heads.mode == "exact" and (m > cfg.k0 or n > cfg.k1):
-            raise ValueError(f"exact mode makes {m} query and {n} key clusters, must be at most "
-                             f"k0 = {cfg.k0} and k1 = {cfg.k1}")
+        if heads.mode == "exact" and max(m, n) > cfg.exact:
+            raise ValueError(f"exact mode has {m} queries and {n} keys, must be at most "
+                             f"exact = {cfg.exact} each")
 
     def __call__(self, heads, xq: Tensor, xkv: Tensor | None = None,
                  valid_q: Tensor | None = None, valid_kv: Tensor | None = None) -> Tensor:
@@ -209,7 +213,7 @@ class FakeCTA:
             q, kv = (None if x is None else x[row] if valid is None else x[row][valid[row]]
                      for x, valid in zip(tokens, (valid_q, valid_kv)))
             keys = q if kv is None else kv
-            self._check(heads, len(q), len(keys))
+            self._check(heads, len(q), len(keys), kv is not None)
             t = cta_stages.trace(self.cfg, raw, keys, None if kv is None else q, mode)
             o = (t["o"] * scale).transpose(0, 1).flatten(1)            # (m, dim)
             if valid_q is not None:

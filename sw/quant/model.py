@@ -121,7 +121,8 @@ def _engine_and_recorder(part, layer, rule, attention, ffn):
 def _fake(layer, recorder, attention, ffn):
     """The fake and its engine in words."""
     if isinstance(recorder, HeadsRecorder):
-        cfg = cta.engine(layer, **{"n": max(recorder.longest, 2), **attention})
+        sizes = {"n": max(recorder.longest, 2), **attention}
+        cfg = cta.engine(layer, **{"tokens": max(sizes["n"], recorder.tokens), **sizes})
         words = f"CTA: d {cfg.d}, dw {cfg.dw}, n {cfg.n}, {layer.mode}"
         return FakeCTA(cfg, recorder.points(layer, cfg)), words
     cfg = lookup.engine(layer, **ffn)

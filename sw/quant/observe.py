@@ -131,14 +131,15 @@ class _Recorder:
 
 
 class HeadsRecorder(_Recorder):
-    """Sizes in a CTAHeads; ``longest`` is the most tokens, queries or keys, of one sequence.
+    """Sizes in a CTAHeads; ``longest`` is the most tokens, queries or keys, of one sequence, ``tokens``
+    the most of both where they are not the same.
 
     As in ``model.cta.quantise``, Q, K and V are those of the tokens, of which their rows of centroids
     are means, and O is that of exact attention.
     """
 
     def __init__(self, heads, rule: Rule):
-        self.rule, self.longest, self.seen = rule, 0, 0
+        self.rule, self.longest, self.tokens, self.seen = rule, 0, 0, 0
         self._token = Observer(rule, name="x")
         self._sizes = {name: Observer(rule, heads.heads, name) for name in "qkvo"}
 
@@ -149,6 +150,7 @@ class HeadsRecorder(_Recorder):
                      for x, valid in ((xq, valid_q), (xkv, valid_kv)))
             keys = q if kv is None else kv
             self.longest = max(self.longest, len(q), len(keys))
+            self.tokens = max(self.tokens, len(keys) + (0 if kv is None else len(q)))
             self.seen += len(keys)
             for x in (q,) if kv is None else (q, kv):
                 self._token.add(_numpy(x)[None])

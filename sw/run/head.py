@@ -135,8 +135,11 @@ def prepare(cfg: CTAConfig, head: HeadFile, mode: Mode = Mode.CTA, compression: 
         raise InputError(str(error)) from None
     code = golden.check(cfg, quantised.weights, quantised.job)
     if code == ErrorCode.CAPACITY:
-        raise InputError(f"exact mode makes every token its own cluster: {m} queries and {n} keys "
-                         f"do not fit k0 = {cfg.k0} and k1 = {cfg.k1}")
+        raise InputError(f"exact mode has a row a token: {m} queries and {n} keys "
+                         f"do not fit exact = {cfg.exact}")
+    if code == ErrorCode.TOKENS:
+        raise InputError(f"{m} queries and {n} keys do not fit n = {cfg.n} each and tokens = "
+                         f"{cfg.tokens} together")
     if code != ErrorCode.NONE:
         raise InputError(f"the engine would refuse this job: {code.name}")
     return PreparedHead(cfg, real, quantised, origin)

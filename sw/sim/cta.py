@@ -53,7 +53,8 @@ class Session(HostSession):
             wait: bool = True, reuse: bool = False, **fields):
         """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word.
 
-        With ``reuse`` the clusters are those of the job before, and no tokens are loaded.
+        With ``reuse`` the clusters are those of the job before, and no tokens are loaded. Without
+        ``wait`` what is queued next goes in as soon as the job is taken.
         """
         if reload:
             self.load(layout.weight_loads(weights, index)
@@ -61,11 +62,18 @@ class Session(HostSession):
         values = layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
         self.jobs.append(values)
-        return self._wait_for_status() if wait else self
+        if wait:
+            return self._wait_for_status()
+        self.sent["status"] += 1
+        return self._wait("job")
+
+    def wait(self):
+        """Until every job so far has its status."""
+        return self._wait("status")
 
     def results(self, run: Run) -> list:
         """Per job a :class:`HeadResult`, or a :class:`Refused` in its place."""
-        cfg, at, results = self.cfg, 0, []
+        cfg, at, results, ct = self.cfg, 0, [], None
         elements = self._elements(run.received["out"])
         for values, word in zip(self.jobs, run.received["status"], strict=True):
             status = layout.unpack_fields(layout.STATUS_FIELDS, word)
@@ -73,9 +81,12 @@ class Session(HostSession):
                 results.append(Refused(ErrorCode(status["error"])))
                 continue
             n, m = values["n"], values["m"]
-            rows, tables = m * cfg.groups, max(n, m) if values["tables"] else 0
-            o = elements[at:at + rows].reshape(m, cfg.d)
-            ct = elements[at + rows:at + rows + tables] & ((1 << ELEMENT_WIDTH) - 1)
+            count = status["k0"] if values["clusters"] else m
+            rows, tables = count * cfg.groups, max(n, m) if values["tables"] else 0
+            o = elements[at:at + rows].reshape(count, cfg.d)
+            if tables or not values["reuse"]:     # else those of the job before are these as well
+                ct = elements[at + rows:at + rows + tables] & ((1 << ELEMENT_WIDTH) - 1)
+            o = o[ct[:m, 0]] if values["clusters"] else o
             at += rows + tables
             phases = {"compress": status["cycles_compress"], "linear": status["cycles_linear"]}
             phases["attention"] = status["cycles"] - sum(phases.values())
@@ -84,7 +95,8 @@ class Session(HostSession):
                 k0=status["k0"], k1=status["k1"], k2=status["k2"],
                 saturations={kind: status[f"sat_{kind.name.lower()}"] for kind in Saturation},
                 overflow=tuple(status[f"overflow{c}"] for c in range(3)),
-                zero_rows=status["zero_rows"], cycles=status["cycles"], phases=phases))
+                zero_rows=status["zero_rows"], cycles=status["cycles"], held=status["held"],
+                phases=phases))
         if at != len(elements):
             raise AssertionError(f"the RTL sent {len(elements)} beats, {at} were due")
         return results

@@ -29,7 +29,7 @@ from sw.sim.lookup import Session as LookupSession
 from sw.sim.lookup import build as build_lookup
 from tests.rtl.test_head import check
 
-CFG = CTAConfig(b=4, d=8, dw=16, l=5, n=24, k0=12, k1=20, k2=9, sets=3, lanes=4, pag=2)
+CFG = CTAConfig(b=4, d=8, dw=16, l=5, n=24, tokens=37, exact=15, k0=12, k1=20, k2=9, sets=3, lanes=4, pag=2)
 LOOKUP = LookupConfig(d=16, h=5, tau=4, block=8, multipliers=16, lanes=16, batch=4,
                       tables="internal", gelu_scaled=False)
 
@@ -51,12 +51,11 @@ def random_step(rng, session, golden, weights, tokens, job):
     """Queue a random load of tokens, another load, or a job."""
     kind = rng.random()
     if kind < 0.5:
-        target = int(rng.choice([Target.TOKEN, Target.TOKEN]))
-        there = golden.rows[target]
+        target, there = int(Target.TOKEN), golden.rows
         base = int(rng.choice([0, there, max(0, there - 2), there + 1]))
-        rows = int(rng.integers(0, CFG.n + 2 - min(base, CFG.n)))
+        rows = int(rng.integers(0, CFG.tokens + 2 - min(base, CFG.tokens)))
         if rng.random() < 0.5:
-            base, rows = 0, int(rng.integers(1, CFG.n + 1))
+            base, rows = 0, int(rng.integers(1, CFG.tokens + 1))
         load = Load(Target(target), 0, base, np.resize(tokens, (rows, CFG.dw)))
         values = {"target": target, "set": 0, "base": base, "rows": rows}
         push_load(session, golden, values, layout.beats(CFG, load))
@@ -75,8 +74,13 @@ def random_step(rng, session, golden, weights, tokens, job):
                   payload)
     else:
         cross = int(rng.integers(2))
-        n, m = (int(rng.choice([there, there, max(1, there - 1), there + 1, CFG.n + 1]))
-                for there in golden.rows.values())
+        there = golden.rows
+        n = int(rng.choice([there, there, max(1, there - 1), there + 1, CFG.n + 1]))
+        if cross and there > 1:
+            n = int(rng.integers(1, there))
+            m = int(rng.choice([there - n, there - n, there - n + 1, CFG.n + 1]))
+        else:
+            m = int(rng.integers(1, CFG.n + 2))
         fields = {"n": n, "m": m if cross else n, "cross": cross, "mode": int(rng.random() < 0.3),
                   "set": 3 * int(rng.random() < 0.05)}
         if not cross and rng.random() < 0.05:
@@ -119,8 +123,7 @@ def offered_early(weights, first, second, wait):
         session.load(layout.token_loads(job), wait=wait)
     for job in (first, second):
         session.job(weights, job, reload=False, wait=False)
-        session.sent["status"] += 1
-    session._wait("status")
+    session.wait()
     return session.results(build(CFG).run(session.script))
 
 
@@ -198,18 +201,18 @@ def test_the_timing_diagram_of_cta():
     session = Session(CFG, Script(1)).load(layout.weight_loads(weights) + layout.token_loads(job))
     for _ in range(3):                   # the second and third have no tokens
         session.job(weights, job, reload=False, wait=False)
-    session.sent["status"] += 3
-    session._wait("status")
+    session.wait()
     run = build(CFG).run(session.script)
     result = session.results(run)[0]
     check(CFG, weights, job, result, "diagram")      # its cycles are those of the golden schedule
     c = result.cycles
     taken, out, status = (run.cycles[name] for name in ("job", "out", "status"))
-    rows = [taken[0] + c + 3 + (CFG.groups + 2) * t + g
+    rows = [taken[0] + c + 4 + (CFG.groups + 2) * t + g
             for t in range(7) for g in range(CFG.groups)]
     assert out == rows + [rows[-1] + 2 * (t + 1) for t in range(9)]
-    assert (status[0], taken[1]) == (out[-1] + 1, out[-1] + 2)
-    assert (status[1], taken[2]) == (taken[1] + 2, taken[1] + 3)
+    # The second waits in the engine, and the third at its door until the second has been checked.
+    assert (status[0], taken[1]) == (out[-1] + 1, taken[0] + 2)
+    assert (taken[2], status[1:]) == (taken[0] + c + 4, [status[0] + 2, status[0] + 4])
 
 
 def test_the_timing_diagram_of_lookup():

@@ -67,10 +67,10 @@ def random_config(config, seed):
 
 
 def check_cta(cfg, rng, note):
-    jobs, limit = [], min(cfg.k0, cfg.k1)
+    jobs = []
     for mode in Mode:
-        jobs += [stimulus.random_job(cfg, rng, limit, mode=mode),
-                 stimulus.random_job(cfg, rng, limit, 5, mode=mode, saturating=True)]
+        jobs += [stimulus.random_job(cfg, rng, *stimulus.legal_sizes(cfg, rng, mode, cross), mode=mode,
+                                     saturating=cross) for cross in (False, True)]
     for (weights, job), result in zip(jobs, run_jobs(cfg, jobs), strict=True):
         check(cfg, weights, job, result, note)
 

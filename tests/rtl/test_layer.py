@@ -16,28 +16,34 @@ from tests.rtl.test_head import check
 from tests.rtl.test_sweep import random_config
 
 CONFIGS = {
-    "one slice": CTAConfig(b=2, d=8, n=24, l=3),
-    "slices": CTAConfig(b=4, d=8, dw=24, l=8, n=24, digit=4),
-    "small capacities": CTAConfig(b=2, d=8, n=24, k0=5, k1=7, k2=3, sets=3),
+    "one slice": CTAConfig(b=2, d=8, n=24, tokens=48, l=3),
+    "slices": CTAConfig(b=4, d=8, dw=24, l=8, n=24, tokens=31, sums=2, digit=4),
+    "small capacities": CTAConfig(b=2, d=8, n=24, k0=5, k1=7, k2=3, exact=9, sets=3),
 }
 
 
 def made(cfg, rng, heads, pattern=None, mode=None):
     """Weights of some heads that hash alike, and a job on the same tokens for all."""
     mode = Mode(int(rng.integers(2))) if mode is None else mode
-    most = min(cfg.n, cfg.k0, cfg.k1) if mode is Mode.EXACT else cfg.n
-    n, m = int(rng.integers(1, most + 1)), int(rng.integers(1, most + 1))
-    cross = pattern is None and rng.random() < 0.5
+    most = cfg.exact if mode is Mode.EXACT else cfg.n
+    n = int(rng.integers(1, most + 1))
+    cross = pattern is None and n < cfg.tokens and rng.random() < 0.5
+    m = int(rng.integers(1, min(most, cfg.tokens - n) + 1)) if cross else None
     return layer_of([
         patterned_job(cfg, rng, pattern, n) if pattern else
-        random_job(cfg, rng, n, m if cross else None, mode, saturating=rng.random() < 0.2)
+        random_job(cfg, rng, n, m, mode, saturating=rng.random() < 0.2)
         for _ in range(heads)])
 
 
-def queue(session, cfg, weights, job):
-    """All heads of a layer, each in the next weight set."""
+def queue(session, cfg, weights, job, wait=True, rng=None):
+    """All heads of a layer, each in the next weight set; with ``rng`` outputs by token or by cluster.
+
+    Without ``wait`` the operands of a job are loaded while the one before it runs, and its outputs leave
+    while the next one does."""
     for head, own in enumerate(weights):
-        session.job(own, job.head(head), head % cfg.sets, reuse=head > 0)
+        session.job(own, job.head(head), head % cfg.sets, reuse=head > 0, wait=wait,
+                    clusters=int(rng.integers(2)) if rng else 0,
+                    tables=int(rng.integers(2)) if rng and head else 1)
     return session
 
 
@@ -47,7 +53,7 @@ def same(cfg, results, weights, job, note):
         check(cfg, own, job.head(head), result, f"{note}, head {head}", reuse=head > 0)
 
 
-def layers_in_a_row(cfg, seed, stalls, count):
+def layers_in_a_row(cfg, seed, stalls, count, wait=True):
     """Layers of all kinds in one simulation; the number of heads that reused clusters."""
     rng = np.random.default_rng(seed)
     layers = [made(cfg, rng, int(rng.integers(1, 5))) for _ in range(count)]
@@ -56,7 +62,8 @@ def layers_in_a_row(cfg, seed, stalls, count):
     if stalls:
         session.stall(stalls, seed)
     for weights, job in layers:
-        queue(session, cfg, weights, job)
+        queue(session, cfg, weights, job, wait, None if wait else rng)
+    session.wait()
     results = session.results(build(cfg).run(session.script))
     for at, (weights, job) in enumerate(layers):
         same(cfg, results[:len(weights)], weights, job, f"seed {seed}, layer {at}")
@@ -65,17 +72,30 @@ def layers_in_a_row(cfg, seed, stalls, count):
     return sum(len(weights) - 1 for weights, _ in layers)
 
 
+@pytest.mark.parametrize("wait", [True, False], ids=["in turn", "overlapped"])
 @pytest.mark.parametrize("stalls", [0.0, 0.3])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_layers_back_to_back(name, stalls):
-    assert layers_in_a_row(CONFIGS[name], 11, stalls, 12) > 12
+def test_layers_back_to_back(name, stalls, wait):
+    assert layers_in_a_row(CONFIGS[name], 11, stalls, 12, wait) > 12
+
+
+def test_outputs_that_do_not_leave_hold_the_next_job():
+    """It runs as far as its own first outputs, and says for how long it waited there."""
+    cfg = CONFIGS["one slice"]
+    weights, job = made(cfg, np.random.default_rng(4), 3, mode=Mode.CTA)
+    session = Session(cfg, Script(1))
+    session.script.stall("out", 0.97, 400, 5)
+    queue(session, cfg, weights, job, wait=False).wait()
+    results = session.results(build(cfg).run(session.script))
+    same(cfg, results, weights, job, "blocked")
+    assert results[0].held == 0 and max(result.held for result in results[1:]) > 300
 
 
 @pytest.mark.reliability
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.nightly)
                                        for seed in range(1, 24))])
 def test_random_configurations(seed, tried):
-    heads = layers_in_a_row(random_config(seed + 500), seed, 0.2 * (seed % 2), 6)
+    heads = layers_in_a_row(random_config(seed + 500), seed, 0.2 * (seed % 2), 6, seed % 4 > 1)
     tried("heads that reuse clusters", configurations=1, heads=heads)
 
 
@@ -104,7 +124,7 @@ def test_what_a_reuse_needs():
         ask(1, reuse=1, **fields)
     ask(0)                              # its tokens are used up
     load(weight_loads(weights[1]) + token_loads(job))
-    ask(1, reuse=1)                     # K and V take the place of the tokens just loaded
+    ask(1, reuse=1)                     # leaves the tokens to a job that needs them
     ask(1)
     load(weight_loads(weights[2]))
     ask(2, reuse=1)
@@ -112,10 +132,22 @@ def test_what_a_reuse_needs():
     codes = [result.code if isinstance(result, Refused) else ErrorCode.NONE for result in results]
     assert codes == due
     assert codes == [ErrorCode.REUSE, 0, *[ErrorCode.REUSE] * 3, ErrorCode.TOKENS,
-                     ErrorCode.WEIGHT_SET, ErrorCode.LOAD, 0, ErrorCode.LOAD, 0]
+                     ErrorCode.WEIGHT_SET, ErrorCode.LOAD, 0, 0, 0]
     accepted = [result for result in results if not isinstance(result, Refused)]
-    for head, result in enumerate(accepted):
-        check(cfg, weights[head], job, result, f"head {head}", reuse=head > 0)
+    for (head, reuse), result in zip(((0, 0), (1, 1), (1, 0), (2, 1)), accepted, strict=True):
+        check(cfg, weights[head], job, result, f"head {head}", reuse=bool(reuse))
+
+
+def test_an_exact_job_has_its_tokens_for_clusters():
+    """Where others have come, it cannot be run again on those of before."""
+    cfg = CONFIGS["one slice"]
+    weights, job = made(cfg, np.random.default_rng(6), 2, mode=Mode.EXACT)
+    session = queue(Session(cfg, Script(1)), cfg, weights, job)
+    session.job(weights[1], job.head(1), reuse=True)
+    session.load(token_loads(job.head(0))).job(weights[1], job.head(1), reload=False, reuse=True)
+    *results, refused = session.results(build(cfg).run(session.script))
+    same(cfg, [results[0], results[2]], weights, job, "again")
+    assert isinstance(refused, Refused) and refused.code is ErrorCode.REUSE
 
 
 @pytest.mark.reliability

@@ -10,7 +10,7 @@ from model.cta.job import Mode
 from sw.sim.cta import run_job, run_jobs
 from tests.rtl.test_head import check
 
-CFG = CTAConfig()
+CFG = CTAConfig(sums=2)
 
 
 @pytest.mark.parametrize("point", OPERATING_POINTS, ids=lambda point: point.name)
@@ -26,7 +26,7 @@ def test_operating_point_costs_what_table_1_says(point):
 def test_exact_attention_and_back():
     """Exact mode at full size between two CTA jobs, with stalls on every stream."""
     rng = np.random.default_rng(4)
-    jobs = [stimulus.random_job(CFG, rng, 511, 300),
+    jobs = [stimulus.random_job(CFG, rng, 211, 300),
             stimulus.random_job(CFG, rng, 512, mode=Mode.EXACT),
             stimulus.random_job(CFG, rng, 1)]
     for item, result in zip(jobs, run_jobs(CFG, jobs, stalls=0.2, seed=4), strict=True):

@@ -15,8 +15,8 @@ from sw.sim.cta import run_jobs
 from tests.model.cta.programs import ORDERS, program
 from tests.rtl.test_head import check
 
-SHAPES = {"plain": CTAConfig(b=4, d=8, l=2, n=24),
-          "narrow": CTAConfig(b=2, d=8, dw=24, l=5, n=20, pag=2, sets=2, lanes=4, digit=4)}
+SHAPES = {"plain": CTAConfig(b=4, d=8, l=2, n=24, tokens=48),
+          "narrow": CTAConfig(b=2, d=8, dw=24, l=5, n=20, tokens=40, pag=2, sets=2, lanes=4, digit=4)}
 
 CASES = [("plain", (1, 2, 0), False)]
 CASES += [pytest.param(name, order, overlap, marks=pytest.mark.nightly) for name in SHAPES
@@ -28,7 +28,7 @@ def test_other_programs(name, order, overlap):
     cfg = dataclasses.replace(SHAPES[name], program=program(order, overlap, (Op.V, Op.SCORE)))
     rng, jobs = np.random.default_rng(9), []
     for mode in Mode:
-        limit = cfg.n if mode is Mode.CTA else min(cfg.k0, cfg.k1)
+        limit = cfg.n if mode is Mode.CTA else cfg.exact
         for n, m in ((1, None), (1, limit), (limit, 1), (limit, None), (limit - 3, limit // 2)):
             jobs.append(stimulus.random_job(cfg, rng, n, m, mode=mode))
             weights, job = stimulus.random_job(cfg, rng, n, m, mode=mode)

@@ -30,10 +30,10 @@ from tests.rtl.test_lookup import check as check_lookup
 from tests.rtl.test_sweep import random_config, random_lookup_config
 
 CONFIGS = {
-    "small": CTAConfig(b=4, d=8, dw=16, l=5, n=24, k0=12, k1=20, k2=9, sets=3, lanes=4, pag=2),
-    "plain": CTAConfig(b=4, d=8, l=2, n=20),
-    "crowded": CTAConfig(b=8, d=16, l=8, n=24, k0=12, k1=9, k2=5, pag=4),
-    "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=17, pag=8, digit=1),
+    "small": CTAConfig(b=4, d=8, dw=16, l=5, n=24, k0=12, k1=20, k2=9, tokens=30, exact=12, sets=3, lanes=4, pag=2),
+    "plain": CTAConfig(b=4, d=8, l=2, n=20, tokens=40),
+    "crowded": CTAConfig(b=8, d=16, l=8, n=24, k0=12, k1=9, k2=5, exact=9, pag=4),
+    "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=17, tokens=34, pag=8, digit=1),
 }
 LOOKUP = {
     "plain": LookupConfig(d=16, h=4, tau=3, block=4, multipliers=8, lanes=8, batch=3),
@@ -49,8 +49,8 @@ LOOKUP = {
 def cta_sweep(cfg, seed, mode):
     """Positions in a load of tokens, and in job and output, that were tried."""
     rng = np.random.default_rng(seed)
-    n = min(cfg.n, cfg.k0, cfg.k1) if mode is Mode.EXACT else cfg.n
-    weights, cut = stimulus.random_job(cfg, rng, n, n if cfg.n < 21 else None, mode=mode)
+    n = cfg.exact if mode is Mode.EXACT else cfg.n
+    weights, cut = stimulus.random_job(cfg, rng, n, n if 2 * n <= cfg.tokens else None, mode=mode)
     _, after = stimulus.random_job(cfg, rng, int(rng.integers(1, n + 1)), mode=mode)
     # The shifts belong to the weights.
     after = dataclasses.replace(cut, xkv=after.xkv, xq=after.xq)

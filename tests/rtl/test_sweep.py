@@ -24,12 +24,12 @@ def random_config(seed):
     d = int(rng.choice(HEAD_DIMS[:3], p=[.6, .25, .15]))
     n = int(rng.integers(2, 70))
     capacity = {name: int(rng.integers(1, n + 1)) if rng.random() < 0.5 else 0
-                for name in ("k0", "k1", "k2")}
+                for name in ("k0", "k1", "k2", "exact")}
     return CTAConfig(b=b, d=d, dw=d * int(rng.choice([1, 1, 2, 3, 5, 16])),
                      l=int(rng.integers(1, 9)), n=n, pag=2 << int(rng.integers(0, b.bit_length())),
                      sets=int(rng.integers(1, 4)), digit=int(rng.choice([1, 2, 4])),
                      lanes=int(rng.choice([lanes for lanes in (4, 8, 16) if lanes <= d])),
-                     **capacity)
+                     tokens=int(rng.integers(n, 2 * n + 1)), sums=int(rng.integers(1, 3)), **capacity)
 
 
 def random_lookup_config(seed):

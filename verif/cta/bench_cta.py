@@ -21,14 +21,13 @@ INPUTS, OUTPUTS = ("load", "data", "job"), ("out", "status")
 
 def some_jobs(cfg, rng):
     """A random self-attention, a cross-attention and an exact job, and one pattern."""
-    def size(limit=cfg.n):
-        return int(rng.integers(1, limit + 1))
+    def sizes(mode=Mode.CTA, cross=False):
+        return stimulus.legal_sizes(cfg, rng, mode, cross)
 
-    limit = min(cfg.k0, cfg.k1)
-    return [stimulus.random_job(cfg, rng, size()),
-            stimulus.random_job(cfg, rng, size(), size(), saturating=True),
-            stimulus.random_job(cfg, rng, size(limit), size(limit), mode=Mode.EXACT),
-            stimulus.patterned_job(cfg, rng, str(rng.choice(stimulus.PATTERNS)), size())]
+    return [stimulus.random_job(cfg, rng, *sizes()),
+            stimulus.random_job(cfg, rng, *sizes(cross=True), saturating=True),
+            stimulus.random_job(cfg, rng, *sizes(Mode.EXACT, cross=True), mode=Mode.EXACT),
+            stimulus.patterned_job(cfg, rng, str(rng.choice(stimulus.PATTERNS)), *sizes())]
 
 
 def check(cfg, weights, job, result, note, reuse=False):
@@ -40,7 +39,7 @@ def check(cfg, weights, job, result, note, reuse=False):
         assert getattr(result, name) == getattr(golden, name), f"{name}: {note}"
     m = len(job.xkv if job.xq is None else job.xq)
     cycles = head_cycles(cfg, len(job.xkv), m, golden.k0, golden.k1, golden.k2, job.mode,
-                         weights.shared_a, reuse)
+                         weights.shared_a, reuse, result.held)
     assert (result.cycles, result.phases) == (cycles.total, cycles.phases), note
 
 

@@ -221,6 +221,7 @@ def head_program(cfg, rng, heads, slow=True, cut=False, **program):
         for cycle in range(start, stop + 1):
             table.drive[cycle] |= driven.get(cycle, {})
             table.drive[cycle]["job", None] = head.word
+            table.drive[cycle]["outputs_free", None] = 1
             table.drive[cycle]["c1_done", None] = int(cycle >= driven["c1"])
             table.drive[cycle]["centroids_done", None] = int(cycle >= driven["centroids"])
             if cycle >= driven["centroids"]:

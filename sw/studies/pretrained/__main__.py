@@ -23,13 +23,13 @@ import torch
 from tqdm import tqdm
 
 from model.command import Parser, refusing
-from model.cta.config import CTAConfig
 from sw.io.errors import InputError
 from sw.io.writing import make_folder, write_json
 from sw.nn.attachment import attention_layers
 from sw.policy.distil import DistilConfig, distil
 from sw.policy.plan import CANDIDATES, Policy
 from sw.policy.search import Searcher
+from sw.quant.cta import engine
 from sw.studies.pretrained.folder import embed, load, read_text, save, states
 from sw.studies.pretrained.pictures import draw_distillation, draw_sensitivities, draw_similarity
 from sw.studies.pretrained.similarity import POINTS, Bench, Row
@@ -67,7 +67,7 @@ def _parser():
     add("--batch", type=int, default=4, help="passages a step (4)")
     add("--bf16", action="store_true", help="distil in bfloat16, where the processor has it")
     add("--seed", type=int, default=0)
-    add("--b", type=int, default=CTAConfig.b, help="columns of the engine the cycles are for (8)")
+    add("--b", type=int, default=8, help="columns of the engine the cycles are for (8)")
     add("--save", metavar="FOLDER", help="write the distilled model")
     add("--beside", nargs="+", default=[], metavar="JSON", help="earlier results, for the pictures")
     add("-o", "--out", default="build/pretrained", metavar="DIR", help="results and pictures")
@@ -100,7 +100,7 @@ def _run(args):
     text = replace(text, calibration=_spread(text.calibration, args.calibrate))
     tqdm.write(str(text))
     heads = next(iter(layers.values()))
-    cfg = CTAConfig(b=args.b, d=heads.dim // heads.heads, dw=heads.dim, l=heads.l, n=args.tokens)
+    cfg = engine(heads, b=args.b, n=args.tokens)
     teacher = load(args.exact or args.folder)[0]
     for h in attention_layers(teacher).values():
         h.mode = "exact"

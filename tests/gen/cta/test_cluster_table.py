@@ -1,4 +1,4 @@
-"""Cluster tables: all readers at random beside the writer, and the identity of exact mode."""
+"""Cluster tables: all readers at random beside the writer, and the copy of the job before."""
 
 import random
 
@@ -13,55 +13,68 @@ CONFIGS = {"even": dict(b=4, d=8, l=2, n=16), "odd": dict(b=2, d=8, l=2, n=13),
            "smallest": dict(b=2, d=8, l=1, n=2)}
 
 
-def check(cfg, seed, block=ClusterTables, cycles=900):
-    """A table is not read by the shared port while it is written; CAG reads what it has."""
+def check(cfg, seed, block=ClusterTables, cycles=1200):
+    """A bank is not read by the port by which it is written; CAG reads what it has."""
     dut, rng = block(cfg), random.Random(seed)
-    tables = [[None] * cfg.n for _ in range(3)]
+    copies = [[[None] * cfg.n for _ in range(3)] for _ in range(2)]
 
     async def bench(ctx):
-        identity = 0
+        copy = 0
         for cycle in range(cycles):
-            if rng.random() < 0.02:
-                identity ^= 1
-                ctx.set(dut.identity, identity)
-                await ctx.tick()          # constant within a job
+            assert ctx.get(dut.copy) == copy, f"seed {seed}"
+            tables = copies[copy]
+            turn = rng.random() < 0.02
             write, lsh, token = rng.random() < 0.6, rng.randrange(3), rng.randrange(cfg.n)
             value = rng.randrange(cfg.n)
             for name, driven in (("w_en", write), ("w_lsh", lsh), ("w_addr", token),
-                                 ("w_data", value)):
+                                 ("w_data", value), ("turn", turn)):
                 ctx.set(getattr(dut, name), driven)
 
-            # Of all three tables; of the one that is written nothing can be said.
-            def seen(c, t):
-                if identity:
-                    return t if c < 2 else 0
-                return None if (write and c == lsh) or t >= cfg.n else tables[c][t]
+            # Of the table that is written nothing can be said.
+            def seen(of, c, t):
+                written = write and c == lsh and of == copy
+                return None if written or t >= cfg.n else copies[of][c][t]
 
-            pair = rng.random() < 0.5
-            one = not pair and rng.random() < 0.8
-            t = rng.randrange(-(-cfg.n // 2) if pair else cfg.n)
-            ctx.set(dut.pair_en, pair)
-            ctx.set(dut.one_en, one)
-            ctx.set(dut.pair_addr if pair else dut.one_addr, t)
+            pair = rng.random() < 0.4
+            residual = not pair and rng.random() < 0.5
+            p, t = rng.randrange(-(-cfg.n // 2)), rng.randrange(cfg.n)
+            for name, driven in (("pair_en", pair), ("pair_addr", p), ("residual_en", residual),
+                                 ("residual_addr", t)):
+                ctx.set(getattr(dut, name), driven)
             shown = []
             if pair:
-                shown = [(dut.pair[2 * c + odd], seen(c, 2 * t + odd))
-                         for c in range(3) for odd in range(2)]
-            elif one:
-                shown = [(dut.one[c], seen(c, t)) for c in range(3)]
+                shown = [(dut.pair[2 * c - 2 + odd], seen(copy, c, 2 * p + odd))
+                         for c in (1, 2) for odd in range(2)]
+            elif residual:
+                shown = [(dut.residual, seen(copy, 1, t))]
+
+            # The output: CT0 of either copy, or all three where nobody else reads.
+            of, every, identity = (rng.getrandbits(1) for _ in range(3))
+            every = every and not (of == copy and residual)
+            t = rng.randrange(cfg.n)
+            for name, driven in (("copy", of), ("all", every), ("identity", identity), ("addr", t)):
+                ctx.set(getattr(dut.output, name), driven)
+            free = not pair or of != copy
+            assert ctx.get(dut.output.ready) == free, f"seed {seed}: ready in cycle {cycle}"
+            asked = rng.random() < 0.7 and (free or not every)
+            ctx.set(dut.output.en, asked)
+            if asked:
+                shown += [(dut.output.ct[c], (t if c < 2 else 0) if identity else seen(of, c, t))
+                          for c in range(3 if every else 1)]
             c, t = rng.randrange(3), rng.randrange(cfg.n)
             ask = rng.random() < 0.7 and not (write and t == token)
-            ctx.set(dut.cag_en, ask)
-            ctx.set(dut.cag_lsh, c)
-            ctx.set(dut.cag_addr, t)
-            if ask:
+            for name, driven in (("cag_en", ask), ("cag_lsh", c), ("cag_addr", t)):
+                ctx.set(getattr(dut, name), driven)
+            if ask and not turn:
                 shown += [(dut.cag, tables[c][t]), (dut.cag_ct1, tables[1][t])]
             if write:
                 tables[lsh][token] = value
             await ctx.tick()
             for port, want in shown:
-                assert want is None or ctx.get(port) == want, \
-                    f"seed {seed}: {port.name} after cycle {cycle}, identity {identity}"
+                mine = port is not None and (not turn or any(port is ct for ct in dut.output.ct))
+                assert want is None or not mine or ctx.get(port) == want, \
+                    f"seed {seed}: {port.name} after cycle {cycle}"
+            copy ^= turn
 
     simulate(dut, bench)
 
@@ -72,11 +85,14 @@ def test_tables(name):
 
 
 MUTANTS = {
-    "even and odd swapped for one": ("Mux(one_at[0], odd.r_data", "Mux(~one_at[0], odd.r_data"),
-    "CAG always from CT0": ("m.Switch(lsh_at)", "m.Switch(lsh_at & 0)"),
-    "CT2 the identity too": ("one_at if c < 2 else 0", "one_at"),
-    "every table written": ("(self.w_lsh == c) & ", ""),
-    "residuals of CT2": ("cag[1]", "cag[2]"),
+    "even and odd swapped": ("Mux(cag_odd, odd, even)", "Mux(cag_odd, even, odd)"),
+    "CAG always from CT0": ("m.Switch(lsh)", "m.Switch(lsh & 0)"),
+    "CT2 the identity too": ("at if c < 2 else 0", "at"),
+    "output of the running job": ("Mux(of, *found[::-1])", "Mux(copy, *found[::-1])"),
+    "never turned": ("m.If(self.turn)", "m.If(0)"),
+    "no wait for PAG": ("~self.pair_en | (output.copy != copy)", "1"),
+    "waits for PAG of the other copy": ("~self.pair_en | (output.copy != copy)", "~self.pair_en"),
+    "residuals of CT2": ("Mux(residual_odd, ct1[1], ct1[0])", "Mux(residual_odd, ct2[1], ct2[0])"),
 }
 
 

@@ -1,5 +1,6 @@
 """Control: when a job starts, is read out and reported; what is refused; what is counted."""
 
+import inspect
 import random
 
 import pytest
@@ -73,7 +74,7 @@ def check(seed, block=Control):
             rows = word["n"] + (word["m"] if word["cross"] else 0) - missing
             if code is not ErrorCode.NONE or word["reuse"]:
                 rows = rng.randint(0, CFG.tokens)
-            ctx.set(dut.rows, rows)
+            ctx.set(dut.tokens, rows)
             await accept(ctx, word, f"seed {seed}, job {job}")
             if rng.random() < 0.1:             # a reset at any point leaves it idle
                 for _ in range(rng.randrange(60)):
@@ -84,7 +85,9 @@ def check(seed, block=Control):
                 await ctx.tick()
                 ctx.set(reset, 0)
                 held = None
-                assert ctx.get(dut.idle) == 1 and ctx.get(dut.status.valid) == 0, f"seed {seed}"
+                ctx.set(dut.sending, 0)
+                ctx.set(dut.load_busy, 0)
+                assert ctx.get(dut.job.ready) == 1 and ctx.get(dut.status.valid) == 0, f"seed {seed}"
                 continue
             ctx.set(dut.load_error, code is ErrorCode.LOAD)
             await run(ctx, word, ErrorCode.LOAD if missing else code,
@@ -105,7 +108,7 @@ def check(seed, block=Control):
             ctx.set(dut.load_taken, late)
             ctx.set(dut.job.valid, offered)
             drive_events(ctx)                  # of no job: they do not count
-            assert (ctx.get(dut.idle), ctx.get(dut.job.ready)) == (1, not busy), note
+            assert ctx.get(dut.job.ready) == (not busy), note
             assert (ctx.get(dut.take), ctx.get(dut.start)) == (0, 0), note
             await ctx.tick()
             if offered and not busy:
@@ -116,12 +119,13 @@ def check(seed, block=Control):
             ctx.set(dut.load_busy, pair[0])
             ctx.set(dut.load_offered, pair[1])
             assert (ctx.get(dut.take), ctx.get(dut.start), ctx.get(dut.loads)) == (0, 0, 1), note
+            assert ctx.get(dut.job.ready) == 0, note
             await ctx.tick()
         ctx.set(dut.load_busy, rng.getrandbits(1) if not late else 0)
         ctx.set(dut.load_offered, rng.getrandbits(1) if not late else 0)
         assert ctx.get(dut.take) == 1, note
         ctx.set(dut.job.payload, {"n": 7})     # the word is kept
-        ctx.set(dut.job.valid, rng.getrandbits(1))
+        ctx.set(dut.job.valid, 0)
 
     def drive_events(ctx, total=None):
         """Random counts; ``total`` adds them up if they count."""
@@ -142,6 +146,7 @@ def check(seed, block=Control):
         held = {name: ctx.get(dut.word[name]) for name in word}
         assert held == word, note
         total = [0] * (len(Saturation) + 1)
+        waited = 0
         # Cycles since the job was taken: the last slot of the schedule, first K, first Q.
         key = 2 + rng.randrange(20)
         query = key + 1 + rng.randrange(20)
@@ -151,6 +156,10 @@ def check(seed, block=Control):
         if code is ErrorCode.NONE:
             for cycle in range(2, end + tail(CFG) + 1):
                 drive_events(ctx, total)
+                waits = rng.random() < 0.3
+                ctx.set(dut.held, waits)
+                waited += waits
+                ctx.set(dut.load_busy, 0)
                 # K again and Q again do not count; k, overflow are looked at with the last O.
                 ctx.set(dut.linear_begins, cycle == key or (cycle > key and rng.getrandbits(1)))
                 ctx.set(dut.attention_begins, cycle == query or (cycle > query and rng.getrandbits(1)))
@@ -159,23 +168,29 @@ def check(seed, block=Control):
                 for ports, values in ((dut.k, sizes), (dut.overflow, lost)):
                     for port, value in zip(ports, values):
                         ctx.set(port, value if final else rng.randint(0, CFG.n))
-                assert ctx.get(dut.read_out) == final, f"{note}: cycle {cycle} of {end}"
-                assert (ctx.get(dut.idle), ctx.get(dut.job.ready)) == (0, 0), note
+                assert ctx.get(dut.read_out) == 0, f"{note}: cycle {cycle} of {end}"
+                assert (ctx.get(dut.job.ready), ctx.get(dut.loads)) == (1, 1), note
                 assert ctx.get(dut.status.valid) == 0, note
                 await ctx.tick()
-            for left in reversed(range(rng.randint(1, 9))):
-                drive_events(ctx)              # too late to count
-                ctx.set(dut.out_done, left == 0)
+            drive_events(ctx)                  # too late to count
+            ctx.set(dut.held, 1)
+            assert (ctx.get(dut.status.valid), ctx.get(dut.read_out)) == (0, 1), note
+            await ctx.tick()
+            ctx.set(dut.sending, 1)
+            for _ in range(rng.randint(1, 9)):
+                drive_events(ctx)
                 assert (ctx.get(dut.status.valid), ctx.get(dut.read_out)) == (0, 0), note
                 await ctx.tick()
-            ctx.set(dut.out_done, 0)
+            ctx.set(dut.sending, 0)
         else:
             sizes = lost = [0, 0, 0]
+            assert (ctx.get(dut.status.valid), ctx.get(dut.read_out)) == (0, 0), note
+            await ctx.tick()
         want = {"error": code, "zero_rows": total[-1] & 0xFFFF,
                 **{f"k{c}": size for c, size in enumerate(sizes)},
                 **{f"overflow{c}": count for c, count in enumerate(lost)},
                 **{f"sat_{kind.name.lower()}": total[kind] for kind in Saturation},
-                "cycles": 0, "cycles_compress": 0, "cycles_linear": 0}
+                "cycles": 0, "held": waited, "cycles_compress": 0, "cycles_linear": 0}
         if code is ErrorCode.NONE:
             want |= {"cycles": end + tail(CFG), "cycles_compress": key - 1,
                      "cycles_linear": query - key}
@@ -193,7 +208,7 @@ def check(seed, block=Control):
         ctx.set(dut.job.valid, 0)
         await ctx.tick()
         ctx.set(dut.status.ready, 0)
-        assert (ctx.get(dut.idle), ctx.get(dut.status.valid)) == (1, 0), note
+        assert ctx.get(dut.status.valid) == 0, note
 
     simulate(dut, bench, reset)
 
@@ -201,6 +216,70 @@ def check(seed, block=Control):
 @pytest.mark.parametrize("seed", range(3))
 def test_jobs(seed):
     check(seed)
+
+
+def one_behind(block=Control):
+    """While a job runs the next one waits, and no third is taken; while outputs leave the next runs."""
+    dut, words = block(CFG), [{"n": n, "m": n, "set": n % 3} for n in (3, 4, 5)]
+
+    async def bench(ctx):
+        async def until(port, limit=200):
+            for _ in range(limit):
+                if ctx.get(port):
+                    return
+                await ctx.tick()
+            raise AssertionError(f"seed: {port.name} does not come")
+
+        for name, value in (("tokens", CFG.n), ("ended", 0)):
+            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.job.valid, 1)
+        for word in words[:2]:
+            ctx.set(dut.job.payload, word)
+            await until(dut.job.ready)
+            await ctx.tick()
+        ctx.set(dut.job.payload, words[2])
+        ctx.set(dut.load_offered, 1)           # of the job behind: not before the waiting one starts
+        for _ in range(9):
+            assert (ctx.get(dut.job.ready), ctx.get(dut.loads), ctx.get(dut.word.n)) == (0, 0, 3), "seed"
+            await ctx.tick()
+        ctx.set(dut.ended, 1)
+        await until(dut.read_out)
+        assert ctx.get(dut.word.n) == 3, "seed"
+        await ctx.tick()
+        ctx.set(dut.sending, 1)
+        ctx.set(dut.ended, 0)
+        assert (ctx.get(dut.start), ctx.get(dut.word.n)) == (1, 4), "seed: the next one starts"
+        await ctx.tick()
+        assert (ctx.get(dut.job.ready), ctx.get(dut.loads)) == (1, 1), "seed: and another is taken"
+        await ctx.tick()
+        ctx.set(dut.ended, 1)                  # the second ends before the outputs have left
+        for _ in range(tail(CFG) + 9):
+            ctx.set(dut.status.ready, 1)
+            assert (ctx.get(dut.status.valid), ctx.get(dut.read_out), ctx.get(dut.start)) == (0, 0, 0)
+            await ctx.tick()
+        ctx.set(dut.sending, 0)
+        assert (ctx.get(dut.status.valid), ctx.get(dut.read_out)) == (1, 0), "seed: in turn"
+        await ctx.tick()
+        assert (ctx.get(dut.status.valid), ctx.get(dut.read_out)) == (0, 1), "seed"
+        await ctx.tick()
+        assert (ctx.get(dut.start), ctx.get(dut.word.n)) == (1, 5), "seed"
+
+    simulate(dut, bench)
+
+
+def test_the_next_job_waits_behind_the_running_one():
+    one_behind()
+
+
+@pytest.mark.parametrize("old, new", [
+    ("~waiting & ~self.load_busy", "~self.load_busy"), ("self.loads.eq(~waiting | late)", "self.loads.eq(1)"),
+    ("reported & ~self.sending", "reported"), ("with m.If(~reported):", "with m.If(1):"),
+    ("free & ~self.take", "~self.take")], ids=str)
+def test_mutants_of_the_overlap(old, new):
+    method = next(name for name in ("_wait", "_report", "elaborate")
+                  if old in inspect.getsource(getattr(Control, name)))
+    with pytest.raises(AssertionError):
+        one_behind(edited(Control, old, new, method))
 
 
 @pytest.mark.parametrize("layout, fields", [(JobWord, JOB_FIELDS), (LoadCommand, LOAD_FIELDS),
@@ -220,21 +299,20 @@ MUTANTS = {
     "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
     "both tensors beyond the bank": ("(word.cross & (word.n + word.m > cfg.tokens))", "0"),
     "queries beyond those of exact mode": ("(word.m > cfg.exact)", "0"),
-    "tokens not there": ("> self.rows", "> self.rows + 1"),
+    "tokens not there": ("> self.tokens", "> self.tokens + 1"),
     "queries not there": ("Mux(word.cross, word.m, 0)", "0"),
     "queries wanted in self-attention": ("Mux(word.cross, word.m, 0)", "word.m"),
     "clusters of another job": ("word.reuse & ~same", "word.reuse & (last.n == 0)"),
     "clusters of a refused job": ("with m.If(self.start):", "with m.If(self.take):"),
     "tokens wanted for clusters": ("~word.reuse & (word.n + ", "(word.n + "),
     "does not wait for loads": ("late.eq(self.load_taken)", "late.eq(0)"),
-    "waits for any load": ("late.eq(self.load_taken)", "late.eq(1)"),
     "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),
     "read out one early": ("left.eq(tail(cfg) - 2)", "left.eq(tail(cfg) - 3)"),
-    "jobs beside a load": ("self.job.ready.eq(~self.load_busy)", "self.job.ready.eq(1)"),
+    "jobs beside a load": ("self.job.ready.eq(~waiting & ~self.load_busy)", "self.job.ready.eq(~waiting)"),
     "last K counts": ("in_compress & self.linear_begins", "self.linear_begins"),
-    "counts of the job before": ("report.eq(0)", "report.error.eq(0)"),
-    "events of no job": ("with m.If(counting):\n", "with m.If(1):\n"),
-    "cycles from the start": ("counting | self.start", "counting"),
+    "counts of the job before": ("[report.eq(0), ", "["),
+    "waits not counted": ("report.held + self.held", "report.held"),
+    "cycles from the start": ("report.cycles.eq(1)", "report.cycles.eq(0)"),
 }
 
 
@@ -242,4 +320,6 @@ MUTANTS = {
 def test_mutants(name):
     with pytest.raises(AssertionError, match="seed"):
         for seed in range(3):
-            check(seed, edited(Control, *MUTANTS[name]))
+            check(seed, edited(Control, *MUTANTS[name], next(
+                method for method in ("_wait", "_error", "_count", "_report", "elaborate")
+                if MUTANTS[name][0] in inspect.getsource(getattr(Control, method)))))

@@ -69,7 +69,7 @@ def issue_table(cfg, rng, count=150):
 
         op, stream, x = slot["op"], slot["stream"], at + D + 2
         expect(at + D - 2, ct_en=slot["residual"], ct_addr=slot["index"])
-        c1_addr = slot["c1_addr"] + clusters[at + D - 1]       # looked at with a residual alone
+        c1_addr = slot["c1_addr"] + (clusters[at + D - 1] if slot["residual"] else 0)
         expect(at + D, cmd=bits(
             command, **{name: slot[name] for name in READS},
             addr=slot["addr"], c1_addr=c1_addr, latch=late.get((at, "latch"), 0),
@@ -106,7 +106,7 @@ MUTANTS = {
     "AP one late": ("wait + 2 - ap_latency(cfg)", "wait + 3 - ap_latency(cfg)"),
     "V on the partial sums of K": ("self.inject.addr.eq(below.index + Mux(below.op == Op.V, "
                                    "cfg.d, 0))", "self.inject.addr.eq(below.index)"),
-    "C1 without its cluster": ("known.c1_addr + self.ct1", "known.c1_addr"),
+    "C1 without its cluster": ("Mux(known.residual, self.ct1, 0)", "0"),
     "result one early": ("top_latency(cfg) - wait - 2", "top_latency(cfg) - wait - 3"),
     "partial scores": ("(below.op != Op.SCORE) & (below.op != Op.OUT)", "(below.op != Op.OUT)"),
 }

@@ -92,7 +92,35 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
                     golden.reset()
                 assert ctx.get(dut.error) == 0, f"seed {seed}"
                 assert ctx.get(dut.tokens) == golden.rows, note
-            if rng.random() < 0.2:             # a job runs: nothing is taken
+            if rng.random() < 0.6:             # a job runs: what it still reads is left alone
+                claim = {name: rng.getrandbits(1) for name in ("tokens", "a", "kv", "q")}
+                claim["set"] = rng.randrange(cfg.sets)
+                target, chosen = rng.choice(list(Target)), rng.randrange(cfg.sets)
+                part = ("q" if target in (Target.WQ, Target.PARAMETER) else
+                        "a" if target >= Target.A0 else "kv")
+                held = (claim["tokens"] if target is Target.TOKEN
+                        else claim[part] and chosen == claim["set"])
+                note = f"seed {seed}: {target.name} of set {chosen}, {claim}"
+                ctx.set(dut.claim, claim)
+                ctx.set(dut.load.payload, {"target": target, "set": chosen, "rows": 1})
+                ctx.set(dut.load.valid, 1)
+                assert ctx.get(dut.load.ready) == 1, note
+                await ctx.tick()
+                ctx.set(dut.load.valid, 0)
+                golden.load(target, chosen, 0, 1)
+                for _ in range(3):
+                    assert (ctx.get(dut.data.ready), ctx.get(dut.busy)) == (not held, 1), note
+                    await ctx.tick()
+                ctx.set(dut.claim, {})
+                assert ctx.get(dut.data.ready) == 1, note
+                ctx.set(dut.data.valid, 1)
+                beats_due = 1 if target is Target.PARAMETER else cfg.slices * cfg.groups
+                for _ in range(beats_due):
+                    await ctx.tick()
+                ctx.set(dut.data.valid, 0)
+                await ctx.tick()
+                assert ctx.get(dut.busy) == 0, note
+            if rng.random() < 0.2:             # a job waits: nothing is taken
                 ctx.set(dut.enable, 0)
                 ctx.set(dut.load.valid, 1)
                 for _ in range(3):
@@ -231,11 +259,14 @@ MUTANTS = {
     "slices in a row": ("addr.eq(addr + step)", "addr.eq(addr + 1)"),
     "set 0": ("Mux(weight, set_base, 0)),\n            addr", "0),\n            addr"),
     "write address one late": ("self.write.addr.eq(addr)", "self.write.addr.eq(self.write.addr)"),
-    "beats without a command": ("self.data.ready.eq(busy)", "self.data.ready.eq(1)"),
+    "beats without a command": ("self.data.ready.eq(may)", "self.data.ready.eq(1)"),
     "parameter rows in gaps": ("(~parameter | Cat(meant).any())", "1"),
     "gaps between tokens": ("(command.base <= self.tokens)", "1"),
     "tokens by the last load": ("& (after > self.tokens)", ""),
     "tokens never used": ("self.tokens.eq(0)", "self.tokens.eq(self.tokens)"),
+    "tokens that are read": ("(is_token & claim.tokens)", "0"),
+    "A that is read": ("Mux(is_a, claim.a, claim.kv)", "claim.kv"),
+    "weights of any set held": ("(which == claim.set)", "1"),
     "error never cleared": ("self.error.eq(0)", "self.error.eq(self.error)"),
 }
 

@@ -34,25 +34,37 @@ def check(cfg, seed, stall=0.0, block=OutputStream, jobs=8, reset_after=None):
     async def run(ctx, n, m, tables, note, until=None):
         ct = [[rng.randrange(cfg.k0), rng.randrange(cfg.n), rng.randrange(cfg.n)]
               for _ in range(cfg.n)]
+        clusters, exact, copy = (rng.getrandbits(1) for _ in range(3))
+        k0 = rng.randint(1, cfg.k0)
+        rows = range(k0) if clusters else [ct[t][0] for t in range(m)]
         low, high = cfg.fmt.output.min, cfg.fmt.output.max
         o = [[rng.choice((low, high, rng.randint(low, high))) for _ in range(cfg.d)]
              for _ in range(cfg.k0)]
-        due = [(o[ct[t][0]][g * cfg.lanes:(g + 1) * cfg.lanes], 0)
-               for t in range(m) for g in range(cfg.groups)]
+        due = [(o[row][g * cfg.lanes:(g + 1) * cfg.lanes], 0) for row in rows
+               for g in range(cfg.groups)]
         if tables:
             due += [(ct[t] + [0] * (cfg.lanes - 3), 0) for t in range(max(n, m))]
         due[-1] = due[-1][0], 1
-        for name, value in (("n", n), ("m", m), ("tables", tables), ("start", 1)):
+        word = {"n": n, "m": m, "tables": tables, "clusters": clusters, "mode": exact}
+        for name, value in (("job", word), ("k0", k0), ("copy", copy), ("start", 1)):
             ctx.set(getattr(dut, name), value)
         ctx.set(dut.out.ready, 0)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        cycles, empty, waiting = 0, 0, None
+        # The next job runs by now, and has other clusters.
+        ctx.set(dut.job, {"n": rng.randint(1, cfg.n), "clusters": rng.getrandbits(1)})
+        ctx.set(dut.k0, 0)
+        ctx.set(dut.copy, 1 - copy)
+        cycles, empty, waiting, refused = 0, 0, None, 0
         while due and cycles != until:
             ready = rng.random() >= stall
             ctx.set(dut.out.ready, ready)
-            valid, done = ctx.get(dut.out.valid), ctx.get(dut.done)
+            free = rng.random() < 0.8          # of PAG
+            ctx.set(dut.lookup.ready, free)
+            valid = ctx.get(dut.out.valid)
             assert ctx.get(dut.busy) == 1, note
+            shown = [ctx.get(getattr(dut.lookup, name)) for name in ("copy", "identity")]
+            assert shown == [copy, exact], note
             if waiting is not None:
                 assert valid and ctx.get(dut.out.payload).as_bits() == waiting, f"{note}: changed"
             if valid:
@@ -63,21 +75,23 @@ def check(cfg, seed, stall=0.0, block=OutputStream, jobs=8, reset_after=None):
             waiting = payload.as_bits() if valid and not ready else None
             if valid and ready:
                 due.pop(0)
-            assert done == (not due), f"{note}: done in cycle {cycles}"
             # The memories answer in the next cycle and hold.
-            tokens = ctx.get(dut.ct_addr) if ctx.get(dut.ct_en) else None
+            tokens = ctx.get(dut.lookup.addr) if ctx.get(dut.lookup.en) else None
+            every = ctx.get(dut.lookup.all)
+            refused += every and not free
+            assert tokens is None or free or not every, f"{note}: asked while PAG reads"
             row = ctx.get(dut.row_addr) if ctx.get(dut.row_en) else None
             await ctx.tick()
             cycles, empty = cycles + 1, empty + (not valid)
             if tokens is not None:
-                for port, value in zip(dut.ct, ct[tokens]):
-                    ctx.set(port, value)
+                for c, (port, value) in enumerate(zip(dut.lookup.ct, ct[tokens])):
+                    ctx.set(port, value if every or c == 0 else rng.randrange(cfg.n))
             if row is not None:
                 for port, value in zip(dut.row, o[row]):
                     ctx.set(port, value & ((1 << cfg.fmt.output.width) - 1))
         if not due:
             assert (ctx.get(dut.busy), ctx.get(dut.out.valid)) == (0, 0), note
-            assert empty == 2 * m + (max(n, m) if tables else 0), f"{note}: pace"
+            assert empty - refused == 2 * len(rows) + (max(n, m) if tables else 0), f"{note}: pace"
 
     simulate(dut, bench, reset)
 
@@ -94,11 +108,16 @@ def test_reset(after):
 
 
 MUTANTS = {
-    "token for cluster": ("self.row_addr.eq(self.ct[0])", "self.row_addr.eq(token)"),
-    "cluster of a key": ("self.row_addr.eq(self.ct[0])", "self.row_addr.eq(self.ct[1])"),
-    "last before the tables": ("& ~self.tables", ""),
+    "token for cluster": ("Mux(clusters, token, lookup.ct[0])", "token"),
+    "clusters not asked for": ("Mux(clusters, token, lookup.ct[0])", "lookup.ct[0]"),
+    "cluster of a key": ("token, lookup.ct[0]", "token, lookup.ct[1]"),
+    "word of the job behind": ("tables.eq(job.tables), clusters.eq(job.clusters)", "tables.eq(job.tables)"),
+    "as many rows as tokens": ("Mux(job.clusters, self.k0, job.m)", "job.m"),
+    "tables of the job behind": ("lookup.copy.eq(self.copy)", "lookup.copy.eq(~self.copy)"),
+    "beside PAG": ("lookup.en.eq(lookup.ready)]", "lookup.en.eq(1)]"),
+    "last before the tables": ("& ~tables", ""),
     "last in every token": ("last_token & (group", "(group"),
-    "tables of the queries only": ("Mux(self.n > self.m, self.n, self.m)", "self.m"),
+    "tables of the queries only": ("Mux(job.n > job.m, job.n, job.m)", "job.m"),
     "unsigned outputs": ("_extend(value)", "_unsigned(value)"),
     "does not wait for the sink": ('self.out.valid.eq(1), self.out.payload.last',
                                    'self.out.valid.eq(self.out.ready), self.out.payload.last'),

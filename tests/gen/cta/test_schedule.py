@@ -38,12 +38,13 @@ def check(cfg, seed, heads, block=Schedule):
 async def _run(ctx, dut, cfg, head, rng, note):
     ports = NativePorts(ctx, dut)
     for name, value in (("job", head.word), ("k0", head.k0), ("k1", head.k1), ("k", head.k),
-                        ("start", 1), ("ap_done", 0), ("out_issued", 0), ("rows__ready", 0)):
+                        ("start", 1), ("ap_done", 0), ("out_issued", 0), ("rows__ready", 0),
+                        ("outputs_free", 0)):
         ports.set(name, value)
     await ctx.tick()
     ctx.set(dut.start, 0)
 
-    levels = {"c1_done": False, "centroids_done": False}
+    levels = {"c1_done": False, "centroids_done": False, "outputs_free": False}
     scored, ap_at, ap_ready, drained = 0, None, False, 0     # batches, and cycles
     under_way, left = None, 0                                # row and its slots
     cycle, payload = 0, dut.rows.payload
@@ -52,7 +53,7 @@ async def _run(ctx, dut, cfg, head, rng, note):
         row = waiting[0]
         # What the other blocks say: C1, all centroids, AP of a batch, the end of an output row.
         for name in levels:
-            levels[name] |= rng.random() < 0.02
+            levels[name] |= rng.random() < (0.002 if name == "outputs_free" else 0.02)
             ctx.set(getattr(dut, name), levels[name])
         ctx.set(dut.ap_done, cycle == ap_at)
         ends = left == 1 and under_way.op
@@ -62,6 +63,9 @@ async def _run(ctx, dut, cfg, head, rng, note):
 
         may = {"": True, "c1": levels["c1_done"], "centroids": levels["centroids_done"],
                "probability": ap_ready and cycle >= drained}[row.waits]
+        held = may and row.op is Op.OUT and not levels["outputs_free"]
+        assert ctx.get(dut.held) == (held and ready), f"{note}: held in cycle {cycle}"
+        may = may and not held
         assert ctx.get(dut.rows.valid) == may, f"{note}: valid, {row.op.name} in cycle {cycle}"
         assert ctx.get(dut.ended) == 0, note
         if may:
@@ -100,6 +104,8 @@ MUTANTS = {
     "drain too short": ("drain_guard(cfg) - 1", "drain_guard(cfg) - 2"),
     "one answer of PAG for all": ("ap_ready.eq(0)\n\n", "ap_ready.eq(1)\n\n"),
     "no wait for C1": ("Wait.C1: self.c1_done", "Wait.C1: 1"),
+    "outputs over those of the job before": ("holds & free)", "holds)"),
+    "held by everything": ("running & holds & ~free & self.rows.ready", "running & ~free & self.rows.ready"),
     "ends one row early": ("pc.eq(Mux(more, again, then))", "pc.eq(then)"),
 }
 

@@ -40,7 +40,8 @@ def layer(mode="cta", seed=1, **options):
 def calibrated(heads, *args, rule=Rule(), **options):
     recorder = heads.fake = HeadsRecorder(heads, rule)
     heads(*args)
-    cfg = engine(heads, **{"n": max(recorder.longest, 2), **options})
+    sizes = {"n": max(recorder.longest, 2), **options}
+    cfg = engine(heads, **{"tokens": max(recorder.tokens, sizes["n"]), **sizes})
     heads.fake = FakeCTA(cfg, recorder.points(heads, cfg))
     return heads.fake
 
@@ -172,9 +173,12 @@ def test_what_the_engine_cannot_take_is_refused():
     with pytest.raises(ValueError, match="25 tokens, must be at most n = 24"):
         heads(tokens(n=25))
     exact = layer("exact")
-    calibrated(exact, x, k1=20)
-    with pytest.raises(ValueError, match="at most k0 = 24 and k1 = 20"):
+    calibrated(exact, x, exact=20)
+    with pytest.raises(ValueError, match="24 queries and 24 keys, must be at most exact = 20 each"):
         exact(x)
+    calibrated(heads, x, n=24)
+    with pytest.raises(ValueError, match=r"m \+ n is 11 \+ 24 tokens, must be at most tokens = 24"):
+        heads(tokens(n=11), x)
     with pytest.raises(ConfigError, match="d is 12, must be one of"):
         engine(CTAHeads(36, 3))
     with pytest.raises(ConfigError, match="d is 16, must be 8 as in the layer"):

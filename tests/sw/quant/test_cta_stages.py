@@ -65,12 +65,12 @@ NARROW = CTAFormats(token=Format(True, 9, 4), centroid=Format(True, 7, 2),
                     prob=Format(False, 14, 6), ap=Format(False, 7), output=Format(True, 8, 4),
                     hash=Format(True, 4), multiplier=Format(False, 9))
 CONFIGS = {
-    "default": CTAConfig(n=64, l=6, d=16),
-    "slices": CTAConfig(n=48, l=3, d=8, dw=32),
-    "overflow": CTAConfig(n=64, l=2, d=8, k0=5, k1=7, k2=3),
-    "overflow of one": CTAConfig(n=40, l=2, d=8, k0=1, k1=1, k2=1, digit=1),
-    "digit 4": CTAConfig(n=64, l=8, d=8, k0=9, k1=30, k2=8, digit=4),
-    "narrow": CTAConfig(n=64, l=4, d=8, dw=16, fmt=NARROW),
+    "default": CTAConfig(n=64, tokens=128, l=6, d=16),
+    "slices": CTAConfig(n=48, tokens=96, l=3, d=8, dw=32),
+    "overflow": CTAConfig(n=64, tokens=128, l=2, d=8, k0=5, k1=7, k2=3),
+    "overflow of one": CTAConfig(n=40, tokens=80, exact=1, l=2, d=8, k0=1, k1=1, k2=1, digit=1),
+    "digit 4": CTAConfig(n=64, tokens=128, l=8, d=8, k0=9, k1=30, k2=8, digit=4),
+    "narrow": CTAConfig(n=64, tokens=128, l=4, d=8, dw=16, fmt=NARROW),
 }
 
 

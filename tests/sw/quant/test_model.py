@@ -188,7 +188,8 @@ def test_illegal_arguments_change_nothing():
 def test_formats_and_engine_options():
     model = Encoder()
     quantise_model(model, batches(1), attention={"n": 64, "b": 4}, ffn={"multipliers": 16})
-    assert fakes(model)["layers.0.attention.heads"].cfg == CTAConfig(b=4, d=8, dw=32, l=4, n=64)
+    assert fakes(model)["layers.0.attention.heads"].cfg == CTAConfig(b=4, d=8, dw=32, l=4, n=64, k0=64, k1=64,
+                                                                                  k2=64)
     assert fakes(model)["layers.0.ffn"].cfg.multipliers == 16
     report = quantise_model(model, batches(1), attention={"d": 16})
     assert "d is 16, must be 8 as in the layer" in report.kept["layers.0.attention.heads"]

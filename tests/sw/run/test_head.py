@@ -141,7 +141,7 @@ BAD = {
     "d": (head(), ["--d", 8], "wq has shape (32, 16)"),
     "d illegal": (head(), ["--d", 12], "d is 12, must be one of"),
     "b illegal": (head(), ["--b", 3], "b is 3, must be one of (2, 4, 8, 16, 32)"),
-    "exact beyond capacity": (head(), ["--mode", "exact", "--k1", 20], "do not fit k0"),
+    "exact beyond capacity": (head(), ["--mode", "exact", "--exact", 20], "do not fit exact = 20"),
     "exact compressed": (head(), ["--mode", "exact", "--compression", 0.5], "exact mode does not"),
     "compression": (head(), ["--compression", 1.5], "compression is 1.5, must be in (0, 1]"),
     "clusters": (head(), ["--clusters", "50,1,1"], "k0 is 50, must be in 1..40"),

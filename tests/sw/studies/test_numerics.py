@@ -37,7 +37,7 @@ def test_the_page_has_what_the_command_prints(engine, page, capsys):
 def test_the_golden_head_is_close_to_double_precision(mode, bound, d, dw):
     # Relative error of the whole output, clusters forced. Measured over these seeds:
     # 0.0028 to 0.0061 in CTA mode, 0.0030 to 0.0053 in exact mode.
-    cfg = CTAConfig(b=4, d=d, dw=dw, n=128)
+    cfg = CTAConfig(b=4, d=d, dw=dw, n=128, tokens=256, k0=128, k1=128, k2=128)
     for seed in range(6):
         for m in None, 50:
             error = numerics.head_error(cfg, cross(seed, 127, m, d, dw), mode)
@@ -45,14 +45,14 @@ def test_the_golden_head_is_close_to_double_precision(mode, bound, d, dw):
 
 
 def test_wide_formats_leave_nothing():
-    cfg = variant(CTAConfig(n=256), CTA.wide)
+    cfg = variant(CTAConfig(n=256, k0=256, k1=256, k2=256), CTA.wide)
     for mode in Mode:
         # Measured: 5.5e-5 and 3.5e-5.
         assert numerics.head_error(cfg, reference.synthetic(256, 64), mode) < 1e-4
 
 
 def test_quantised_heads_are_legal_and_do_not_saturate():
-    cfg = CTAConfig(b=4, d=16, dw=48, n=96)
+    cfg = CTAConfig(b=4, d=16, dw=48, n=96, tokens=192, k0=96, k1=96, k2=96)
     for seed in range(5):
         for mode in Mode:
             q = quantise(cfg, cross(seed, 95, 33, 16, 48), mode)

@@ -1,0 +1,66 @@
+"""Claims: what stands from when to when, in jobs of all kinds; tests/rtl/test_layer.py has loads run into
+them."""
+
+import random
+
+import pytest
+
+from gen.cta.claims import Claims
+from model.cta.config import CTAConfig
+from model.cta.schedule import Op
+from model.cta.timing import issue_delay
+from tests.gen.mutants import each_found
+from tests.gen.native import simulate
+
+CFG = CTAConfig(b=4, d=8, l=2, n=12, sets=3)
+CLIMB = CFG.d + issue_delay(CFG)
+
+
+def check(seed, block=Claims):
+    dut, rng = block(CFG), random.Random(seed)
+
+    async def bench(ctx):
+        for job in range(12):
+            exact, reuse, chosen = rng.getrandbits(1), rng.getrandbits(1), rng.randrange(3)
+            note = f"seed {seed}, job {job}, exact {exact}, reuse {reuse}"
+            # Cycles in which something happens, in the order of a program.
+            gaps = [rng.randrange(1, 9) for _ in range(5)]
+            done, key, score, query, end = (sum(gaps[:at + 1]) for at in range(5))
+            query, end = query + 3, end + 3 + CLIMB + 4
+            ctx.set(dut.job, {"mode": exact, "reuse": reuse, "set": chosen})
+            ctx.set(dut.start, 1)
+            ctx.set(dut.ended, 1)              # as that of the job before
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            fresh = not exact and not reuse
+            for cycle in range(1, end + 3):
+                ctx.set(dut.centroids_done, cycle >= done or not fresh)
+                ctx.set(dut.op, Op.K if cycle == key else Op.SCORE if cycle == score else 0)
+                ctx.set(dut.queries_done, cycle == query)
+                ctx.set(dut.ended, cycle >= end)
+                want = {"tokens": cycle <= end if exact else fresh and cycle <= done,
+                        "a": fresh and cycle <= key, "kv": cycle <= score,
+                        "q": cycle <= query + CLIMB, "set": chosen}
+                got = {name: ctx.get(getattr(dut.claim, name)) for name in want}
+                assert got == want, f"{note}: cycle {cycle}"
+                await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_claims(seed):
+    check(seed)
+
+
+MUTANTS = {
+    "tokens of an exact job given up": ("self.centroids_done & ~exact | self.ended", "self.centroids_done | self.ended"),
+    "tokens never given up": ("self.centroids_done & ~exact | self.ended", "self.ended"),
+    "A claimed for clusters that are there": ("~exact & ~job.reuse", "~exact"),
+    "Q given up with its last slot": ("left.eq(climb)", "left.eq(1)"),
+    "K and V given up with the linears": ("self.op == Op.SCORE", "self.op == Op.K"),
+    "set 0": ("claim.set.eq(job.set)", "claim.set.eq(0)"),
+}
+
+
+test_mutants = each_found(Claims, MUTANTS, lambda block: check(1, block))
