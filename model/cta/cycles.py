@@ -50,12 +50,14 @@ class HeadCycles:
     A phase but the first begins with the first slot of the operation that the program names, so that
     in Table I ``compress`` ends with the first slot of K and ``linear`` with that of Q. ``macs`` counts
     the useful multiplier slots of the array by phase: products of live data, the borrowed columns'
-    left out.
+    left out. ``losses`` has the cycles in which none is formed, by cause, and columns that are idle as
+    the cycles that they would fill; with the useful ones they add up to ``total``.
     """
 
     total: int = 0
     phases: dict = field(default_factory=dict)
     macs: dict = field(default_factory=dict)
+    losses: dict = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
 
 
@@ -102,6 +104,7 @@ class _Run:
             self.ready[Wait.CENTROIDS] = 0
         last = self._walk()
         total = last + 1 + tail(cfg) - 1
+        self._lose("start and end", FIRST_TAKE + tail(cfg))
         begins = [1, *(self.first[op] for op in cfg.program.phases), total + 1]
         self.result.total = total
         self.result.phases = {name: after - at
@@ -114,9 +117,13 @@ class _Run:
         for step in cfg.program.walk(self.mode, cfg.slices, cfg.passes, -(-self.k // cfg.b),
                                      -(-self.k0 // cfg.b), self.reuse):
             row, part, hpass, batch = step.row, step.part, step.hpass, step.batch * cfg.b
-            take = max([free] + [self.ready[w] for w in Wait if w in row.wait and w])
+            waits = {f"wait for {w.name.lower()}": self.ready[w] for w in Wait if w in row.wait and w}
+            take = max([free, *waits.values()])
+            if take > free:
+                self._lose(max(waits, key=waits.get), take - free)
             if row.op is Op.OUT and Op.OUT not in self.first:
                 take += self.held
+                self._lose("outputs of the job before", self.held)
             load = cfg.b if row.load and not (self.kept and row.kept) else 0
             length, pad = self._slots(row, part)
             stream = take + 1 + load
@@ -184,7 +191,7 @@ class _Run:
 
     def _record(self, row, start, load, length, pad, batch, hpass):
         """The row in the picture, and its useful products."""
-        cfg = self.cfg
+        cfg, slots = self.cfg, length
         if load:
             self._use("SA", "LOAD", start, start + load)
         what = f"HASH {row.lsh}" if row.op is Op.HASH else row.op.name
@@ -199,6 +206,14 @@ class _Run:
             length = min(length, self.k) if row.op is Op.SCORE else length
         begun = sum(op in self.first for op in cfg.program.phases)
         self.result.macs[PHASES[begun]] += cfg.d * columns * length
+        self._lose("value load", load)
+        self._lose("pause", pad + slots - length)
+        self._lose("idle hash columns" if row.op is Op.HASH else "ragged batch",
+                   length * (1 - columns / cfg.b))
+
+    def _lose(self, cause, cycles):
+        if cycles:
+            self.result.losses[cause] = self.result.losses.get(cause, 0) + cycles
 
     def _use(self, unit, what, start, end):
         self.result.uses.append(Use(unit, what, start, end))

@@ -75,6 +75,17 @@ def test_phases_add_up(cfg, mode):
 
 @pytest.mark.parametrize("cfg", CONFIGS, ids=repr)
 @pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("how", [{}, {"reuse": True}, {"held": 77}], ids=str)
+def test_losses_and_useful_products_are_all(cfg, mode, how):
+    for n, m, k0, k1, k2 in random_sizes(cfg, 4):
+        result = head_cycles(cfg, n, m, k0, k1, k2, mode, **how)
+        useful = sum(result.macs.values()) / (cfg.b * cfg.d)
+        assert useful + sum(result.losses.values()) == pytest.approx(result.total)
+        assert result.losses.get("outputs of the job before", 0) == how.get("held", 0)
+
+
+@pytest.mark.parametrize("cfg", CONFIGS, ids=repr)
+@pytest.mark.parametrize("mode", Mode)
 def test_useful_products(cfg, mode):
     """As many as the algorithm has, and never more in a phase than the array could do."""
     for n, m, k0, k1, k2 in random_sizes(cfg, 2):

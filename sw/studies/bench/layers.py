@@ -1,0 +1,176 @@
+"""Whole attention layers, wall clock and transfers included: ``hashlayer bench layers``.
+
+A layer is its heads as jobs one behind the other, the first of which clusters and the others reuse. The
+operands of a job are loaded while the one before it runs, and its outputs leave, by cluster, while the
+next one does. What counts is the time from the end of one layer to the end of the next.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from model.cta import layer as golden
+from model.cta.config import CTAConfig
+from model.cta.cost import OPERATING_POINTS, POINT_TOKENS, table1_cycles
+from model.cta.cycles import head_cycles
+from model.cta.job import LayerJob
+from model.cta.stimulus import layer_of, operating_point
+from model.errors import ConfigError
+from sw.io.tables import heading, line
+from sw.sim.cta import Session, build
+from sw.sim.engine import Script
+
+__all__ = ["NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
+
+BETWEEN = 2
+"""Cycles from the end of a job to the check of the next: the outputs are handed over."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """The attention of a network: width of a token, heads of a layer, and whether these share clusters."""
+
+    name: str
+    dw: int
+    heads: int
+    d: int
+    shared: bool = True
+
+
+NETS = (Net("MiniLM", 384, 12, 32), Net("BERT-base", 768, 12, 64), Net("BERT-large", 1024, 16, 64),
+        Net("single heads", 64, 4, 64, shared=False))
+TOKENS = (128, 384, 512)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A layer to be run: what of :data:`NETS`, how many tokens, at which operating point."""
+
+    net: Net
+    n: int
+    point: str
+    k0: int
+    k1: int
+    k2: int
+
+    def config(self, b: int, lanes: int, sets: int) -> CTAConfig:
+        """The engine: of the paper's hash, with room for the clusters by its defaults."""
+        most = max(512, self.n)
+        return CTAConfig(b=b, d=self.net.d, dw=self.net.dw, n=most, lanes=lanes, sets=sets)
+
+
+def sizes(nets=NETS, tokens=TOKENS, points=None) -> list[Sizes]:
+    """All combinations; cluster counts in the proportions of the paper's operating points."""
+    found = []
+    for net in nets:
+        for n in tokens if net.shared else [POINT_TOKENS]:
+            for point in OPERATING_POINTS:
+                if points is None or point.name in points:
+                    found.append(Sizes(net, n, point.name, *(
+                        round(share * n) for share in point.fractions)))
+    return found
+
+
+def _operands(cfg: CTAConfig, size: Sizes, seed: int):
+    """Weights of the heads, which hash alike, and the layer's job."""
+    weights, job = operating_point(cfg, size.k0, size.k1, size.k2, size.n, seed=seed)
+    heads = [(replace(weights, **{name: np.roll(getattr(weights, name), head, axis=-1)
+                                  for name in ("wq", "wk", "wv", "bq", "bv")}), job)
+             for head in range(size.net.heads)]
+    return layer_of(heads)
+
+
+def _modelled(cfg: CTAConfig, size: Sizes, shared_a: bool) -> tuple[int, dict, float]:
+    """Cycles of a layer by the cycle model, its losses by cause, and the useful cycles."""
+    losses, total, useful = {"between jobs": BETWEEN * size.net.heads}, 0, 0.0
+    for head in range(size.net.heads):
+        one = head_cycles(cfg, size.n, size.n, size.k0, size.k1, size.k2, shared_a=shared_a,
+                          reuse=size.net.shared and head > 0)
+        total += one.total + BETWEEN
+        useful += sum(one.macs.values()) / (cfg.b * cfg.d)
+        for cause, cycles in one.losses.items():
+            losses[cause] = losses.get(cause, 0) + cycles
+    return total, losses, useful
+
+
+def _simulated(cfg, size, weights, job: LayerJob, layers: int) -> dict:
+    """Cycles of the last of some layers on the RTL, and whether all is as the models have it."""
+    session = Session(cfg, Script(1))
+    for _ in range(layers):
+        for head, own in enumerate(weights):
+            again = size.net.shared and head > 0
+            session.job(own, job.head(head), head % cfg.sets, reuse=again, wait=False, clusters=1,
+                        tables=not again)
+    run, results = session.wait().play(build(cfg, progress=sys.stderr.isatty()))
+    ends = run.cycles["status"][len(weights) - 1::len(weights)]
+    due, equal, modelled = golden.run(cfg, weights, job), True, True
+    for at, result in enumerate(results):
+        head = at % len(weights)
+        want = due.heads[head]
+        again = size.net.shared and head > 0
+        same_counts = again or not size.net.shared or result.saturations == want.saturations
+        equal &= bool(np.array_equal(result.o, want.o)) and same_counts
+        cycles = head_cycles(cfg, size.n, size.n, want.k0, want.k1, want.k2, job.mode,
+                             weights[0].shared_a, again, result.held)
+        modelled &= result.cycles == cycles.total
+    return {"cycles": ends[-1] - ends[-2], "equal_golden": equal, "equal_model": modelled,
+            "held": sum(result.held for result in results[-len(weights):]),
+            "cycles_per_second": results[0].rate}
+
+
+def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, simulate: bool = True,
+            seed: int = 0) -> dict:
+    """A row: cycles of a layer in steady state, by the RTL or by the cycle model alone.
+
+    Raises ConfigError where the engine cannot be, ValueError where the counts cannot be met.
+    """
+    cfg = size.config(b, lanes, sets)
+    shared_a = cfg.slices == 1
+    total, losses, useful = _modelled(cfg, size, shared_a)
+    row = {"net": size.net.name, "n": size.n, "point": size.point, "heads": size.net.heads,
+           "b": b, "lanes": lanes, "program": cfg.program.name, "products": "plain",
+           "k0": size.k0, "k1": size.k1, "k2": size.k2, "cycles": total,
+           "equal_golden": None, "equal_model": None}
+    if simulate:
+        weights, job = _operands(cfg, size, seed)
+        row |= _simulated(cfg, size, weights, job, 2)
+        losses["transfers"] = row["cycles"] - total
+    formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2)
+    return row | {"table1": formula, "ratio": row["cycles"] / formula,
+                  "useful": useful / row["cycles"],
+                  "losses": {cause: round(cycles) for cause, cycles in sorted(
+                      losses.items(), key=lambda item: -item[1]) if round(cycles)}}
+
+
+def run(chosen: list[Sizes], **how) -> list[dict]:
+    """Rows of all sizes, with progress; what cannot be measured is a row with its reason."""
+    rows = []
+    for size in tqdm(chosen, unit=" layers", disable=not sys.stderr.isatty(), leave=False):
+        try:
+            rows.append(measure(size, **how))
+        except (ConfigError, ValueError) as error:
+            rows.append({"net": size.net.name, "n": size.n, "point": size.point, "error": str(error)})
+    return rows
+
+
+COLUMNS = (("net", 12), ("n", 4), ("point", 8), ("heads", 5), ("cycles", 10), ("Table I", 10), ("ratio", 6),
+           ("useful", 7), ("= golden", 8), ("= model", 7))
+
+
+def show(rows: list[dict]) -> None:
+    """The table, and the largest losses of each row."""
+    words = {True: "yes", False: "NO", None: "-"}
+    print(heading(COLUMNS) + "  losses")
+    for row in rows:
+        if "error" in row:
+            print(f"{row['net']}, n {row['n']}, {row['point']}: {row['error']}")
+            continue
+        causes = ", ".join(f"{cause} {cycles / row['cycles']:.1%}"
+                           for cause, cycles in list(row["losses"].items())[:4])
+        print(line(COLUMNS, [row["net"], row["n"], row["point"], row["heads"], f"{row['cycles']:,}",
+                             f"{row['table1']:,}", f"{row['ratio']:.3f}", f"{row['useful']:.1%}",
+                             words[row["equal_golden"]], words[row["equal_model"]]]) + "  " + causes)
+    print("\ncycles: from the end of one layer to the end of the next, transfers included; Table I: the "
+          "paper's, of all heads\nuseful: multiplier slots whose product enters a result, of all slots")
