@@ -99,7 +99,7 @@ class CentroidSums(wiring.Component):
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
-            "c1_addr": Out(address_width(cfg.key_depth)), "residual": Out(1),
+            "c1_addr": Out(address_width(cfg.value_depth)), "residual": Out(1),
             "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
             "full": Out(1), "full_lsh": Out(LSH_WIDTH), "full_slice": Out(address_width(cfg.slices)),
             "full_k": Out(cfg.count_width),

@@ -112,8 +112,8 @@ class Clustering(wiring.Component):
             rows.read.addr.eq(cag.tok_addr), rows.read.c1_addr.eq(cag.c1_addr),
             columns.cacc_en.eq(cag.cacc_en), columns.cavg_en.eq(cag.cavg_en),
             columns.cavg_value.eq(cag.cavg_value),
-            rows.write.key.eq(cag.c_we & (cag.c_lsh != LSH.QUERY)),
-            rows.write.value.eq(cag.c_we & (cag.c_lsh == LSH.QUERY)), rows.write.addr.eq(cag.c_addr),
+            rows.write.key.eq(cag.c_we & (cag.c_lsh == LSH.QUERY)),
+            rows.write.value.eq(cag.c_we & (cag.c_lsh != LSH.QUERY)), rows.write.addr.eq(cag.c_addr),
             *(to.eq(by) for pairs in ((columns.cacc_acc, cag.acc), (cag.cacc_sum, columns.cacc_sum),
                                       (columns.cavg_x, cag.cavg_x),
                                       (cag.cavg_sum, columns.cavg_sum), (rows.data, cag.c_data))

@@ -26,12 +26,14 @@ class LeftEdge(Signature):
     -------
     x[d] : Operand of row i. Format ``cfg.left``.
     ctl[d] : Control that goes right with the operand.
-    latch[d] : The operand register of each PE of row i becomes its value.
+    push[d] : The second value registers of row i shift to the right.
+    shadow[d] : Value that enters them. Format ``cfg.value``.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"x": Out(shape(cfg.left)).array(cfg.d),
-                          "ctl": Out(PEControl).array(cfg.d), "latch": Out(1).array(cfg.d)})
+                          "ctl": Out(PEControl).array(cfg.d), "push": Out(1).array(cfg.d),
+                          "shadow": Out(shape(cfg.value)).array(cfg.d)})
 
 
 class BorrowedColumns(Signature):

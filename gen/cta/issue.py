@@ -23,8 +23,7 @@ PPE_OP = {op: PPEOp[op.name] for op in Op}
 class Issue(wiring.Component):
     """Delays the parts of a slot until the left, bottom and top edge of the array need them.
 
-    The edges see a slot at different times. The value of a load is latched one cycle behind its
-    last slot, whatever the array does then. The pulse of the shortcut follows the last weight by
+    The edges see a slot at different times. The pulse of the shortcut follows the last weight by
     ``shortcut_pause`` cycles and one.
 
     Timing (I: cycle of the slot; D = ``issue_delay``; X = I+D+2): ``ct_en`` asks in I+D-2 for the
@@ -78,12 +77,11 @@ class Issue(wiring.Component):
         cmd = self.cmd
         m.d.sync += [
             *(getattr(cmd, name).eq(getattr(known, name))
-              for name in ("token", "weight", "key", "value", "centroid", "residual",
-                                    "addr")),
+              for name in ("token", "weight", "key", "value", "residual", "addr", "shadow")),
             cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1, 0)),
             cmd.pe.df2.eq((known.op == Op.OUT) & known.stream), cmd.pe.first.eq(known.first),
             cmd.pe.sc.eq(delay(m, known.shortcut, shortcut_pause(cfg) + 1, reset=True)),
-            cmd.latch.eq(delay(m, known.load_last, 1, reset=True)),
+            cmd.pe.swap.eq(known.swap),
         ]
 
         # AP meets the x of its command.

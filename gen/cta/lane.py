@@ -11,22 +11,34 @@ from gen.fixed import round_half_up, saturate, shape
 from model.cta.config import CTAConfig
 from model.cta.layout import ELEMENT_WIDTH
 
-__all__ = ["Lane", "LaneCommand", "WriteBack", "CentroidRead", "CentroidWrite", "LoadWrite"]
+__all__ = ["Lane", "LaneCommand", "ValueRead", "WriteBack", "CentroidRead", "CentroidWrite", "LoadWrite"]
+
+
+class ValueRead(data.StructLayout):
+    """A value for the array on its way to the second value registers, with ``push``.
+
+    At most one of ``token``, ``weight``, ``key``, ``value`` reads, at ``addr``, and none where the
+    column is empty. A token is brought to the format of a centroid.
+    """
+
+    def __init__(self, cfg: CTAConfig):
+        super().__init__({"push": 1, "token": 1, "weight": 1, "key": 1, "value": 1,
+                          "addr": address_width(cfg.bank_depth)})
 
 
 class LaneCommand(data.StructLayout):
     """What row i reads and how it drives the array; enters lane 0 and climbs a lane a cycle.
 
     At most one of ``token``, ``weight``, ``key``, ``value`` reads, at ``addr``. ``residual``
-    subtracts row ``c1_addr`` of C1 from the token; ``centroid`` brings the token to the format of a
-    centroid. ``pe`` and ``latch`` go to the array with the x that this command reads.
+    subtracts row ``c1_addr`` of C1 from the token. ``pe`` goes to the array with the x that this
+    command reads. ``shadow`` reads a value beside it, of another bank.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({
-            "token": 1, "weight": 1, "key": 1, "value": 1, "residual": 1, "centroid": 1,
-            "addr": address_width(cfg.bank_depth), "c1_addr": address_width(cfg.key_depth),
-            "pe": PEControl, "latch": 1,
+            "token": 1, "weight": 1, "key": 1, "value": 1, "residual": 1,
+            "addr": address_width(cfg.bank_depth), "c1_addr": address_width(cfg.value_depth),
+            "pe": PEControl, "shadow": ValueRead(cfg),
         })
 
 
@@ -43,7 +55,7 @@ class CentroidRead(data.StructLayout):
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"en": 1, "residual": 1, "addr": address_width(cfg.token_depth),
-                          "c1_addr": address_width(cfg.key_depth)})
+                          "c1_addr": address_width(cfg.value_depth)})
 
 
 class CentroidWrite(data.StructLayout):
@@ -65,13 +77,14 @@ class LoadWrite(data.StructLayout):
 class Lane(wiring.Component):
     """Row i outside the array: its banks, its left adder, its share of the write-back paths.
 
-    There is one lane module, d times. The banks are token, weight, key (C1 and C2, and K behind
-    them), value (C0, and V behind it) and output. In exact mode, where the array takes the tokens
-    for centroids, K and V have the rows of the centroids as well. Each lane has its own small banks,
+    There is one lane module, d times. The banks are token, weight, key (C0, and K behind it), value
+    (C1 and C2, and V behind them) and output. In exact mode, where the array takes the tokens
+    for centroids, K and V have the rows of the centroids as well. An operand and a value are read in
+    one cycle and never from one bank: while C0 is loaded V may stream, while C1 and C2 are, weights. Each lane has its own small banks,
     so that the skew of the array is a skew of addresses (a register a lane) and not of d*(d-1)/2
     data registers. Why these: docs/decisions/0022-memories.md.
 
-    Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe`` and ``latch`` are valid in c+2 and
+    Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe``, ``shadow`` and ``push`` are valid in c+2 and
     ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2. ``linear`` and
     ``out`` are taken in the cycle of their write-back command and written one later. ``read_data``
     comes in the cycle after ``read_en``. There is no back-pressure: the sequencer knows every
@@ -92,7 +105,8 @@ class Lane(wiring.Component):
     cmd_up : Command for the lane above, ``cmd`` of one cycle before.
     x : Operand for row i of the array, two cycles after ``cmd``. Format ``cfg.left``.
     pe : Control of that operand, in the same cycle.
-    latch : The operands of the cycle before become the values of this row.
+    push : The second value registers of row i take a value.
+    shadow : That value. Format ``cfg.value``.
     linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``.
     kv : Write-back of K and V, from the lane below.
     kv_up : Write-back of K and V for the lane above, ``kv`` of one cycle before.
@@ -104,7 +118,7 @@ class Lane(wiring.Component):
     cag : Row that CAG asks for.
     cag_x : Element of that row, two cycles later. Format ``cfg.left``.
     cag_moved : ``cag_x`` is a residual that saturated.
-    token_moved : ``x`` is a token that saturated as a centroid.
+    token_moved : ``shadow`` is a token that saturated as a centroid.
     c : Write of a centroid.
     c_data : Element of that centroid, in the same cycle. Format ``fmt.centroid``.
     read_en : The output reads a row of O.
@@ -119,7 +133,8 @@ class Lane(wiring.Component):
         f = cfg.fmt
         super().__init__({
             "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)),
-            "x": Out(shape(cfg.left)), "pe": Out(PEControl), "latch": Out(1),
+            "x": Out(shape(cfg.left)), "pe": Out(PEControl), "push": Out(1),
+            "shadow": Out(shape(cfg.value)),
             "linear": In(shape(f.qkv)).array(cfg.b),
             "kv": In(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))), "kv_up": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
             "out": In(shape(f.output)).array(cfg.b),
@@ -139,53 +154,63 @@ class Lane(wiring.Component):
         row = max(f.centroid.width, f.qkv.width)
         banks = {"token": SRAM(width=f.token.width, depth=cfg.token_depth, rw=True),
                  "weight": SRAM(width=weight_width, depth=cfg.weight_depth),
-                 "key": SRAM(width=row, depth=cfg.key_depth, rw=True),
-                 "value": SRAM(width=row, depth=cfg.value_depth),
+                 "key": SRAM(width=row, depth=cfg.key_depth),
+                 "value": SRAM(width=row, depth=cfg.value_depth, rw=True),
                  "output": SRAM(width=f.output.width, depth=cfg.queries)}
         for name, bank in banks.items():
             m.submodules[f"{name}_bank"] = place(platform, bank)
         token, weight, key, value, output = banks.values()
 
-        # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or K as operands.
-        subtracts = self.cag.en & self.cag.residual
+        # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or V.
+        subtracts, load = self.cag.en & self.cag.residual, cmd.shadow
         m.d.comb += [
-            token.r_en.eq(cmd.token), token.r_addr.eq(cmd.addr),
-            weight.r_en.eq(cmd.weight), weight.r_addr.eq(cmd.addr),
-            key.r_en.eq(cmd.residual), key.r_addr.eq(cmd.c1_addr),
-            value.r_en.eq(cmd.value), value.r_addr.eq(cmd.addr),
+            *(wire.eq(by) for bank, reads, loads in (
+                (token, cmd.token, load.token), (weight, cmd.weight, load.weight),
+                (key, cmd.key, load.key))
+              for wire, by in ((bank.r_en, reads | loads),
+                               (bank.r_addr, Mux(loads, load.addr, cmd.addr)))),
+            value.r_en.eq(cmd.residual), value.r_addr.eq(cmd.c1_addr),
             token.q_en.eq(self.cag.en), token.q_addr.eq(self.cag.addr),
-            key.q_en.eq(cmd.key | subtracts),
-            key.q_addr.eq(Mux(subtracts, self.cag.c1_addr, cmd.addr)),
+            value.q_en.eq(cmd.value | load.value | subtracts),
+            value.q_addr.eq(Mux(subtracts, self.cag.c1_addr, Mux(load.value, load.addr, cmd.addr))),
             output.r_en.eq(self.read_en), output.r_addr.eq(self.read_addr),
             self.read_data.eq(output.r_data),
         ]
         m.d.sync += self.cmd_up.eq(cmd)
 
         # Cycle c+1: choose, or subtract the centroid.
-        residual, _ = self._residual(token.r_data, key.r_data)
+        residual, _ = self._residual(token.r_data, value.r_data)
         centroid, moved = self._centroid(token.r_data)
         chosen = Signal(shape(cfg.left))
         at = self.cmd_up     # the command one cycle later
         with m.If(at.residual):
             m.d.comb += chosen.eq(residual)
-        with m.Elif(at.centroid):
-            m.d.comb += chosen.eq(centroid)
         with m.Elif(at.token):
             m.d.comb += chosen.eq(token.r_data.as_signed())
         with m.Elif(at.weight):
             m.d.comb += chosen.eq(weight.r_data.as_signed())
         with m.Elif(at.key):
-            m.d.comb += chosen.eq(key.q_data.as_signed())
+            m.d.comb += chosen.eq(key.r_data.as_signed())
         with m.Else():
-            m.d.comb += chosen.eq(value.r_data.as_signed())
-        x, pe, latch = Signal(shape(cfg.left), reset_less=True), Signal(PEControl), Signal()
-        m.d.sync += [x.eq(chosen), pe.eq(at.pe), latch.eq(at.latch),
-                     self.token_moved.eq(at.centroid & moved)]
-        m.d.comb += [self.x.eq(x), self.pe.eq(pe), self.latch.eq(latch)]
+            m.d.comb += chosen.eq(value.q_data.as_signed())
+        loaded = Signal(shape(cfg.value))
+        with m.If(at.shadow.token):
+            m.d.comb += loaded.eq(centroid)
+        with m.Elif(at.shadow.weight):
+            m.d.comb += loaded.eq(weight.r_data.as_signed())
+        with m.Elif(at.shadow.key):
+            m.d.comb += loaded.eq(key.r_data.as_signed())
+        with m.Else():
+            m.d.comb += loaded.eq(value.q_data.as_signed())
+        x, pe = Signal(shape(cfg.left), reset_less=True), Signal(PEControl)
+        shadow, push = Signal(shape(cfg.value), reset_less=True), Signal()
+        m.d.sync += [x.eq(chosen), pe.eq(at.pe), shadow.eq(loaded), push.eq(at.shadow.push),
+                     self.token_moved.eq(at.shadow.token & moved)]
+        m.d.comb += [self.x.eq(x), self.pe.eq(pe), self.shadow.eq(shadow), self.push.eq(push)]
 
         # The same for CACC, from the second ports.
         subtract = Signal()
-        difference, moved = self._residual(token.q_data, key.q_data)
+        difference, moved = self._residual(token.q_data, value.q_data)
         cag_x, cag_moved = Signal(shape(cfg.left), reset_less=True), Signal()
         asked = Signal()
         m.d.sync += [asked.eq(self.cag.en), subtract.eq(self.cag.residual),

@@ -68,7 +68,7 @@ class Lanes(wiring.Component):
     below; K and V climb with their columns, O comes down because row d-1 leaves first. Other banks,
     e.g. one for K and V and one for Q and O, are a change in here and in :class:`Lane`.
 
-    Timing: ``ctl.cmd`` in cycle c gives ``left`` of row i in c+2+i. ``centroids.read`` in cycle c
+    Timing: ``ctl.cmd`` in cycle c gives ``left`` of row i in c+2+i, operand and value alike. ``centroids.read`` in cycle c
     gives ``cacc_x`` in c+2. ``rows.data`` comes in the cycle after ``rows.en``. There is no
     back-pressure. Reset clears the commands under way, never a bank.
 
@@ -125,7 +125,8 @@ class Lanes(wiring.Component):
                 lane.o.eq(above.o_down if above else self.ctl.o),
                 *(to.eq(by) for to, by in zip(lane.linear, self.linear)),
                 *(to.eq(by) for to, by in zip(lane.out, self.out)),
-                left.x[i].eq(lane.x), left.ctl[i].eq(lane.pe), left.latch[i].eq(lane.latch),
+                left.x[i].eq(lane.x), left.ctl[i].eq(lane.pe), left.push[i].eq(lane.push),
+                left.shadow[i].eq(lane.shadow),
                 lane.cag.eq(centroids.read), self.cacc_x[i].eq(lane.cag_x),
                 lane.c.eq(centroids.write), lane.c_data.eq(centroids.data[i]),
                 lane.read_en.eq(self.rows.en), lane.read_addr.eq(self.rows.addr),

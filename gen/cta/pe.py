@@ -13,12 +13,14 @@ class PEControl(data.Struct):
     """Control that travels to the right with the operand.
 
     ``df2``: the product goes to the result register (dataflow 2). ``first``: that register starts
-    anew with this product. ``sc``: the value register takes the shortcut.
+    anew with this product. ``sc``: the value register takes the shortcut. ``swap``: it takes what has
+    been loaded.
     """
 
     df2: 1
     first: 1
     sc: 1
+    swap: 1
 
 
 class PE(wiring.Component):
@@ -28,19 +30,22 @@ class PE(wiring.Component):
     Dataflow 2 (output): ``res += x * value``, and operand and value go right and up. The results
     leave on a chain of their own (``shift``), which dataflow 1 may overlap.
 
+    A second value register is loaded while the first is in use: the registers of a row are a chain
+    (``push``), and ``swap``, which comes with the first operand of a stream, takes over what is there.
+
     Operand and product are both registered. At 45 nm a multiplier and an adder in one cycle miss
     1 GHz by far, and the operand multiplexer in front of the multiplier misses it still.
 
     Timing: ``x_in`` in cycle c meets ``sum_in`` in c+2; ``sum_out`` shows their sum in c+3, and so
     does ``res_out`` in dataflow 2. ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, as
-    ``x_in`` shows in ``x_out``. ``latch`` in c takes ``x_in`` of c-1 as the value of operands from
-    ``x_in`` of c on; ``svc`` and ``sc`` in c take ``shortcut`` of c likewise. There is no
-    back-pressure. Only control is reset: data are never read before they are written.
+    ``x_in`` shows in ``x_out``. ``swap`` in c takes the loaded value, as it is in c, for operands from
+    ``x_in`` of c on; ``svc`` and ``sc`` in c take ``shortcut`` of c likewise. ``push`` in c takes
+    ``shadow_in`` of c, which shows in ``shadow_out`` in c+1. There is no back-pressure. Only control is reset: data are never read before they are written.
 
     Numerics: exact; :attr:`CTAConfig.acc` holds every sum of every phase.
 
-    Source: Sec. IV-B(1), Fig. 8. The second operand register is ours, and so is ``svc``, with which
-    CAG borrows multiplier and adder.
+    Source: Sec. IV-B(1), Fig. 8. The second operand register and the second value register are ours,
+    and so is ``svc``, with which CAG borrows multiplier and adder.
 
     Parameters
     ----------
@@ -52,7 +57,8 @@ class PE(wiring.Component):
     ctl_in : Control of the operand that comes in this cycle.
     ap_in : Value of dataflow 2 from below, with its operand. Format ``cfg.value``.
     sum_in : Running sum of dataflow 1 from below, two cycles after its operand. Format ``cfg.acc``.
-    latch : The operand of the cycle before becomes the value.
+    push : The second value register takes ``shadow_in``.
+    shadow_in : Value from the left, of the load. Format ``cfg.value``.
     shortcut : Value from outside, taken with ``svc`` or ``sc``. Format ``cfg.value``.
     svc : The value is ``shortcut`` in this cycle, for CAG.
     shift : The result register takes ``res_in``, unless dataflow 2 writes it in this cycle.
@@ -61,6 +67,7 @@ class PE(wiring.Component):
     ctl_out : Control for the right, one cycle after ``ctl_in``.
     ap_out : The value, which goes up, one cycle after ``ap_in``. Format ``cfg.value``.
     sum_out : Sum of dataflow 1, three cycles after its operand. Format ``cfg.acc``.
+    shadow_out : The second value register, for the right. Format ``cfg.value``.
     res_out : The result register. Format ``cfg.acc``; valid three cycles after its last operand.
     """
 
@@ -70,7 +77,7 @@ class PE(wiring.Component):
         left, value, acc = shape(cfg.left), shape(cfg.value), shape(cfg.acc)
         super().__init__({
             "x_in": In(left), "ctl_in": In(PEControl), "ap_in": In(value), "sum_in": In(acc),
-            "latch": In(1), "shortcut": In(value), "svc": In(1), "shift": In(1),
+            "push": In(1), "shadow_in": In(value), "shadow_out": Out(value), "shortcut": In(value), "svc": In(1), "shift": In(1),
             "res_in": In(acc),
             "x_out": Out(left), "ctl_out": Out(PEControl), "ap_out": Out(value),
             "sum_out": Out(acc), "res_out": Out(acc),
@@ -83,15 +90,18 @@ class PE(wiring.Component):
         # Cycle c: operand and value.
         x = Signal(self._left, reset_less=True)
         value = Signal(self._value, reset_less=True)
+        shadow = Signal(self._value, reset_less=True)
         ctl = Signal(PEControl)
         m.d.sync += [x.eq(self.x_in), ctl.eq(self.ctl_in)]
         with m.If(self.svc | self.ctl_in.sc):
             m.d.sync += value.eq(self.shortcut)
         with m.Elif(self.ctl_in.df2):
             m.d.sync += value.eq(self.ap_in)
-        with m.Elif(self.latch):
-            m.d.sync += value.eq(x)
-        m.d.comb += [self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
+        with m.Elif(self.ctl_in.swap):
+            m.d.sync += value.eq(shadow)
+        with m.If(self.push):
+            m.d.sync += shadow.eq(self.shadow_in)
+        m.d.comb += [self.shadow_out.eq(shadow), self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
 
         # Cycle c+1: product.
         product = Signal(signed(len(x) + len(value)), reset_less=True)

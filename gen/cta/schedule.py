@@ -34,7 +34,7 @@ class RowDescriptor(data.StructLayout):
             "load_addr": bank, "load_c2": bank,
             "batch": range(max(cfg.n, cfg.keys, cfg.l) + cfg.b + 1),
             "rows": range(max(cfg.queries, cfg.keys, cfg.l) + 1),
-            "addr": bank, "c1_addr": address_width(cfg.key_depth), "cols": range(cfg.b + 1),
+            "addr": bank, "c1_addr": address_width(cfg.value_depth), "cols": range(cfg.b + 1),
             "split": range(cfg.entries + 1), "exact": 1,
         })
 
@@ -85,6 +85,7 @@ class Schedule(wiring.Component):
         names = [entry.name for entry in program.rows]
         T, P, b, d, n, l = cfg.slices, cfg.passes, cfg.b, cfg.d, cfg.n, cfg.l  # noqa: E741
         exact = job.mode == Mode.EXACT
+        stop = 0 if cfg.ahead else b           # slots that a load takes at least from the array
 
         # Where the program stands: its next row and the loops around it. ``at`` holds products of
         # the slice number, kept by addition.
@@ -153,7 +154,7 @@ class Schedule(wiring.Component):
         with m.Switch(op):
             with m.Case(Op.HASH):
                 tokens = Mux(lsh == LSH.QUERY, job.m, job.n)
-                short = slice_interval(cfg) - b - tokens
+                short = slice_interval(cfg) - stop - tokens
                 m.d.comb += [
                     row.load_addr.eq(set_base + a_base + at["l"] + hpass * b),
                     row.addr.eq(at["tokens"] + Mux(lsh == LSH.QUERY, first_query, 0)),
@@ -175,7 +176,7 @@ class Schedule(wiring.Component):
                     row.length.eq(d),
                     row.addr.eq(set_base + cfg.weight_base(Matrix.of(Op.Q)) + at["d"]),
                     row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
-                                   max(0, slice_interval(cfg) - b - d))),
+                                   max(0, slice_interval(cfg) - stop - d))),
                 ]
             with m.Case(Op.SCORE):
                 m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.key_base)), row.length.eq(self.k + exact)]

@@ -39,7 +39,8 @@ class SystolicRow(wiring.Component):
     -------
     x : Operand of column 0. Format ``cfg.left``.
     ctl : Control of that operand, in the same cycle.
-    latch : The operands of the cycle before become the values, in all PEs at once.
+    push : The second value registers shift to the right.
+    shadow : Value that enters them at column 0. Format ``cfg.value``.
     ap_in[b] : Value of dataflow 2 from the row below. Format ``fmt.ap``.
     sum_in[b] : Running sum from the row below. Format ``cfg.acc``.
     res_in[b] : Result register of the row below. Format ``cfg.acc``.
@@ -65,7 +66,7 @@ class SystolicRow(wiring.Component):
         left, value, acc = shape(cfg.left), shape(cfg.value), shape(cfg.acc)
         csum, mean = shape(cfg.csum), signed(cfg.left.width + cfg.value.width)
         super().__init__({
-            "x": In(left), "ctl": In(PEControl), "latch": In(1),
+            "x": In(left), "ctl": In(PEControl), "push": In(1), "shadow": In(value),
             "ap_in": In(shape(cfg.fmt.ap)).array(b), "sum_in": In(acc).array(b),
             "res_in": In(acc).array(b),
             "shortcut": In(shape(cfg.fmt.qkv)).array(b), "shift": In(1).array(b),
@@ -90,7 +91,8 @@ class SystolicRow(wiring.Component):
                 ctl = self.ctl if j == 0 else pes[j - 1].ctl_out
                 total, value = self.sum_in[j], self.shortcut[j]
                 m.d.comb += [
-                    pe.latch.eq(self.latch), pe.shift.eq(self.shift[j]),
+                    pe.push.eq(self.push), pe.shadow_in.eq(pes[j - 1].shadow_out if j else self.shadow),
+                    pe.shift.eq(self.shift[j]),
                     pe.ap_in.eq(self.ap_in[j]), pe.res_in.eq(self.res_in[j]),
                     self.ap_out[j].eq(pe.ap_out), self.sum_out[j].eq(pe.sum_out),
                     self.res_out[j].eq(pe.res_out),
@@ -121,8 +123,9 @@ class SystolicArray(wiring.Component):
     Timing (X: cycle in which ``x[0]`` gives the operand to column 0; row i takes its own in X+i,
     with its ``ctl``): ``ap[j]`` enters in X+j and ``inject[j]`` in X+2+j; ``sum[j]`` shows in
     X+d+2+j and ``ap_top[j]`` in X+d+j.
-    Values: those of columns b-1..0 enter row i as ``x[i]`` in b consecutive cycles, and
-    ``latch[i]`` comes in the next, which may carry the first operand. ``ctl[i].sc`` in cycle c
+    Values: those of columns b-1..0 enter row i as ``shadow[i]`` in b cycles with ``push[i]``, while
+    operands pass. ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the
+    cycle after the last push or later; the next push b-1 cycles after it or later. ``ctl[i].sc`` in cycle c
     makes PE (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in
     X'+d+2+j, X' the X of the last operand. ``res[j]`` then shows row d-1, and with each
     ``shift[j]`` the next row below, which comes with zeros behind it.
@@ -174,7 +177,8 @@ class SystolicArray(wiring.Component):
         for i, row in enumerate(rows):
             m.submodules[f"row_{i}"] = place(platform, row)
             m.d.comb += [
-                row.x.eq(left.x[i]), row.ctl.eq(left.ctl[i]), row.latch.eq(left.latch[i]),
+                row.x.eq(left.x[i]), row.ctl.eq(left.ctl[i]), row.push.eq(left.push[i]),
+                row.shadow.eq(left.shadow[i]),
                 row.cacc_en.eq(cag.cacc_en), row.cacc_x.eq(self.cacc_x[i]),
                 row.cacc_acc.eq(cag.cacc_acc[i]), cag.cacc_sum[i].eq(row.cacc_sum),
                 row.cavg_en.eq(cag.cavg_en), row.cavg_x.eq(cag.cavg_x[i]),

@@ -52,6 +52,7 @@ class CTAConfig(EngineConfig):
     k1: int = 0
     k2: int = 0
     sums: int = 1
+    ahead: bool = True
     pag: int = 0
     sets: int = 1
     lanes: int = 0
@@ -93,6 +94,7 @@ class CTAConfig(EngineConfig):
         for name in CAPACITY_SHARES:
             self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
         self._check("sums", self.sums in (1, 2), "1 or 2")
+        self._check("ahead", isinstance(self.ahead, bool), "True or False")
         self._check("pag", 2 <= self.pag <= 2 * self.b and self.pag & (self.pag - 1) == 0,
                     f"a power of two in 2..2b = {2 * self.b}")
         self._check("sets", 1 <= self.sets <= 8, "in 1..8")
@@ -341,28 +343,28 @@ class CTAConfig(EngineConfig):
         return self.sets * self.weight_rows
 
     @property
-    def c2_base(self) -> int:
-        """First row of C2 in the key bank, behind C1."""
-        return self.k1 * self.slices
-
-    @property
     def key_base(self) -> int:
-        """First row of K in the key bank, behind C1 and C2; those of an exact job begin at 0."""
-        return self.k12 * self.slices
-
-    @property
-    def key_depth(self) -> int:
-        """Rows of a key bank: C1, C2 and K."""
-        return max(self.key_base + self.k12, self.exact)
-
-    @property
-    def value_base(self) -> int:
-        """First row of V in the value bank, behind C0; those of an exact job begin at 0."""
+        """First row of K in the key bank, behind C0; those of an exact job begin at 0."""
         return self.k0 * self.slices
 
     @property
+    def key_depth(self) -> int:
+        """Rows of a key bank: C0 and K."""
+        return max(self.key_base + self.k12, self.exact)
+
+    @property
+    def c2_base(self) -> int:
+        """First row of C2 in the value bank, behind C1."""
+        return self.k1 * self.slices
+
+    @property
+    def value_base(self) -> int:
+        """First row of V in the value bank, behind C1 and C2; those of an exact job begin at 0."""
+        return self.k12 * self.slices
+
+    @property
     def value_depth(self) -> int:
-        """Rows of a value bank: C0 and V."""
+        """Rows of a value bank: C1, C2 and V."""
         return max(self.value_base + self.k12, self.exact)
 
     @property

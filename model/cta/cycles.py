@@ -113,38 +113,51 @@ class _Run:
     def _walk(self):
         """Rows in order; returns the cycle of the last slot."""
         cfg = self.cfg
-        free = FIRST_TAKE
+        # The last slot of the row before, the cycle in which it moved from its load to its stream,
+        # whether it had a load, and the first slot of the values in use.
+        free, moved, loaded, since, before = FIRST_TAKE, FIRST_TAKE, True, -cfg.b, None
         for step in cfg.program.walk(self.mode, cfg.slices, cfg.passes, -(-self.k // cfg.b),
                                      -(-self.k0 // cfg.b), self.reuse):
             row, part, hpass, batch = step.row, step.part, step.hpass, step.batch * cfg.b
             waits = {f"wait for {w.name.lower()}": self.ready[w] for w in Wait if w in row.wait and w}
-            take = max([free, *waits.values()])
-            if take > free:
-                self._lose(max(waits, key=waits.get), take - free)
+            loads = row.load and not (self.kept and row.kept)
+            # A row that loads is taken when the one before it has moved on, others when that has ended.
+            at_hand = moved + (not loaded) if loads and cfg.ahead else free
+            take = max([at_hand, *waits.values()])
+            waited = max(0, take - max(free, at_hand))
+            if waited:
+                self._lose(max(waits, key=waits.get), waited)
             if row.op is Op.OUT and Op.OUT not in self.first:
                 take += self.held
                 self._lose("outputs of the job before", self.held)
-            load = cfg.b if row.load and not (self.kept and row.kept) else 0
+            begins = max(take + 1, since + cfg.b - 1) if loads else take + 1    # of the load
+            if loads and row.op is Op.Q and before is Op.SCORE:
+                begins = max(begins, free + 1)      # C0 lies beside K
+            moved = max(free, begins + cfg.b - 1) if loads else take
+            load = max(0, moved - max(begins - 1, free)) if loads else 0        # that nothing hides
+            self._lose("value load", moved - free - waited - load if loads else 0)
             length, pad = self._slots(row, part)
-            stream = take + 1 + load
-            self.first.setdefault(row.op, take + 1)
-            free = stream + length + pad - 1      # its last slot; the next row is taken there
+            stream = moved + 1
+            self.first.setdefault(row.op, stream - load)
+            loaded, since, before = loads, stream if loads else since, row.op
+            free = stream + length + pad - 1      # its last slot
             self._effects(row, part, hpass, batch, stream, stream + length - 1)
-            self._record(row, take + 1, load, length, pad, batch, hpass)
+            self._record(row, stream - load, load, length, pad, batch, hpass)
         return free
 
     def _slots(self, row: Row, part: int):
         """Slots of the stream and of the pause behind it."""
         cfg = self.cfg
         last = part == cfg.slices - 1
+        interval = slice_interval(cfg) - (0 if cfg.ahead else cfg.b)
         if row.op is Op.HASH:
             length = self.m if row.lsh == LSH.QUERY else self.n
-            return length, 0 if last else max(0, slice_interval(cfg) - cfg.b - length)
+            return length, 0 if last else max(0, interval - length)
         if row.op in (Op.K, Op.V):
             return cfg.d, max(0, cfg.b - cfg.d)
         if row.op is Op.Q:
             return cfg.d, (shortcut_pause(cfg) if last
-                           else max(0, slice_interval(cfg) - cfg.b - cfg.d))
+                           else max(0, interval - cfg.d))
         return self.k + (row.op is Op.SCORE and self.mode is Mode.EXACT), 0
 
     def _effects(self, row: Row, part, hpass, batch, start, end):

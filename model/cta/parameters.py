@@ -67,6 +67,8 @@ PARAMETERS: dict[str, Parameter] = {
                     "The operating points need .06 n."),
     "sums": Parameter("banks of centroid sums", "1 or 2", "1",
                       "With two, the sums of a clustering begin while those before are averaged."),
+    "ahead": Parameter("values are loaded while others are in use", "yes, no", "yes",
+                       "Without it a load stops the array, as in the paper's Fig. 10."),
     "pag": Parameter("exponentials a cycle", "a power of two in 2..2b", "2b",
                      "The default is the optimum of the paper's Fig. 13."),
     "sets": Parameter("weight sets on chip", "1..8", "1"),

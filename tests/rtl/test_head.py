@@ -22,7 +22,8 @@ CONFIGS = {
     # No column is free for CAG, few clusters: spares and overflow at every level.
     "crowded": CTAConfig(b=8, d=16, l=8, n=40, k0=20, k1=9, k2=5, exact=17, pag=4),
     # Wider than high: batches of K and V must not meet in a lane.
-    "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=33, tokens=50, pag=8, digit=1),
+    "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=33, tokens=50, ahead=False, pag=8,
+                      digit=1),
 }
 
 
