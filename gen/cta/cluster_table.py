@@ -40,7 +40,7 @@ class ClusterTables(wiring.Component):
     pair[4] : Their clusters: even and odd token of CT1, of CT2.
     residual_en : One token is read from CT1.
     residual_addr : Token that is read from CT1.
-    residual : Its cluster, one cycle after ``residual_en``.
+    residual : Cluster of that token, one cycle after ``residual_en``.
     output : Looks up a token whose output is sent.
     cag_en : CAG reads one token.
     cag_lsh : Table of that read.

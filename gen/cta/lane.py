@@ -106,7 +106,7 @@ class Lane(wiring.Component):
     x : Operand for row i of the array, two cycles after ``cmd``. Format ``cfg.left``.
     pe : Control of that operand, in the same cycle.
     push : The second value registers of row i take a value.
-    shadow : That value. Format ``cfg.value``.
+    shadow : Value of that load. Format ``cfg.value``.
     linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``.
     kv : Write-back of K and V, from the lane below.
     kv_up : Write-back of K and V for the lane above, ``kv`` of one cycle before.

@@ -20,8 +20,9 @@ def Beat(cfg: CTAConfig):
 
 
 class OutputStream(wiring.Component):
-    """After a job it sends for each of m tokens the row of O of its cluster, O_t = O[CT0[t]]; or, if
-    the job wants its clusters, the k0 rows of O as they are.
+    """After a job it sends for each of m tokens the row of O of its cluster, O_t = O[CT0[t]].
+
+    If the job wants its clusters, it sends the k0 rows of O as they are instead.
 
     Then, if the job asks for its tables, it sends one beat a token with CT0, CT1 and CT2 in its
     lowest elements, for max(n, m) tokens. ``last`` marks the last beat of the job. The next job may
@@ -35,9 +36,9 @@ class OutputStream(wiring.Component):
     Members
     -------
     start : The job has computed O.
-    job : Its word, taken with ``start``.
-    k0 : Its clusters of LSH0, taken with ``start``.
-    copy : Copy of the cluster tables that it has, taken with ``start``.
+    job : Word of that job, taken with ``start``.
+    k0 : Clusters of LSH0 that the job has, taken with ``start``.
+    copy : Copy of the cluster tables that the job has, taken with ``start``.
     lookup : Asks for the clusters of a token.
     row_en : A row of O is asked for.
     row_addr : Row of O that is asked for, a cluster of CT0.

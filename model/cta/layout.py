@@ -32,7 +32,7 @@ LOAD_FIELDS = (("target", 4), ("set", SET_WIDTH), ("base", 16), ("rows", 16))
 # pass suffice). reuse: the clusters of the last job are taken again, as a layer's next head does.
 # clusters: O leaves by cluster, not by token. shift_o is signed.
 JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("reuse", 1), ("clusters", 1),
-              ("set", 3), ("n", 16), ("m", 16), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
+              ("set", 3), ("n", 16), ("m", 15), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
               ("shift_o", SHIFT_O.width))
 
 STATUS_FIELDS = (("error", 8), ("zero_rows", 16),

@@ -120,7 +120,7 @@ def test_refused_jobs_and_loads():
     session = Session(cfg, Script(5)).job(*good)
     expected = [None]
     for code, fields in ((ErrorCode.TOKENS, {"n": 0, "m": 0}), (ErrorCode.TOKENS, {"n": cfg.n + 1}),
-                         (ErrorCode.TOKENS, {"m": 65535, "cross": 1}),
+                         (ErrorCode.TOKENS, {"m": 32767, "cross": 1}),
                          (ErrorCode.CAPACITY, {"mode": 1, "n": 18, "m": 18}),
                          (ErrorCode.TOKENS, {"n": 9, "m": cfg.tokens - 8, "cross": 1}),
                          (ErrorCode.CAPACITY, {"mode": 1, "n": 9, "m": 18, "cross": 1}),

@@ -10,7 +10,7 @@ from model.cta.job import Mode
 from sw.sim.cta import run_job, run_jobs
 from tests.rtl.test_head import check
 
-CFG = CTAConfig(sums=2)
+CFG = CTAConfig(sums=2, ahead=False)
 
 
 @pytest.mark.parametrize("point", OPERATING_POINTS, ids=lambda point: point.name)

@@ -29,7 +29,8 @@ def random_config(seed):
                      l=int(rng.integers(1, 9)), n=n, pag=2 << int(rng.integers(0, b.bit_length())),
                      sets=int(rng.integers(1, 4)), digit=int(rng.choice([1, 2, 4])),
                      lanes=int(rng.choice([lanes for lanes in (4, 8, 16) if lanes <= d])),
-                     tokens=int(rng.integers(n, 2 * n + 1)), sums=int(rng.integers(1, 3)), **capacity)
+                     tokens=int(rng.integers(n, 2 * n + 1)), sums=int(rng.integers(1, 3)),
+                     ahead=bool(rng.integers(4)), **capacity)
 
 
 def random_lookup_config(seed):

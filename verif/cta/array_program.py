@@ -24,10 +24,12 @@ class Program(PortTable):
         "sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows"))
 
     def __init__(self, cfg, params, shifts, exact=False):
-        super().__init__(control=("left__ctl", "left__latch", "ppe", "cag__cacc_en",
+        super().__init__(control=("left__ctl", "left__push", "ppe", "cag__cacc_en",
                                   "cag__cavg_en"), events=self.EVENTS)
         self.cfg, self.params, self.exact, self.at = cfg, params, exact, 4
         self.shifts = shifts
+        # The first cycle in which values may be loaded, and whether the next operand takes them.
+        self.pushed, self.swaps = 4, False
         self.ended = -cfg.d    # cycle in which the PPE of column 0 saw the last output phase end
         self.static["job__exact", None] = int(exact)
         for name, shift in shifts.items():
@@ -41,13 +43,16 @@ class Program(PortTable):
     # -- phases -------------------------------------------------------------------------------
 
     def load(self, values):
-        """Value registers from memory: ``values`` (b, d), a row a column of PEs."""
+        """Value registers from memory: ``values`` (b, d), a row a column of PEs. They come as early as they
+        may, while other operands pass, and are taken with the next operand."""
         b, d = self.cfg.b, self.cfg.d
+        first = max(self.pushed, self.at - b)
         for i in range(d):
             for k in range(b):
-                self.drive[self.at + k + i]["left__x", i] = int(values[b - 1 - k][i])
-            self.drive[self.at + b + i]["left__latch", i] = 1
-        self.at += b
+                self.drive[first + k + i] |= {("left__shadow", i): int(values[b - 1 - k][i]),
+                                              ("left__push", i): 1}
+        self.at = max(self.at, first + b)
+        self.pushed, self.swaps = self.at + b - 1, True
 
     def hash(self, c, x):
         """LSH c of tokens ``x`` (n, dw): all passes, all slices."""
@@ -55,7 +60,7 @@ class Program(PortTable):
         codes, moved = lsh.hash_codes(cfg, x, p)
         self.total["events__sat_hash"] += moved
         # A drain holds the multiplier for d cycles from ended + 3 on; a sum is d + 2 on its way.
-        self.at = max(self.at, self.ended + 1 - cfg.b)
+        self.at = max(self.at, self.ended + 1)
         for hpass in range(cfg.passes):
             functions = np.arange(hpass * cfg.b, min(cfg.l, (hpass + 1) * cfg.b))
             a = np.zeros((cfg.b, cfg.dw), dtype=np.int64)
@@ -163,8 +168,10 @@ class Program(PortTable):
         cfg = self.cfg
         for i, element in enumerate(() if x is None else x):
             self.drive[self.at + i]["left__x", i] = int(element)
-            if ctl:
-                self.drive[self.at + i]["left__ctl", i] = ctl
+            control = ctl | (PEControl.const({"swap": 1}).as_bits() if self.swaps else 0)
+            if control:
+                self.drive[self.at + i]["left__ctl", i] = control
+        self.swaps = self.swaps and x is None
         for j, partial in enumerate(() if inject is None else inject):
             self.drive[self.at + 2 + j]["inject", j] = int(partial)
         self.at += 1
@@ -197,7 +204,7 @@ def random_program(cfg, rng, exact=False):
     lent = program.at + d
     for c in (1, 0, 2):
         program.hash(c, tokens)
-    for cycle in range(lent, program.at - cfg.b - d):
+    for cycle in range(lent, program.at - cfg.b):
         if rng.random() < 0.7:
             program.borrow(cycle, rng)
     program.at += int(rng.integers(0, 3))

@@ -71,8 +71,8 @@ async def power_up(dut):
     cfg = config()
     rng = np.random.default_rng(seed())
     weights, job = stimulus.random_job(cfg, rng, cfg.n)
-    limit = min(cfg.k0, cfg.k1)
-    _, exact = stimulus.random_job(cfg, rng, limit, limit, mode=Mode.EXACT)
+    sizes = stimulus.legal_sizes(cfg, rng, Mode.EXACT, cross=True)
+    _, exact = stimulus.random_job(cfg, rng, *sizes, mode=Mode.EXACT)
     exact = replace(job, mode=Mode.EXACT, xkv=exact.xkv, xq=exact.xq)
     session = Session(cfg, Script(seed()))
     session.job(weights, job, reload=False)                      # no tokens: refused

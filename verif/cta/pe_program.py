@@ -18,17 +18,18 @@ def random_program(cfg, rng, cycles=400):
         return int(rng.choice(ends) if rng.random() < 0.3 else rng.integers(fmt.min, fmt.max + 1))
 
     data = {"x_in": cfg.left, "ap_in": cfg.value, "sum_in": cfg.acc, "shortcut": cfg.value,
-            "res_in": cfg.acc}
-    bits = {"df2": 0.5, "first": 0.3, "sc": 0.1, "svc": 0.1, "latch": 0.3, "shift": 0.4}
+            "shadow_in": cfg.value, "res_in": cfg.acc}
+    bits = {"df2": 0.5, "first": 0.3, "sc": 0.1, "swap": 0.3, "svc": 0.1, "push": 0.5, "shift": 0.4}
     inputs = [{name: raw(fmt) for name, fmt in data.items()}
               | {name: int(rng.random() < share) for name, share in bits.items()}
               for _ in range(cycles)]
 
-    value = total = result = None
+    value = total = result = shadow = None
     for c, now in enumerate(inputs):
-        ctl = PEControl.const({name: now[name] for name in ("df2", "first", "sc")}).as_bits()
+        now["swap"] &= shadow is not None
+        ctl = PEControl.const({name: now[name] for name in ("df2", "first", "sc", "swap")}).as_bits()
         table.drive[c] |= {(name, None): now[name] for name in data}
-        table.drive[c] |= {(name, None): now[name] for name in ("latch", "svc", "shift")}
+        table.drive[c] |= {(name, None): now[name] for name in ("push", "svc", "shift")}
         table.drive[c]["ctl_in", None] = ctl
 
         # The value that meets x of this cycle.
@@ -36,11 +37,13 @@ def random_program(cfg, rng, cycles=400):
             value = now["shortcut"]
         elif now["df2"]:
             value = now["ap_in"]
-        elif now["latch"] and c > 0:
-            low = inputs[c - 1]["x_in"] & ((1 << cfg.value.width) - 1)
-            value = low - ((low & 1 << cfg.value.width - 1) << 1)
+        elif now["swap"]:
+            value = shadow
+        shadow = now["shadow_in"] if now["push"] else shadow
         expect = table.expect[c + 1]
         expect["x_out", None], expect["ctl_out", None] = now["x_in"], ctl
+        if shadow is not None:
+            expect["shadow_out", None] = shadow
         if value is None:
             continue
         expect["ap_out", None] = value

@@ -16,7 +16,8 @@ from verif.port_table import PortTable
 
 __all__ = ["Head", "Row", "rows", "random_head", "head_program"]
 
-READS = ("token", "weight", "key", "value", "residual", "centroid")
+READS = ("token", "weight", "key", "value", "residual")
+LOADS = ("token", "weight", "key", "value")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _hash(cfg, head, lsh, hpass, part, kept):
             slot |= {"residual": 1, "c1_addr": part * cfg.k1}
         row.stream.append(slot)
     if part != cfg.slices - 1:    # its sums come round to the bottom d + 3 slots later
-        row.pause = max(0, cfg.d + 3 - cfg.b - len(row.stream))
+        row.pause = max(0, cfg.d + 3 - _stop(cfg) - len(row.stream))
     return row
 
 
@@ -114,9 +115,9 @@ def _keys_and_values(cfg, head, batch, part):
             elif head.exact:
                 row.load.append(_token(cfg, part, number))
             elif number < head.k1:
-                row.load.append({"key": 1, "addr": part * cfg.k1 + number})
+                row.load.append({"value": 1, "addr": part * cfg.k1 + number})
             else:
-                row.load.append({"key": 1, "addr": (cfg.slices * cfg.k1 + part * cfg.k2
+                row.load.append({"value": 1, "addr": (cfg.slices * cfg.k1 + part * cfg.k2
                                                     + number - head.k1)})
         for dim in range(cfg.d):
             slot = _weight(cfg, head, 1 if op is Op.K else 2, part, dim) | {"cols": live}
@@ -129,7 +130,7 @@ def _keys_and_values(cfg, head, batch, part):
 
 def _query(cfg, head, batch, part):
     last = part == cfg.slices - 1
-    row = Row(Op.Q, pause=3 if last else max(0, 3 - cfg.b))
+    row = Row(Op.Q, pause=3 if last else max(0, 3 - _stop(cfg)))
     for column in _columns(cfg):
         number = batch + column
         if number >= head.k0:
@@ -137,7 +138,7 @@ def _query(cfg, head, batch, part):
         elif head.exact:
             row.load.append(_token(cfg, part, _first_query(head) + number))
         else:
-            row.load.append({"value": 1, "addr": part * cfg.k0 + number})
+            row.load.append({"key": 1, "addr": part * cfg.k0 + number})
     for dim in range(cfg.d):
         slot = _weight(cfg, head, 0, part, dim) | {"cols": min(cfg.b, head.k0 - batch)}
         slot["inject"] = _inject(part, Inject.BIAS)
@@ -150,7 +151,7 @@ def _query(cfg, head, batch, part):
 
 def _score(cfg, head, batch):
     row = Row(Op.SCORE)
-    base = 0 if head.exact else cfg.slices * (cfg.k1 + cfg.k2)      # behind C1 and C2
+    base = 0 if head.exact else cfg.slices * cfg.k0                 # behind C0
     for number in range(head.k):
         row.stream.append({"key": 1, "addr": base + number, "level2": number >= head.k1})
     if head.exact:
@@ -162,13 +163,18 @@ def _score(cfg, head, batch):
 
 def _out(cfg, head, batch):
     row = Row(Op.OUT, waits="probability")
-    base = 0 if head.exact else cfg.slices * cfg.k0                 # behind C0
+    base = 0 if head.exact else cfg.slices * (cfg.k1 + cfg.k2)      # behind C1 and C2
     for number in range(head.k):
         level2 = number >= head.k1
         row.stream.append({"value": 1, "addr": base + number, "level2": level2,
                            "entry": number - head.k1 if level2 else number,
                            "cols": min(cfg.b, head.k0 - batch), "inject": Inject.ZERO})
     return row
+
+
+def _stop(cfg):
+    """Slots that a load takes from the array even where nothing goes wrong."""
+    return 0 if cfg.ahead else cfg.b
 
 
 def _first_query(head):
@@ -178,7 +184,7 @@ def _first_query(head):
 
 def _token(cfg, part, number):
     """The load of a token that is its own centroid."""
-    return {"token": 1, "centroid": 1, "addr": part * cfg.tokens + number}
+    return {"token": 1, "addr": part * cfg.tokens + number}
 
 
 def _inject(part, first):
@@ -243,7 +249,9 @@ def _timeline(cfg, rng, head, start, slow, program):
         return int(rng.integers(1, 30)) if slow else 0
 
     slots, driven = {}, {}
-    free = start + 1                                   # the first row can be taken here
+    # The last slot of the row before, the cycle in which it went from load to stream, whether it had
+    # a load, the first slot of the values in use, and what the row was.
+    free, moved, loaded, since, before = start + 1, start + 1, True, -cfg.b, None
     events = {"": 0}
     drained = 0
     for row in rows(cfg, head, **program):
@@ -254,23 +262,33 @@ def _timeline(cfg, rng, head, start, slow, program):
                 events["probability"] += 1
             else:
                 driven[row.waits] = events[row.waits]
-        taken = max(free, events[row.waits], drained if row.op is Op.OUT else 0)
-        at = taken + 1
-        for index, fields in enumerate(row.load):
-            slots[at] = {"activity": TraceOp.LOAD, "op": row.op, "stream": 0, "first": 0, "last": 0,
-                         "load_last": index == cfg.b - 1, "shortcut": 0, **fields}
-            at += 1
+        # A row that loads is at hand as soon as the one before it streams.
+        at_hand = moved + (not loaded) if row.load and cfg.ahead else free
+        taken = max(at_hand, events[row.waits], drained if row.op is Op.OUT else 0)
+        moved = taken
+        if row.load:
+            at = max(taken + 1, since + cfg.b - 1)     # the values before reach the last column
+            if row.op is Op.Q and before is Op.SCORE:  # C0 and K lie in one bank
+                at = max(at, free + 1)
+            for fields in row.load:
+                slot = slots.setdefault(at, {"activity": TraceOp.LOAD, "op": row.op, "stream": 0,
+                                             "first": 0, "last": 0, "swap": 0, "shortcut": 0})
+                slot |= {"shadow_push": 1, **{f"shadow_{name}": v for name, v in fields.items()}}
+                at += 1
+            moved = max(free, at - 1)
+        at = moved + 1
+        loaded, since, before = bool(row.load), at if row.load else since, row.op
         for index, fields in enumerate(row.stream):
             slots[at] = {"activity": int(row.op), "op": row.op, "stream": 1, "first": index == 0,
-                         "last": index == len(row.stream) - 1, "load_last": 0, "shortcut": 0,
-                         "index": index, **fields}
+                         "last": index == len(row.stream) - 1, "swap": loaded and index == 0,
+                         "shortcut": 0, "index": index, **fields}
             at += 1
         if row.op is Op.OUT:
             drained = at - 1 + 2 * cfg.d + 3
             del events["probability"]
         for _ in range(row.pause):
             slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0,
-                         "last": 0, "load_last": 0, "shortcut": 0}
+                         "last": 0, "swap": 0, "shortcut": 0}
             at += 1
         free = at - 1                                  # the last slot takes the next row
     driven.setdefault("c1", start)
@@ -280,11 +298,8 @@ def _timeline(cfg, rng, head, start, slow, program):
 
 def _expected(slot):
     """What shows in a cycle; without a slot nothing is read and nothing goes on."""
-    if slot is None:
-        return {("activity", None): TraceOp.IDLE, ("slot_op", None): 0,
-                ("slot_stream", None): 0, ("slot_load_last", None): 0,
-                **{(f"slot_{name}", None): 0 for name in READS}}
-    shown = dict.fromkeys(READS, 0) | slot
+    nothing = dict.fromkeys((*READS, *(f"shadow_{name}" for name in ("push", *LOADS))), 0)
+    shown = nothing | (slot or {"activity": TraceOp.IDLE, "op": 0, "stream": 0, "swap": 0})
     activity = shown.pop("activity")
     return {("activity", None): activity,
             **{(f"slot_{name}", None): int(getattr(value, "value", value))

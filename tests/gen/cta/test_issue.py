@@ -19,7 +19,7 @@ from verif.port_table import PortTable, play_native
 
 CONFIGS = {"plain": dict(b=4, d=8, l=2, n=12), "slices": dict(b=2, d=16, dw=48, l=5, n=50, k2=3),
            "b above d": dict(b=16, d=8, l=3, n=5)}
-READS = ("token", "weight", "key", "value", "centroid", "residual")
+READS = ("token", "weight", "key", "value", "residual", "shadow")
 
 
 def bits(layout, **values):
@@ -40,9 +40,8 @@ def random_slots(cfg, rng, count):
         slot["op"] = rng.choice([0, *Op])
         slot["inject"] = rng.choice(list(Inject)).value
         slot["stream"] &= slot["op"] != 0
-        for name in ("first", "last", "shortcut", "residual"):
+        for name in ("first", "last", "swap", "shortcut", "residual"):
             slot[name] &= slot["stream"]
-        slot["load_last"] &= slot["op"] != 0 and not slot["stream"]
         slots.append(slot)
     return slots
 
@@ -56,7 +55,6 @@ def issue_table(cfg, rng, count=150):
     slots = random_slots(cfg, rng, count)
     late = {}                                  # what pulses later than the rest of its slot
     for at, slot in enumerate(slots):
-        late[at + 1, "latch"] = slot["load_last"]
         late[at + shortcut_pause(cfg) + 1, "sc"] = slot["shortcut"]
     layout = Slot(cfg)
     for at, slot in enumerate(slots):
@@ -72,8 +70,8 @@ def issue_table(cfg, rng, count=150):
         c1_addr = slot["c1_addr"] + (clusters[at + D - 1] if slot["residual"] else 0)
         expect(at + D, cmd=bits(
             command, **{name: slot[name] for name in READS},
-            addr=slot["addr"], c1_addr=c1_addr, latch=late.get((at, "latch"), 0),
-            pe={"df2": op == Op.OUT and stream, "first": slot["first"],
+            addr=slot["addr"], c1_addr=c1_addr,
+            pe={"df2": op == Op.OUT and stream, "first": slot["first"], "swap": slot["swap"],
                 "sc": late.get((at, "sc"), 0)}))
         out = op == Op.OUT
         expect(x - ap_latency(cfg), ap_en=out and stream, ap_last=out and slot["last"],
@@ -101,7 +99,7 @@ def test_issue(name):
 
 
 MUTANTS = {
-    "latch with the last value": ("known.load_last, 1", "known.load_last, 0"),
+    "values never taken": ("cmd.pe.swap.eq(known.swap)", "cmd.pe.swap.eq(0)"),
     "shortcut one early": ("shortcut_pause(cfg) + 1", "shortcut_pause(cfg)"),
     "AP one late": ("wait + 2 - ap_latency(cfg)", "wait + 3 - ap_latency(cfg)"),
     "V on the partial sums of K": ("self.inject.addr.eq(below.index + Mux(below.op == Op.V, "

@@ -82,53 +82,65 @@ class Twin:
         for bank, row, _ in stores:
             written[bank].add(row)
 
-        keys = self._command(chance, written)
-        self._for_cacc(chance, written, keys)
+        taken = self._command(chance, written)
+        self._for_cacc(chance, written, taken)
         self._write_back(chance)
         for bank, row, value in stores:
             self.banks[bank][row] = value
 
     def _command(self, chance, written):
-        """Port 0 of the token and key banks either reads or writes. Whether K, C1 or C2 is read."""
+        """An operand of one bank, a value of another; port 0 of the token and value banks either reads or
+        writes. Whether C1, C2 or V is read."""
         banks, rng = self.banks, self.rng
-        kind = rng.choice(("token", "centroid", "weight", "key", "value", "residual", "none"))
-        bank = "token" if kind in ("centroid", "residual") else kind
-        c1_row = self.known("key") if not written["key"] else None
-        row = None if kind == "none" else self.known(bank, written[bank])
-        legal = (kind == "none" or row is not None
-                 and not (bank == "token" and written["token"])
-                 and (kind != "residual" or c1_row is not None))
-        if not legal or not chance(0.9):
+
+        def pick(kinds, taken=None):
+            """What is read, and its row; never of the bank ``taken``."""
+            kind = rng.choice(kinds)
+            bank = "token" if kind == "residual" else kind
+            row = None if kind == "none" else self.known(bank, written[bank])
+            if row is None or bank == taken or (bank == "token" and written["token"]) or chance(0.1):
+                return "none", 0
+            return kind, row
+
+        kind, row = pick(("token", "weight", "key", "value", "residual", "none"))
+        c1_row = self.known("value") if not written["value"] else None
+        if kind == "residual" and c1_row is None:
             kind = "none"
+        bank = "token" if kind == "residual" else kind
+        load, load_row = pick(("token", "weight", "key", "value", "none"), bank)
+        push = load != "none" or chance()
         command = {
-            "token": kind in ("token", "residual", "centroid"), "weight": kind == "weight",
+            "token": kind in ("token", "residual"), "weight": kind == "weight",
             "key": kind == "key", "value": kind == "value", "residual": kind == "residual",
-            "centroid": kind == "centroid",
-            "addr": row or 0, "c1_addr": c1_row or 0, "latch": rng.getrandbits(1),
-            "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc")}}
+            "addr": row, "c1_addr": c1_row or 0,
+            "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc", "swap")},
+            "shadow": {"push": push, "addr": load_row, **{
+                name: load == name for name in ("token", "weight", "key", "value")}}}
         self.ctx.set(self.dut.cmd, command)
         self.ctx.set(self.dut.read_en, 0)
         later = self.due.setdefault(self.cycle + 2, {})
         later["token_moved"] = 0
         if kind == "residual":
-            later["x"] = self.residual(banks["token"][row], banks["key"][c1_row])[0]
-        elif kind == "centroid":
-            later["x"], later["token_moved"] = self.centroid(banks["token"][row])
+            later["x"] = self.residual(banks["token"][row], banks["value"][c1_row])[0]
         elif kind != "none":
             later["x"] = banks[kind][row]
-        later["pe"], later["latch"] = command["pe"], command["latch"]
+        if load == "token":
+            later["shadow"], later["token_moved"] = self.centroid(banks["token"][load_row])
+        elif load != "none":
+            later["shadow"] = banks[load][load_row]
+        later["pe"], later["push"] = command["pe"], push
         self.due.setdefault(self.cycle + 1, {})["cmd_up"] = command
         row = self.known("output", written["output"])
         if row is not None and chance():
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
             self.due[self.cycle + 1]["read_data"] = banks["output"][row]
-        return kind == "key"
+        return "value" in (kind, load)
 
-    def _for_cacc(self, chance, written, keys):
+    def _for_cacc(self, chance, written, taken):
         ctx, dut, banks = self.ctx, self.dut, self.banks
-        row, c1_row = self.known("token", written["token"]), self.known("key", written["key"])
-        residual = c1_row is not None and not keys and chance()
+        row, c1_row = self.known("token", written["token"]), self.known("value", written["value"])
+        residual = c1_row is not None and not taken and chance()
         asked = row is not None and chance(0.8)
         ctx.set(dut.cag, {"en": asked, "residual": residual, "addr": row or 0,
                           "c1_addr": c1_row or 0})
@@ -136,7 +148,7 @@ class Twin:
         later["cag_moved"] = 0
         if asked and residual:
             later["cag_x"], later["cag_moved"] = self.residual(banks["token"][row],
-                                                               banks["key"][c1_row])
+                                                               banks["value"][c1_row])
         elif asked:
             later["cag_x"] = banks["token"][row]
 
@@ -188,7 +200,7 @@ def check(cfg, seed, cycles=700, resets=0, block=Lane):
                 twin.kv = twin.o = None
                 for name in ("kv_up", "o_down"):
                     assert ctx.get(getattr(dut, name).en) == 0, f"seed {seed}: {name} after reset"
-                assert ctx.get(dut.latch) == 0 and ctx.get(dut.cag_moved) == 0, f"seed {seed}"
+                assert ctx.get(dut.push) == 0 and ctx.get(dut.cag_moved) == 0, f"seed {seed}"
                 assert ctx.get(dut.pe).as_bits() == 0, f"seed {seed}"
 
     sim = Simulator(ResetInserter(reset)(dut))
@@ -211,9 +223,11 @@ MUTANTS = {
     "K from the next column": ("[self.kv.col]", "[self.kv.col ^ 1]"),
     "K at the row of a centroid": ("Mux(mine, kv.addr, self.c.addr)", "self.c.addr"),
     "V among the keys": ("(key, kv.en & ~kv.v,", "(key, kv.en,"),
-    "tokens cut off": ("m.Elif(at.centroid)", "m.Elif(0)"),
-    "moves of other reads counted": ("at.centroid & moved", "moved"),
-    "CACC behind the array": ("Mux(subtracts, self.cag.c1_addr, cmd.addr)", "cmd.addr"),
+    "tokens cut off": ("m.d.comb += loaded.eq(centroid)", "m.d.comb += loaded.eq(token.r_data)"),
+    "moves of other reads counted": ("at.shadow.token & moved", "moved"),
+    "CACC behind the array": ("Mux(subtracts, self.cag.c1_addr,", "Mux(0, self.cag.c1_addr,"),
+    "values of the operand's row": ("Mux(loads, load.addr, cmd.addr)", "cmd.addr"),
+    "values not pushed": ("push.eq(at.shadow.push)", "push.eq(0)"),
     "centroid not aligned": ("<< self.cfg.residual_shift", "<< 0", "_residual"),
     "moves of plain tokens counted": ("asked & subtract & moved", "asked & moved"),
     "moves of unasked rows counted": ("asked & subtract & moved", "subtract & moved"),

@@ -32,7 +32,7 @@ def test_one_multiplier_one_adder():
 
 @pytest.mark.parametrize("wrong", [
     {"shift": lambda port: 0}, {"svc": lambda port: 0}, {"sum_in": lambda port: port + 1},
-    {"latch": lambda port: ~port}], ids=lambda wrong: next(iter(wrong)))
+    {"push": lambda port: ~port}], ids=lambda wrong: next(iter(wrong)))
 def test_mutation(wrong):
     cfg = CTAConfig(b=2, d=8, n=2)
     with pytest.raises(AssertionError, match="seed 1"):

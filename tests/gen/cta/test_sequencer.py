@@ -18,6 +18,7 @@ CONFIGS = {
     "plain": dict(b=4, d=8, l=2, n=12, tokens=24),
     "b above d": dict(b=16, d=8, l=3, n=20, k0=20, k1=11, k2=9),
     "l above b": dict(b=2, d=8, l=5, n=9, sets=3),
+    "in turn": dict(b=4, d=8, dw=16, l=2, n=12, ahead=False),
     "slices": dict(b=4, d=8, dw=24, l=4, n=13, tokens=20, exact=11, k0=9, k1=13, k2=5, sets=2),
     "slices, passes, b above d": dict(b=16, d=8, dw=16, l=8, n=11),
     "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3),
@@ -45,9 +46,10 @@ def test_slots(name, slow):
 def test_random_configurations(seed):
     rng = np.random.default_rng(seed)
     n, d = int(rng.integers(2, 20)), int(rng.choice((8, 16)))
+    ahead = bool(rng.integers(2))
     tokens, exact = int(rng.integers(n, 2 * n + 1)), int(rng.integers(1, n + 1))
     check(CTAConfig(b=int(rng.choice((2, 4, 8, 16, 32))), d=d, dw=d * int(rng.integers(1, 4)), n=n,
-                    tokens=tokens, exact=exact,
+                    tokens=tokens, exact=exact, ahead=ahead,
                     l=int(rng.integers(1, 9)), sets=int(rng.integers(1, 5)),
                     k0=int(rng.integers(1, n + 1)), k1=int(rng.integers(1, n + 1)),
                     k2=int(rng.integers(1, n + 1))), seed, slow=bool(seed % 2))
@@ -83,19 +85,23 @@ def test_shared_a_is_loaded_once():
     for shared, loads in ((True, 1), (False, 3)):
         head = Head(n=5, m=5, k0=3, k1=4, k=6, shared_a=shared)
         table = head_program(cfg, np.random.default_rng(1), [head], slow=False)
-        ends = sum(row.get(("slot_load_last", None), 0) and row["slot_op", None] == 1
-                   for row in table.expect.values())
-        assert ends == loads
+        swaps = sum(row.get(("slot_swap", None), 0) and row["slot_op", None] == 1
+                    for row in table.expect.values())
+        assert swaps == loads
         check(cfg, 1, heads=[head])
 
 
 MUTANTS = {
-    "far column": (Sequencer, "b - 1 - index", "index"),
-    "gap between rows": (Sequencer, "~busy | row_end", "~busy"),
-    "bias on level 2": (Sequencer, "Mux(of_c1 < b, of_c1, b)", "b"),
-    "level 2 one late": (Sequencer, "index >= row.split", "index > row.split"),
-    "value past the last centroid": (Sequencer, "loading & (number < row.rows)", "loading"),
-    "shortcut before the last slice": (Sequencer, "slot.last & row.part_last", "slot.last"),
+    "far column": (Sequencer, "b - 1 - step", "step", "_load"),
+    "gap between rows": (Sequencer, "~busy | row_end", "~busy", "elaborate"),
+    "bias on level 2": (Sequencer, "Mux(of_c1 < b, of_c1, b)", "b", "_stream"),
+    "level 2 one late": (Sequencer, "index >= row.split", "index > row.split", "_stream"),
+    "value past the last centroid": (Sequencer, "issues & (number < ahead.rows)", "issues", "_load"),
+    "values over those on their way": (Sequencer, "since.eq(b - 1)", "since.eq(b - 2)", "_load"),
+    "values never exchanged": (Sequencer, "slot.first & row.load", "0", "_stream"),
+    "C0 read beside K": (Sequencer, "loading & ~beside", "loading", "elaborate"),
+    "another row passes": (Sequencer, "free & ~loading)", "free)", "elaborate"),
+    "shortcut before the last slice": (Sequencer, "slot.last & row.part_last", "slot.last", "_stream"),
     "zero in CTA mode": (Schedule, "row.exact.eq(exact)", "row.exact.eq(op == Op.SCORE)"),
     "scores of centroids": (Schedule, "Mux(exact, 0, cfg.key_base)", "0"),
     "outputs of centroids": (Schedule, "Mux(exact, 0, cfg.value_base)", "0"),
@@ -103,7 +109,7 @@ MUTANTS = {
     "drain one short": (Schedule, "drain_guard(cfg) - 1", "drain_guard(cfg) - 2"),
     "old probabilities": (Schedule, "ap_ready.eq(0)\n\n", "ap_ready.eq(ap_ready)\n\n"),
     "no shortcut pause": (Schedule, "shortcut_pause(cfg),", "0,"),
-    "slices too close": (Schedule, "slice_interval(cfg) - b - tokens", "-b - tokens"),
+    "slices too close": (Schedule, "slice_interval(cfg) - stop - tokens", "-tokens"),
     "queries among the keys": (Schedule, "Mux(job.cross, job.n, 0)", "0"),
     "one batch too few": (Schedule, "base + b < self.k)", "base + b + 1 < self.k)"),
     "part of the weights": (Schedule, 'a_base + at["l"]', "a_base"),
@@ -116,10 +122,11 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants(name, monkeypatch):
     """Each edit shows in one of two configurations."""
-    block, old, new = MUTANTS[name]
-    monkeypatch.setattr(program, block.__name__, edited(block, old, new))
+    block, *edit = MUTANTS[name]
+    monkeypatch.setattr(program, block.__name__, edited(block, *edit))
     heads = {"slices": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1)],
-             "plain": [Head(6, 12, k0=9, k1=3, k=5, cross=True, shared_a=True)]}
+             "plain": [Head(6, 12, k0=9, k1=3, k=5, cross=True, shared_a=True)],
+             "b above d": [Head(2, 2, k0=20, k1=2, k=3)]}
     with pytest.raises(AssertionError, match="seed"):
         for config in heads:
             check(CTAConfig(**CONFIGS[config]), 3, slow=False, heads=heads[config])

@@ -36,7 +36,7 @@ def _no_first(ctl):
 
 
 @pytest.mark.parametrize("wrong", [
-    {"latch": lambda port: 0}, {"ctl_in": _no_first}, {"shortcut": lambda port: port >> 1}],
+    {"push": lambda port: 0}, {"ctl_in": _no_first}, {"shortcut": lambda port: port >> 1}],
     ids=lambda wrong: next(iter(wrong)))
 def test_mutation_pe(monkeypatch, wrong):
     """Values that never load, results that never start anew, a shortcut off by one bit."""

@@ -37,8 +37,8 @@ def program(cfg, rng, heads=3):
                 cycle += length + 2 * cfg.d + 2
             else:
                 name, burst = "kv", cycle + LINEAR_STAGES
-                # Behind C1 and C2, or behind C0, where there are centroids.
-                row += 0 if exact else cfg.slices * (cfg.k0 if op is PPEOp.V else cfg.k12)
+                # K behind C0, V behind C1 and C2, where there are centroids.
+                row += 0 if exact else cfg.slices * (cfg.k12 if op is PPEOp.V else cfg.k0)
                 cycle += max(cfg.b, cfg.d)
             commands[name] |= {burst + column: (column, row + column, op is PPEOp.V)
                                for column in range(cols)}
@@ -85,8 +85,8 @@ def test_write_back(name):
 MUTANTS = {
     "K one late": ("elaborate", "ppe.first, LINEAR_STAGES - 1", "ppe.first, LINEAR_STAGES"),
     "O one early": ("elaborate", "ppe.last, RESULT_STAGES - 1", "ppe.last, RESULT_STAGES - 2"),
-    "K over C1": ("elaborate", "cfg.key_base)", "0)"),
-    "V behind the keys": ("elaborate", "cfg.value_base)", "cfg.key_base)"),
+    "K over C0": ("elaborate", "cfg.key_base)", "0)"),
+    "V where K lies": ("elaborate", "cfg.value_base)", "cfg.key_base)"),
     "V to the keys": ("_burst", "is_v.eq(v)", "is_v.eq(0)"),
     "columns that are not live": ("_burst", "busy & (col < live)", "busy"),
     "every batch to the first rows": ("_burst", "base + cfg.b", "base"),

@@ -49,7 +49,7 @@ def test_signed_shift_keeps_its_bits(shift_o):
 def test_words_by_hand():
     """The lowest bit is that of the first field; a field left out is 0."""
     assert pack_fields(LOAD_FIELDS, {"target": 8, "set": 1, "base": 2, "rows": 3}) == 0x3_0002_18
-    assert pack_fields(JOB_FIELDS, {"mode": 1, "cross": 1, "reuse": 1, "set": 2, "n": 3}) == 0x3_53
+    assert pack_fields(JOB_FIELDS, {"mode": 1, "cross": 1, "reuse": 1, "set": 2, "n": 3}) == 0x6_93
     assert pack_fields(JOB_FIELDS, {"shift_o": -1}) == 0xF << 60
     assert sum(width for _, width in LOAD_FIELDS) == 40
     assert sum(width for _, width in JOB_FIELDS) == 64
@@ -118,7 +118,8 @@ def test_job_words():
     weights, job = stimulus.random_job(cfg, np.random.default_rng(2), 6, 5, Mode.EXACT,
                                        shared_a=True)
     fields = job_fields(weights, job, index=3, tables=True)
-    assert fields == {"mode": 1, "cross": 1, "tables": 1, "shared_a": 1, "reuse": 0, "set": 3, "n": 6,
+    assert fields == {"mode": 1, "cross": 1, "tables": 1, "shared_a": 1, "reuse": 0, "clusters": 0,
+                      "set": 3, "n": 6,
                       "m": 5,
                       "shift_q": job.shift_q, "shift_k": job.shift_k, "shift_v": job.shift_v,
                       "shift_s": job.shift_s, "shift_o": job.shift_o}
