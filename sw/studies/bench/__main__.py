@@ -7,9 +7,10 @@ cycles with the cycle model, and prints how long the Verilog takes to emit and h
 import sys
 
 from model.command import Parser, refusing
+from model.cta.cost import OPERATING_POINTS
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
-from sw.studies.bench import cpu
+from sw.studies.bench import cpu, layers
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed
@@ -42,14 +43,23 @@ def run(bench: Bench, seed: int, simulate: bool) -> tuple[dict, bool]:
 def main(argv=None) -> int:
     """Run a bench; gives the exit status, 1 where something differs."""
     parser = Parser(prog="sw.studies.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("engine", nargs="?", choices=[*BENCHES, "cpu"], default="cta",
-                        help="an engine, or cpu: the kernel of LookupFFN beside torch (default %(default)s)")
+    parser.add_argument("engine", nargs="?", choices=[*BENCHES, "layers", "cpu"], default="cta",
+                        help="an engine; layers: whole attention layers, transfers included; or cpu: the "
+                        "kernel of LookupFFN beside torch (default %(default)s)")
     parser.add_argument("--model", action="store_true",
                         help="cycles from the cycle model; nothing is built or simulated")
     parser.add_argument("--report", "--json", metavar="FILE", help="the numbers as JSON")
     parser.add_argument("--seed", type=int, default=0, help="of the operands (default %(default)s)")
+    narrow = parser.add_argument_group("layers")
+    narrow.add_argument("--net", choices=[net.name for net in layers.NETS], help="one network")
+    narrow.add_argument("--n", type=int, choices=layers.TOKENS, help="one number of tokens")
+    narrow.add_argument("--point", choices=[point.name for point in OPERATING_POINTS],
+                        help="one operating point")
+    narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
     args = parser.parse_args(argv)
     require_writable(args.report)
+    if args.engine == "layers":
+        return _layers(args)
     if args.engine == "cpu":
         data = cpu.run()
         if args.report:
@@ -61,6 +71,22 @@ def main(argv=None) -> int:
     if not equal:
         print("sw.studies.bench: RTL differs from the golden or the cycle model", file=sys.stderr)
     return int(not equal)
+
+
+def _layers(args) -> int:
+    chosen = layers.sizes([net for net in layers.NETS if args.net in (None, net.name)],
+                          layers.TOKENS if args.n is None else (args.n,),
+                          None if args.point is None else (args.point,))
+    rows = layers.run(chosen, b=args.b, simulate=not args.model, seed=args.seed)
+    layers.show(rows)
+    if args.report:
+        write_json(args.report, rows)
+    bad = [row for row in rows if "error" in row or not agree([{
+        "equal": row["equal_golden"], "as_modelled": row["equal_model"]}])]
+    if bad:
+        print(f"sw.studies.bench: {len(bad)} of {len(rows)} layers differ or could not be measured",
+              file=sys.stderr)
+    return int(bool(bad))
 
 
 if __name__ == "__main__":

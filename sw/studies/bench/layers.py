@@ -24,8 +24,8 @@ from sw.sim.engine import Script
 
 __all__ = ["NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
 
-BETWEEN = 2
-"""Cycles from the end of a job to the check of the next: the outputs are handed over."""
+BETWEEN = 1
+"""Cycles between two jobs: the outputs of the first are handed over."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ def _modelled(cfg: CTAConfig, size: Sizes, shared_a: bool) -> tuple[int, dict, f
 def _simulated(cfg, size, weights, job: LayerJob, layers: int) -> dict:
     """Cycles of the last of some layers on the RTL, and whether all is as the models have it."""
     session = Session(cfg, Script(1))
-    for _ in range(layers):
-        for head, own in enumerate(weights):
-            again = size.net.shared and head > 0
-            session.job(own, job.head(head), head % cfg.sets, reuse=again, wait=False, clusters=1,
-                        tables=not again)
+    for at in range(layers * len(weights)):         # neighbours in different weight sets
+        head = at % len(weights)
+        again = size.net.shared and head > 0
+        session.job(weights[head], job.head(head), at % cfg.sets, reuse=again, wait=False, clusters=1,
+                    tables=not again)
     run, results = session.wait().play(build(cfg, progress=sys.stderr.isatty()))
     ends = run.cycles["status"][len(weights) - 1::len(weights)]
     due, equal, modelled = golden.run(cfg, weights, job), True, True
