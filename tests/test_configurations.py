@@ -56,6 +56,8 @@ def objects(engine):
     config = ENGINES[engine].config
     likely = {"b": st.sampled_from(SA_WIDTHS[:2]), "pag": st.sampled_from([0, 2, 4]),
               "digit": st.sampled_from([1, 2, 4]), "dw": st.sampled_from([0, 8, 16, 24]),
+              "tokens": st.sampled_from([0, 6, 9, 12]), "exact": st.integers(0, 6),
+              "sums": st.sampled_from([1, 2]), "ahead": st.booleans(),
               "k0": st.integers(0, 6), "k1": st.integers(0, 6), "k2": st.integers(0, 6),
               "lanes": st.sampled_from([0, 4, 8]), "l": st.integers(1, 8),
               "projection": st.sampled_from(["bh4", "dense"]), "tau": st.integers(1, 4),
@@ -181,7 +183,8 @@ def test_every_number_is_in_the_digest(config, tried):
     """Another legal value of any field, constant or part of a format is another digest."""
     cfg = config()
     seen = {cfg.digest: "the default"}
-    other = {"b": 4, "d": 32, "dw": 128, "l": 5, "n": 99, "tokens": 600, "exact": 99, "sums": 2, "ahead": False, "k0": 9, "k1": 9, "k2": 9, "pag": 4,
+    other = {"b": 4, "d": 32, "dw": 128, "l": 5, "n": 99, "tokens": 600, "exact": 99,
+             "sums": 2, "ahead": False, "k0": 9, "k1": 9, "k2": 9, "pag": 4,
              "sets": 2, "lanes": 16, "digit": 1, "h": 3, "tau": 3, "block": 32,
              "projection": "dense", "program": program(), "neighbours": True,
              "gelu_scaled": False, "residual": True, "multipliers": 64, "batch": 3,

@@ -136,7 +136,7 @@ class CentroidMeans(wiring.Component):
             "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
             "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product_shape(cfg)).array(cfg.d),
             "c_we": Out(1), "c_lsh": Out(LSH_WIDTH), "c_slice": Out(slices),
-            "c_addr": Out(address_width(max(cfg.key_depth, cfg.value_depth))),
+            "c_addr": Out(address_width(cfg.row_depth)),
             "c_data": Out(shape(cfg.fmt.centroid)).array(cfg.d),
             "started": Out(1), "done": Out(1),
             "sat_centroid": Out(range(cfg.d + 1)), "busy": Out(1)})

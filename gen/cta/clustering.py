@@ -98,7 +98,8 @@ class Clustering(wiring.Component):
             order.start.eq(self.start), order.job.eq(job), order.lost.eq(cim.overflow),
             *(getattr(order, name).eq(getattr(cim, name))
               for name in ("ct_valid", "ct_first", "ct_last", "ct_lsh")),
-            tables.turn.eq(self.start & ~job.reuse), self.copy.eq(tables.copy), tables.w_en.eq(cim.ct_valid), tables.w_lsh.eq(cim.ct_lsh),
+            tables.turn.eq(self.start & ~job.reuse), self.copy.eq(tables.copy),
+            tables.w_en.eq(cim.ct_valid), tables.w_lsh.eq(cim.ct_lsh),
             tables.w_addr.eq(order.ct_index), tables.w_data.eq(cim.ct), self.cim.eq(cim.ct_valid),
         ]
 

@@ -80,8 +80,7 @@ class Control(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, word = self.cfg, self.word
-        report = Signal(StatusWord)
+        cfg, report = self.cfg, Signal(StatusWord)
         counting = self._count(m, report)
         waiting, settled, free, handed = Signal(), Signal(), Signal(), Signal()
         self._wait(m, waiting, settled, free)

@@ -63,7 +63,7 @@ class CentroidWrite(data.StructLayout):
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"key": 1, "value": 1,
-                          "addr": address_width(max(cfg.key_depth, cfg.value_depth))})
+                          "addr": address_width(cfg.row_depth)})
 
 
 class LoadWrite(data.StructLayout):
@@ -80,9 +80,9 @@ class Lane(wiring.Component):
     There is one lane module, d times. The banks are token, weight, key (C0, and K behind it), value
     (C1 and C2, and V behind them) and output. In exact mode, where the array takes the tokens
     for centroids, K and V have the rows of the centroids as well. An operand and a value are read in
-    one cycle and never from one bank: while C0 is loaded V may stream, while C1 and C2 are, weights. Each lane has its own small banks,
-    so that the skew of the array is a skew of addresses (a register a lane) and not of d*(d-1)/2
-    data registers. Why these: docs/decisions/0022-memories.md.
+    one cycle and never from one bank: while C0 is loaded V may stream, while C1 and C2 are, weights.
+    Each lane has its own small banks, so that the skew of the array is a skew of addresses (a register
+    a lane) and not of d*(d-1)/2 data registers. Why these: docs/decisions/0022-memories.md.
 
     Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe``, ``shadow`` and ``push`` are valid in c+2 and
     ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2. ``linear`` and
@@ -136,7 +136,7 @@ class Lane(wiring.Component):
             "x": Out(shape(cfg.left)), "pe": Out(PEControl), "push": Out(1),
             "shadow": Out(shape(cfg.value)),
             "linear": In(shape(f.qkv)).array(cfg.b),
-            "kv": In(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))), "kv_up": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
+            "kv": In(WriteBack(cfg, cfg.row_depth)), "kv_up": Out(WriteBack(cfg, cfg.row_depth)),
             "out": In(shape(f.output)).array(cfg.b),
             "o": In(WriteBack(cfg, cfg.queries)), "o_down": Out(WriteBack(cfg, cfg.queries)),
             "load": In(LoadWrite(cfg)), "load_data": In(ELEMENT_WIDTH),

@@ -26,7 +26,7 @@ class LaneControl(wiring.Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
+        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(WriteBack(cfg, cfg.row_depth)),
                           "o": Out(WriteBack(cfg, cfg.queries))})
 
 
@@ -68,9 +68,9 @@ class Lanes(wiring.Component):
     below; K and V climb with their columns, O comes down because row d-1 leaves first. Other banks,
     e.g. one for K and V and one for Q and O, are a change in here and in :class:`Lane`.
 
-    Timing: ``ctl.cmd`` in cycle c gives ``left`` of row i in c+2+i, operand and value alike. ``centroids.read`` in cycle c
-    gives ``cacc_x`` in c+2. ``rows.data`` comes in the cycle after ``rows.en``. There is no
-    back-pressure. Reset clears the commands under way, never a bank.
+    Timing: ``ctl.cmd`` in cycle c gives ``left`` of row i in c+2+i, operand and value alike.
+    ``centroids.read`` in cycle c gives ``cacc_x`` in c+2. ``rows.data`` comes in the cycle after
+    ``rows.en``. There is no back-pressure. Reset clears the commands under way, never a bank.
 
     Numerics: as :class:`Lane`.
 

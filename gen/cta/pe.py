@@ -40,7 +40,8 @@ class PE(wiring.Component):
     does ``res_out`` in dataflow 2. ``ap_in`` comes with ``x_in`` and shows in ``ap_out`` in c+1, as
     ``x_in`` shows in ``x_out``. ``swap`` in c takes the loaded value, as it is in c, for operands from
     ``x_in`` of c on; ``svc`` and ``sc`` in c take ``shortcut`` of c likewise. ``push`` in c takes
-    ``shadow_in`` of c, which shows in ``shadow_out`` in c+1. There is no back-pressure. Only control is reset: data are never read before they are written.
+    ``shadow_in`` of c, which shows in ``shadow_out`` in c+1. There is no back-pressure. Only control is
+    reset: data are never read before they are written.
 
     Numerics: exact; :attr:`CTAConfig.acc` holds every sum of every phase.
 
@@ -77,8 +78,8 @@ class PE(wiring.Component):
         left, value, acc = shape(cfg.left), shape(cfg.value), shape(cfg.acc)
         super().__init__({
             "x_in": In(left), "ctl_in": In(PEControl), "ap_in": In(value), "sum_in": In(acc),
-            "push": In(1), "shadow_in": In(value), "shadow_out": Out(value), "shortcut": In(value), "svc": In(1), "shift": In(1),
-            "res_in": In(acc),
+            "push": In(1), "shadow_in": In(value), "shadow_out": Out(value),
+            "shortcut": In(value), "svc": In(1), "shift": In(1), "res_in": In(acc),
             "x_out": Out(left), "ctl_out": Out(PEControl), "ap_out": Out(value),
             "sum_out": Out(acc), "res_out": Out(acc),
         })
@@ -101,7 +102,8 @@ class PE(wiring.Component):
             m.d.sync += value.eq(shadow)
         with m.If(self.push):
             m.d.sync += shadow.eq(self.shadow_in)
-        m.d.comb += [self.shadow_out.eq(shadow), self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
+        m.d.comb += [self.shadow_out.eq(shadow), self.x_out.eq(x), self.ctl_out.eq(ctl),
+                     self.ap_out.eq(value)]
 
         # Cycle c+1: product.
         product = Signal(signed(len(x) + len(value)), reset_less=True)

@@ -42,8 +42,9 @@ class RowDescriptor(data.StructLayout):
 class Schedule(wiring.Component):
     """The program counter of ``cfg.program``, with the loops around a row.
 
-    ``rows`` is valid where the program runs and what the next row waits for has come true; outputs also
-    wait until those of the job before have left their bank. The row is combinational, so that it can be taken in the last slot of the row before.
+    ``rows`` is valid where the program runs and what the next row waits for has come true; outputs
+    also wait until those of the job before have left their bank. The row is combinational, so that it
+    can be taken in the last slot of the row before.
 
     Timing: after ``start`` in cycle c, ``rows`` is valid in c+1 at the earliest.
 

@@ -22,9 +22,9 @@ class Slot(data.StructLayout):
     At most one of ``token, weight, key, value`` is read, at ``addr``. With ``residual`` the row of C1
     is taken from the token, which is ``c1_addr`` + CT1[index]. ``shadow`` reads a value for a later
     stream; ``swap`` comes with the first slot of that stream. ``first``, ``last`` and ``index`` are of
-    the stream; ``entry`` is the index within its level. Unless ``part_last`` is set the sums are partial and further slices follow.
-    ``bias_cols`` columns take a bias. ``shortcut`` tells that Q goes to the value registers after
-    this slot.
+    the stream; ``entry`` is the index within its level. Unless ``part_last`` is set the sums are
+    partial and further slices follow. ``bias_cols`` columns take a bias. ``shortcut`` tells that Q goes
+    to the value registers after this slot.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -123,7 +123,7 @@ class Sequencer(wiring.Component):
     def _load(self, m, ahead, loading, moves):
         """The reads of a load, column b-1 first. Whether one is issued, and whether it is the last or
         all have been."""
-        cfg, b, read = self.cfg, self.cfg.b, self.slot.shadow
+        b, read = self.cfg.b, self.slot.shadow
         step, done = Signal(range(max(2, b))), Signal()
         since = Signal(range(b))              # slots until the values before have reached all columns
         issues, ends = Signal(), Signal()
@@ -155,7 +155,7 @@ class Sequencer(wiring.Component):
 
     def _stream(self, m, row, streaming, index, last):
         """The operands of a row, and what becomes of their sums."""
-        cfg, slot, b = self.cfg, self.slot, self.cfg.b
+        slot, b = self.slot, self.cfg.b
         level2 = index >= row.split
         m.d.comb += [
             slot.stream.eq(streaming), slot.index.eq(index), slot.first.eq(streaming & (index == 0)),

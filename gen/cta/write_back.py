@@ -38,7 +38,7 @@ class WriteBackControl(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({"start": In(1), "exact": In(1), "ppe": In(PPEControl(cfg)),
-                          "kv": Out(WriteBack(cfg, max(cfg.key_depth, cfg.value_depth))),
+                          "kv": Out(WriteBack(cfg, cfg.row_depth)),
                           "o": Out(WriteBack(cfg, cfg.queries))})
 
     def elaborate(self, platform):

@@ -61,7 +61,8 @@ class Admission:
     def job(self, *, n: int, m: int, mode: int = Mode.CTA, cross: int = 0, set: int = 0,
             reuse: int = 0, **shifts) -> ErrorCode:
         """The answer to a job word, by its fields. A job that starts leaves its clusters and uses the
-        tokens up, unless it reuses clusters; a refused one leaves both as they are, and clears the error of a load."""
+        tokens up, unless it reuses clusters; a refused one leaves both as they are, and clears the error
+        of a load."""
         cfg, error = self.cfg, self.error
         self.error = False
         exact = mode == Mode.EXACT

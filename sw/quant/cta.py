@@ -30,7 +30,8 @@ def mode_of(heads) -> Mode:
 def engine(heads, **options) -> CTAConfig:
     """The engine for a CTAHeads: d, dw and l from the layer, the rest from ``options``.
 
-    Without options it has room for a cluster a token, so that nothing overflows. Raises ConfigError where no engine has the layer's dimensions.
+    Without options it has room for a cluster a token, so that nothing overflows. Raises ConfigError
+    where no engine has the layer's dimensions.
     """
     fixed = {"d": heads.dim // heads.heads, "dw": heads.dim, "l": heads.l}
     for name, value in fixed.items():

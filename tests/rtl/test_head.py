@@ -53,9 +53,9 @@ def jobs_for(cfg, seed):
     for mode in Mode:
         limit = cfg.n if mode is Mode.CTA else cfg.exact
         most = min(limit, cfg.tokens - 1)         # beside one token of the other tensor
-        n = size(most)
+        keys = size(most)
         for n, m in ((1, None), (1, most), (most, 1), (limit, None), (size(limit), None),
-                     (n, size(min(limit, cfg.tokens - n)))):
+                     (keys, size(min(limit, cfg.tokens - keys)))):
             jobs.append((f"random {mode.name} n={n} m={m}",
                          *stimulus.random_job(cfg, rng, n, m, mode=mode)))
             jobs.append((f"saturating {mode.name} n={n} m={m}",

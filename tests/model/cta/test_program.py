@@ -8,7 +8,7 @@ import pytest
 
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
-from model.cta.job import LSH, Mode
+from model.cta.job import LSH
 from model.cta.schedule import Loop, Op, Wait
 from model.cta.table1 import TABLE_I
 from model.errors import ConfigError

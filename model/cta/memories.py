@@ -1,0 +1,92 @@
+"""What the memories of the CTA engine hold, and how deep they are: a part of its configuration.
+
+Every vector memory is one bank a lane, i.e. a row of the array. Which lies where, and why:
+docs/decisions/0022-memories.md.
+"""
+
+from model.cta.job import Matrix
+
+__all__ = ["Memories"]
+
+
+class Memories:
+    """Depths of the banks and rows within them, from the parameters that
+    :class:`model.cta.config.CTAConfig` has as fields."""
+
+    @property
+    def k12(self) -> int:
+        """Capacity of both levels of clusters together."""
+        return self.k1 + self.k2
+
+    @property
+    def keys(self) -> int:
+        """Most rows of K and of V: the clusters of both levels, or the keys of an exact job."""
+        return max(self.k12, self.exact)
+
+    @property
+    def queries(self) -> int:
+        """Most rows of Q and of O: the clusters of LSH0, or the queries of an exact job."""
+        return max(self.k0, self.exact)
+
+    @property
+    def entries(self) -> int:
+        """Most entries of level 1 of CS and of AP: clusters, or the keys of an exact job."""
+        return max(self.k1, self.exact)
+
+    @property
+    def token_depth(self) -> int:
+        """Rows of a token bank, slice by slice: the keys, and behind them the queries of a cross job."""
+        return self.tokens * self.slices
+
+    def matrix_rows(self, matrix: Matrix) -> int:
+        """Rows of one slice of a matrix: one a dimension of the head, or a hash function."""
+        return self.l if matrix.lsh is not None else self.d
+
+    def weight_base(self, matrix: Matrix) -> int:
+        """First row of a matrix within a weight set, in which each lies slice by slice."""
+        return self.slices * sum(self.matrix_rows(other) for other in Matrix if other < matrix)
+
+    @property
+    def weight_rows(self) -> int:
+        """Rows of a weight bank that one weight set takes: all six matrices."""
+        return self.slices * sum(self.matrix_rows(matrix) for matrix in Matrix)
+
+    @property
+    def weight_depth(self) -> int:
+        """Rows of a weight bank."""
+        return self.sets * self.weight_rows
+
+    @property
+    def key_base(self) -> int:
+        """First row of K in the key bank, behind C0; those of an exact job begin at 0."""
+        return self.k0 * self.slices
+
+    @property
+    def key_depth(self) -> int:
+        """Rows of a key bank: C0 and K."""
+        return max(self.key_base + self.k12, self.exact)
+
+    @property
+    def c2_base(self) -> int:
+        """First row of C2 in the value bank, behind C1."""
+        return self.k1 * self.slices
+
+    @property
+    def value_base(self) -> int:
+        """First row of V in the value bank, behind C1 and C2; those of an exact job begin at 0."""
+        return self.k12 * self.slices
+
+    @property
+    def value_depth(self) -> int:
+        """Rows of a value bank: C1, C2 and V."""
+        return max(self.value_base + self.k12, self.exact)
+
+    @property
+    def row_depth(self) -> int:
+        """Rows of the deeper of the banks of keys and values."""
+        return max(self.key_depth, self.value_depth)
+
+    @property
+    def bank_depth(self) -> int:
+        """Most rows of a bank that the array reads."""
+        return max(self.token_depth, self.weight_depth, self.row_depth)
