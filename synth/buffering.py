@@ -3,7 +3,7 @@
 Mapping sees a module alone: it buffers nets inside, but takes what a port leads to for nothing. A register
 that leads to a port of each of 64 lanes stays the smallest there is, and the path through it would tell
 more about the flow than about the engine. Here, children first, every such net gets the tree that takes
-least time by a linear model of delay: a cell takes a fixed time and a slope times its load. A module is
+least time by a linear model of delay: a cell takes a fixed time, and a slope times its load. A module is
 changed the same way for all its instances. Nothing is resized and nothing is moved; a net gets its tree
 without regard to which of its sinks are late.
 """
@@ -24,7 +24,18 @@ __all__ = ["buffered", "buffers"]
 SLEW_COUNTS = 0.3
 """How much of the slew at the end of a net comes back as delay of the cell behind it."""
 
-LEVELS = 4
+LEVELS = 3
+"""Of buffers between a net and its sinks, at most."""
+
+GAIN = 0.5
+"""What a tree must save to be worth its cells, in delays of an inverter that drives four."""
+
+COST = 0.1
+"""What each buffer counts as, in units of what a tree must save: of trees that are about as fast the
+smaller is taken."""
+
+STEP = 1.05
+"""Loads are told apart by 5 %."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,10 @@ class _Trees:
         unit = inverter.pins[inverter.arcs[0].start].capacitance
         self.loads = 4 * unit, 40 * unit
         self.slew = float(inverter.arcs[0].slew[0].at(0.0, self.loads[0]))
-        self.gain = fan_out_of_four(library) / 2         # what a tree must save to be worth its cells
+        self.gain = GAIN * fan_out_of_four(library)
+        self.cost = COST * self.gain
         self.cells = cells
+        self._plans: dict[tuple[float, int, int], tuple[float, tuple]] = {}
         self._drives: dict[tuple[str, str], _Drive] = {}
         self.kinds = [_Buffer(cell.name, arc.start, arc.end, cell.pins[arc.start].capacitance,
                               self.drive(cell, arc.end))
@@ -163,35 +176,42 @@ class _Trees:
     def _tree(self, net: int, drive: _Drive, sinks: list["_Sink"], cells: list["_Open"], fresh
               ) -> list["_Sink"]:
         """Put buffers between a net and its sinks, a level at a time; gives what the net leads to then."""
-        for _ in range(LEVELS):
-            load = sum(sink.load for sink in sinks)
-            saved, kind, number = max((self._saved(drive, load, kind, number), kind.kind, number)
-                                      for kind in self.kinds
-                                      for number in self._numbers(drive, load, kind, len(sinks)))
-            if saved < self.gain:
-                break
-            chosen = next(one for one in self.kinds if one.kind == kind)
+        load = sum(sink.load for sink in sinks)
+        best, plan = self._plan(drive.slope, _step_of(load), LEVELS)
+        if drive.slope * load - best < self.gain:
+            return sinks
+        for kind, number in plan:
             above = []
-            for group in _groups(sinks, number):
+            for group in _groups(sinks, min(number, len(sinks))):
                 new = next(fresh)
                 for sink in group:
                     cells[sink.cell].connect(sink.pin, sink.bit, new)
-                above.append(_Sink(len(cells), chosen.input, 0, chosen.load))
-                cells.append(_Open(Placed("", kind, {chosen.input: (net,), chosen.output: (new,)})))
+                above.append(_Sink(len(cells), kind.input, 0, kind.load))
+                cells.append(_Open(Placed("", kind.kind, {kind.input: (net,), kind.output: (new,)})))
             sinks = above
         return sinks
 
-    @staticmethod
-    def _numbers(drive: _Drive, load: float, kind: _Buffer, most: int) -> set[int]:
-        """How many buffers of a kind may be best: around where the linear model has its least."""
-        best = np.sqrt(kind.drive.slope * load / max(drive.slope * kind.load, 1e-12))
-        return {min(most, max(1, int(best) + more)) for more in (0, 1)}
+    def _plan(self, slope: float, step: int, levels: int) -> tuple[float, tuple[tuple[_Buffer, int], ...]]:
+        """ns of the best tree of so many levels at most between a driver and a load, and its levels from
+        the sinks on: a kind of buffer and how many of it. No level is the best where none saves time."""
+        key = slope, step, levels
+        if key not in self._plans:
+            load = STEP ** step
+            best = slope * load, ()
+            for kind in self.kinds if levels else ():
+                for number in self._numbers(load, kind):
+                    above, plan = self._plan(slope, _step_of(number * kind.load), levels - 1)
+                    time = above + kind.drive.fixed + kind.drive.slope * load / number + self.cost * number
+                    if time < best[0]:
+                        best = time, ((kind, number), *plan)
+            self._plans[key] = best
+        return self._plans[key]
 
     @staticmethod
-    def _saved(drive: _Drive, load: float, kind: _Buffer, number: int) -> float:
-        """ns that buffers save."""
-        tree = drive.slope * number * kind.load + kind.drive.fixed + kind.drive.slope * load / number
-        return drive.slope * load - tree
+    def _numbers(load: float, kind: _Buffer) -> set[int]:
+        """How many buffers of a kind are worth trying: each drives from two to thirty times its input."""
+        return {number for fan in (2, 4, 7, 12, 20, 30)
+                if (number := int(np.ceil(load / (fan * kind.load)))) * kind.load < load}
 
 
 @dataclass(frozen=True)
@@ -220,6 +240,11 @@ class _Open:
             return self.cell
         return Placed(self.cell.name, self.cell.kind,
                       {name: tuple(bits) for name, bits in self.pins.items()})
+
+
+def _step_of(load: float) -> int:
+    """The number of the step that a load is nearest to."""
+    return round(np.log(max(load, 1e-3)) / np.log(STEP))
 
 
 def _groups(sinks: list[_Sink], number: int) -> list[list[_Sink]]:

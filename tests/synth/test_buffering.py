@@ -2,7 +2,7 @@
 
 import pytest
 
-from synth.buffering import buffered, buffers
+from synth.buffering import LEVELS, buffered, buffers
 from synth.hierarchy import graph_of
 from synth.timing import arrivals, worst_paths
 from tests.synth.linear import library, module
@@ -32,7 +32,7 @@ def test_the_cells_that_are_buffers():
 
 
 def test_a_register_that_leads_to_many_modules_gets_a_tree():
-    """64 inputs of 1 fF take the flip-flop 0.124 ns; a buffer is 0.0224 + 0.0064 ns behind one of 0.062."""
+    """64 inputs of 1 fF take the flip-flop 0.124 ns; a buffer behind it takes 0.0224 + 0.0064."""
     design = {"leaf": LEAF, "top": fan_out(64)}
     bare = worst(design)
     assert bare.steps[0].delay == pytest.approx(0.06 + 0.064)
@@ -42,8 +42,14 @@ def test_a_register_that_leads_to_many_modules_gets_a_tree():
     assert [step.kind for step in path.steps] == ["DFF", "BUF"]
     number = added["top"]["BUF"]
     assert path.slack == pytest.approx(1 - 0.04 - (0.06 + 0.002 * number)
-                                       - (0.02 + (0.02 + 0.004 * number) / 10 + 0.0001 * 64 / number))
+                                       - (0.02 + (0.02 + 0.004 * number) / 10 + 0.0001 * -(-64 // number)))
     assert path.slack > bare.slack + 0.01
+
+
+@pytest.mark.parametrize("leaves, levels", [(64, 1), (3000, 2)])
+def test_levels(leaves, levels):
+    made, _ = buffered({"leaf": LEAF, "top": fan_out(leaves)}, ["leaf", "top"], library(), library().cells)
+    assert [step.kind for step in worst(made).steps] == ["DFF", *["BUF"] * levels]
 
 
 def test_all_sinks_keep_their_signal():
@@ -54,7 +60,7 @@ def test_all_sinks_keep_their_signal():
             net, steps = cell.pins["a"][0], 0
             while before[net].kind == "BUF":
                 net, steps = before[net].pins["A"][0], steps + 1
-            assert before[net].name == "a" and steps <= 4
+            assert before[net].name == "a" and steps <= LEVELS
             assert cell.pins["clk"] == made["top"].inputs["clk"]
     assert made["top"].inputs == fan_out(300).inputs and made["top"].names == fan_out(300).names
 
