@@ -261,9 +261,18 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
             text.append(f"\n`ifndef {guard}\n`define {guard}\n"
                         + (RTL / f"{used}.v").read_text().strip() + "\n`endif")
         text.append("\n`endif")
-    static = {at: tuple(each.static_inputs) for at, each in emitter.components.items()
+    static = {at: _static_inputs(at, each) for at, each in emitter.components.items()
               if hasattr(each, "static_inputs")}
     return Emitted(component, name, "\n".join(text) + "\n", emitter.memories(name), static)
+
+
+def _static_inputs(name: str, component) -> tuple[str, ...]:
+    """The ``static_inputs`` of a component, each of which is an input or an interface with one."""
+    inputs = [port for port, way, *_ in ports(component) if way == "input"]
+    for each in component.static_inputs:
+        if not any(port == each or port.startswith(f"{each}__") for port in inputs):
+            raise EmitError(f"static_inputs of module {name} has {each!r}, must be an input of it")
+    return tuple(component.static_inputs)
 
 
 def _yosys(text: str, *passes: str) -> str:
