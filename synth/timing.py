@@ -26,7 +26,7 @@ class LoopError(ConfigError):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """``time`` and ``slew`` in ns a node, -inf and 0 where no path comes to; ``via`` the row of the arcs
+    """``time`` and ``slew`` in ns a node, -inf where no path comes to; ``via`` the row of the arcs
     that the latest came by, -1 where a path starts."""
 
     time: np.ndarray
@@ -85,9 +85,6 @@ def arrivals(graph: Graph) -> Arrivals:
     np.maximum.at(time, start, graph.tables.at(graph.starts[:, 1], still, load[start]))
     np.maximum.at(slew, start, graph.tables.at(graph.starts[:, 2], still, load[start]))
     for rows in _levels(graph, nodes):
-        rows = rows[np.isfinite(time[graph.arcs[rows, 0]])]
-        if not len(rows):
-            continue
         from_, to, delay, change, _ = graph.arcs[rows].T
         later = time[from_] + graph.tables.at(delay, slew[from_], load[to])
         slower = graph.tables.at(change, slew[from_], load[to])
@@ -95,7 +92,7 @@ def arrivals(graph: Graph) -> Arrivals:
         heads = to[first]
         latest = np.maximum.reduceat(later, first)
         slew[heads] = np.maximum(slew[heads], np.maximum.reduceat(slower, first))
-        late = latest > time[heads]
+        late = latest > time[heads]         # a way from a port of the top has a slew and no arrival
         time[heads[late]] = latest[late]
         best = np.flatnonzero(later >= np.repeat(latest, np.diff(np.append(first, len(to)))))
         at = dict(zip(to[best].tolist(), rows[best].tolist()))
