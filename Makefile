@@ -65,7 +65,7 @@ sim: $(READY)  ## cocotb benches; BENCH=pe SEED=3 narrows, SIM=icarus takes anot
 lint: $(READY)  ## verilator --lint-only -Wall on the default engines
 	@$(PY) -m sw.sim.lint
 
-synth: $(READY)  ## area of the default engine by block, beside the paper's; ENGINE=lookup for the other
+synth: $(READY)  ## area and worst paths of the default engine by block, beside the paper's; ENGINE=lookup for the other
 	@$(PY) -m synth $(ENGINE)
 
 ENGINE ?= cta

@@ -192,12 +192,17 @@ def port_comments(component) -> dict[str, str]:
 @dataclass(frozen=True)
 class Emitted:
     """A component as Verilog: the text, the name of its top module, and its memories as
-    :meth:`Emitter.memories` lists them."""
+    :meth:`Emitter.memories` lists them.
+
+    ``static`` has, by module, the inputs that do not change while they are looked at, as the class says in
+    its ``static_inputs``: a path to them may take as long as it likes.
+    """
 
     component: wiring.Component
     name: str
     text: str
     memories: list[dict]
+    static: dict[str, tuple[str, ...]]
 
 
 def emit(component, *, name: str | None = None, digest: str = "", command: str = "") -> str:
@@ -256,7 +261,18 @@ def emit_all(component, *, name: str | None = None, digest: str = "", command: s
             text.append(f"\n`ifndef {guard}\n`define {guard}\n"
                         + (RTL / f"{used}.v").read_text().strip() + "\n`endif")
         text.append("\n`endif")
-    return Emitted(component, name, "\n".join(text) + "\n", emitter.memories(name))
+    static = {at: _static_inputs(at, each) for at, each in emitter.components.items()
+              if hasattr(each, "static_inputs")}
+    return Emitted(component, name, "\n".join(text) + "\n", emitter.memories(name), static)
+
+
+def _static_inputs(name: str, component) -> tuple[str, ...]:
+    """The ``static_inputs`` of a component, each of which is an input or an interface with one."""
+    inputs = [port for port, way, *_ in ports(component) if way == "input"]
+    for each in component.static_inputs:
+        if not any(port == each or port.startswith(f"{each}__") for port in inputs):
+            raise EmitError(f"static_inputs of module {name} has {each!r}, must be an input of it")
+    return tuple(component.static_inputs)
 
 
 def _yosys(text: str, *passes: str) -> str:

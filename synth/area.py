@@ -6,7 +6,7 @@ from synth.mapping import Mapped
 from synth.sram import Macro
 from synth.technology import Technology
 
-__all__ = ["Area", "Block", "Memory", "area"]
+__all__ = ["Area", "Block", "Memory", "area", "instances"]
 
 
 @dataclass(frozen=True)
@@ -75,22 +75,28 @@ class Area:
         return self.logic_um2 + self.sram_um2
 
 
+def instances(mapped: dict[str, Mapped], names: list[str]) -> dict[str, int]:
+    """How often each module stands in the design whose modules are ``names``, the top last."""
+    found = dict.fromkeys(names, 0)
+    found[names[-1]] = 1
+    for name in reversed(names):
+        for child, count in mapped[name].below.items():
+            found[child] += count * found[name]
+    return found
+
+
 def area(mapped: dict[str, Mapped], names: list[str], macros: dict[str, Macro],
          technology: Technology) -> Area:
     """The areas of a design whose modules are ``names``, children before parents, the top last."""
-    instances = dict.fromkeys(names, 0)
-    instances[names[-1]] = 1
-    for name in reversed(names):
-        for child, count in mapped[name].below.items():
-            instances[child] += count * instances[name]
+    number = instances(mapped, names)
     blocks, memories = [], []
     for name in names:
         cells = mapped[name].cells
         blocks.append(Block(
-            name, instances[name], sum(cells.values()),
+            name, number[name], sum(cells.values()),
             sum(n for cell, n in cells.items() if technology.library.cells[cell].sequential),
             sum(technology.cell_area(cell) * n for cell, n in cells.items())))
-        memories += [Memory(macros[kind], name, count * instances[name], technology.sram.area(macros[kind]))
+        memories += [Memory(macros[kind], name, count * number[name], technology.sram.area(macros[kind]))
                      for kind, count in mapped[name].macros.items()]
     return Area(technology, tuple(sorted(blocks, key=lambda block: -block.total_um2)),
                 tuple(sorted(memories, key=lambda memory: -memory.total_um2)))

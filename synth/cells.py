@@ -10,7 +10,7 @@ import numpy as np
 
 from synth.liberty import Group, LibertyError
 
-__all__ = ["Arc", "Cell", "Library", "Pin", "Setup", "Table", "cells_of"]
+__all__ = ["Arc", "Cell", "Library", "Pin", "Setup", "Table", "cells_of", "inverts"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,20 @@ def _patch(knots, at):
 
 @dataclass(frozen=True)
 class Pin:
-    """A pin: ``direction`` input or output, ``capacitance`` in fF, ``function`` of an output as text."""
+    """A pin: ``direction`` input or output, ``capacitance`` in fF, ``function`` of an output as text.
+    ``edges`` has the capacitance for a rising and for a falling input, where they are known apart."""
 
     name: str
     direction: str
     capacitance: float = 0.0
     function: str = ""
     clock: bool = False
+    edges: tuple[float, float] | None = None
+
+    @property
+    def loads(self) -> tuple[float, float]:
+        """fF for a rising and for a falling input."""
+        return self.edges or (self.capacitance, self.capacitance)
 
 
 @dataclass(frozen=True)
@@ -113,13 +120,14 @@ def cells_of(group: Group) -> Library:
              if cell.attributes.get("dont_use", "false") != "true"}
     if not any(cell.sequential for cell in cells.values()):
         raise LibertyError(f"library {group.name!r} has no flip-flop, so nothing can be mapped to it")
-    if not any(_inverts(cell) for cell in cells.values()):
+    if not any(inverts(cell) for cell in cells.values()):
         raise LibertyError(f"library {group.name!r} has no inverter, so nothing can be mapped to it")
     return Library(group.name, group.number("nom_voltage", 0.0), group.number("nom_temperature", 0.0),
                    cells)
 
 
-def _inverts(cell: Cell) -> bool:
+def inverts(cell: Cell) -> bool:
+    """Whether a cell is an inverter."""
     inputs = [pin for pin in cell.pins.values() if pin.direction == "input"]
     return len(inputs) == 1 and any(
         re.fullmatch(rf"\(*!\(*{re.escape(inputs[0].name)}\)*|\(*{re.escape(inputs[0].name)}'\)*",
@@ -156,9 +164,10 @@ def _cell(group: Group, units: _Units) -> Cell:
     pins, arcs, setups = {}, [], []
     for pin in group.children("pin"):
         direction = pin.attributes.get("direction", "input")
-        pins[pin.name] = Pin(pin.name, direction, pin.number("capacitance", 0.0) * units.load,
-                             pin.attributes.get("function", ""),
-                             pin.attributes.get("clock", "false") == "true")
+        load = pin.number("capacitance", 0.0)
+        edges = tuple(pin.number(f"{edge}_capacitance", load) * units.load for edge in ("rise", "fall"))
+        pins[pin.name] = Pin(pin.name, direction, load * units.load, pin.attributes.get("function", ""),
+                             pin.attributes.get("clock", "false") == "true", edges)
         for timing in pin.children("timing"):
             kind = timing.attributes.get("timing_type", "combinational")
             starts = timing.attributes.get("related_pin", "").split()
@@ -189,7 +198,11 @@ def _table(timing: Group, name: str, units: _Units, slews: bool = False) -> Tabl
         values = np.array(group.numbers("values")) * units.time
         if not len(values) or len(values) != max(1, len(x)) * max(1, len(y)):
             raise LibertyError(f"{name} has {len(values)} values for an index of {len(x)} by {len(y)}")
+        values = values.reshape(max(1, len(x)), max(1, len(y)))
+        # Which variable comes first is the library's choice.
+        if template.attributes.get("variable_1", "").startswith(("total_output", "constrained")):
+            x, y, values = y, x, values.T
         x = x * units.time if len(x) else np.zeros(1)
         y = y * (units.time if slews else units.load) if len(y) else np.zeros(1)
-        return Table(x, y, values.reshape(len(x), len(y)))
+        return Table(x, y, values)
     return None

@@ -1,7 +1,7 @@
-"""``python -m synth ENGINE ...``: what an engine costs in cells and memories.
+"""``python -m synth ENGINE ...``: what an engine costs in cells and memories, and how fast it is.
 
-Maps the Verilog of any configuration to standard cells, block by block, and adds up areas. Blocks that did
-not change are taken from the cache.
+Maps the Verilog of any configuration to standard cells, block by block, adds up areas and times the whole.
+Blocks that did not change are taken from the cache.
 """
 
 import os
@@ -17,6 +17,7 @@ from synth import report
 from synth.area import Area, area
 from synth.mapping import map_modules
 from synth.picture import KINDS, draw
+from synth.speed import PERIOD, Speed, speed
 from synth.sram import macro
 from synth.technology import NAMES, Technology, of_liberty, technology
 from synth.verilog import modules, order
@@ -34,23 +35,29 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hashlayer" / "synth"
 
 
-def synthesised(engine: str, cfg, chosen: Technology, show=lambda _: None) -> Area:
-    """The areas of an engine in a technology; ``show(what)`` is called as it advances.
+def synthesised(engine: str, cfg, chosen: Technology, show=lambda _: None, period: float = PERIOD
+                ) -> tuple[Area, Speed]:
+    """The areas of an engine in a technology and its worst paths at a clock of ``period`` ns;
+    ``show(what)`` is called as it advances.
 
-    Raises :class:`synth.mapping.ToolMissing`.
+    Raises :class:`synth.mapping.ToolMissing` and :class:`synth.timing.LoopError`.
     """
     emitted = emit_all(ENGINES[engine].component(cfg), progress=show)
     found = modules(emitted.text)
     names = order(found, emitted.name)
     macros = {child: macro(child) for name in names for child in found[name].children
               if child not in found}
-    return area(map_modules(found, names, macros, chosen.liberty, cache_dir(), show), names, macros, chosen)
+    mapped = map_modules(found, names, macros, chosen.liberty, cache_dir(), show)
+    show("timing")
+    return (area(mapped, names, macros, chosen),
+            speed(mapped, names, macros, chosen, emitted.static, period))
 
 
 @refusing("synth", ConfigError, EmitError, OSError)
 def main(argv=None) -> int:
     """Synthesise; gives the exit status."""
-    parser = Parser(prog="synth", description="What an engine costs in cells and memories.")
+    parser = Parser(prog="synth",
+                    description="What an engine costs in cells and memories, and how fast it is.")
     engines = parser.add_subparsers(dest="engine", required=True, metavar="ENGINE")
     for name, engine in ENGINES.items():
         one = engines.add_parser(name, prog=f"synth {name}", help=engine.what,
@@ -60,6 +67,8 @@ def main(argv=None) -> int:
         where.add_argument("--technology", metavar="NAME",
                            help=f"one of {', '.join(NAMES)} (default {NAMES[0]})")
         where.add_argument("--liberty", metavar="FILE", help="cells of one's own, NLDM, may be gzipped")
+        one.add_argument("--period", type=float, default=PERIOD, metavar="NS",
+                         help=f"clock that slacks are measured against (default {PERIOD})")
         one.add_argument("--json", metavar="FILE", help="the figures as JSON")
         one.add_argument("--plot", metavar="FILE", help=f"a picture of them, {', '.join(KINDS)}")
     args = parser.parse_args(argv)
@@ -67,12 +76,14 @@ def main(argv=None) -> int:
     for path in filter(None, (args.json, args.plot)):
         if Path(path).is_dir() or not Path(path).absolute().parent.is_dir():      # better now than later
             raise ConfigError(f"{path} cannot be written: it is a folder, or its folder does not exist")
+    if not 0 < args.period < float("inf"):
+        raise ConfigError(f"period is {args.period}, must be a time in ns above 0")
     chosen = of_liberty(args.liberty) if args.liberty else technology(args.technology or NAMES[0])
     with progress(f"synth {args.engine}") as show:
-        found = synthesised(args.engine, cfg, chosen, show)
+        found, fast = synthesised(args.engine, cfg, chosen, show, args.period)
     if args.json:
-        write_json(args.json, report.data(found, args.engine, cfg))
+        write_json(args.json, report.data(found, fast, args.engine, cfg))
     if args.plot:
         draw(found, args.engine, args.plot)
-    print(report.text(found, args.engine))
+    print(report.text(found, fast, args.engine))
     return 0

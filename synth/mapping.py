@@ -17,7 +17,8 @@ from importlib import metadata
 from pathlib import Path
 
 from model.errors import ConfigError
-from model.files import write_json
+from model.files import write_text
+from synth.netlist import Netlist, of_plain, of_yosys
 from synth.sram import Macro, stub
 from synth.verilog import Module
 
@@ -45,12 +46,14 @@ class ToolMissing(ConfigError):
 
 @dataclass(frozen=True)
 class Mapped:
-    """A mapped module: how many it has of each cell, of each module below and of each macro."""
+    """A mapped module: how many it has of each cell, of each module below and of each macro, and its
+    ``netlist``, where one was kept."""
 
     name: str
     cells: dict[str, int]
     below: dict[str, int]
     macros: dict[str, int]
+    netlist: Netlist | None = None
 
 
 def yosys_version() -> str:
@@ -80,12 +83,12 @@ def map_modules(found: dict[str, Module], names: list[str], macros: dict[str, Ma
         key = hashlib.sha256(repr((flow, found[name].text, below)).encode()).hexdigest()[:16]
         file = cache / f"mapped-{name}-{key}.json"
         try:
-            known = json.loads(file.read_text())
-            mapped = Mapped(name, known["cells"], known["below"], known["macros"])
-        except (OSError, ValueError, KeyError):
-            mapped = _counted(name, found, macros, _yosys(name, found[name].text, below, liberty))
+            mapped = _counted(of_plain(name, json.loads(file.read_text())), found, macros)
+        except (OSError, ValueError, KeyError, TypeError):
+            netlist = of_yosys(name, _yosys(name, found[name].text, below, liberty))
+            mapped = _counted(netlist, found, macros)
             cache.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"cells": mapped.cells, "below": mapped.below, "macros": mapped.macros})
+            write_text(file, json.dumps(netlist.plain(), separators=(",", ":")))
         done += 1
         report(f"{name} is mapped, {done} of {len(names)}")
         return mapped
@@ -118,14 +121,11 @@ def _yosys(name: str, text: str, below: str, liberty: str) -> dict:
         return json.loads(Path(folder, "mapped.json").read_text())["modules"][name]
 
 
-def _counted(name: str, found, macros, mapped: dict) -> Mapped:
-    result = Mapped(name, {}, {}, {})
-    for cell in mapped["cells"].values():
-        kind = cell["type"]
-        if kind in ("$scopeinfo", "$print"):
-            continue
-        group = result.below if kind in found else result.macros if kind in macros else result.cells
+def _counted(netlist: Netlist, found, macros) -> Mapped:
+    result = Mapped(netlist.name, {}, {}, {}, netlist)
+    for kind, count in netlist.counts().items():
         if kind.startswith("$"):
-            raise ToolMissing(f"module {name}: the library has no cell for {kind}")
-        group[kind] = group.get(kind, 0) + 1
+            raise ToolMissing(f"module {netlist.name}: the library has no cell for {kind}")
+        group = result.below if kind in found else result.macros if kind in macros else result.cells
+        group[kind] = count
     return result

@@ -1,6 +1,7 @@
 """The report of a synthesis: tables for a person, plain data for a program."""
 
 from synth.area import Area
+from synth.speed import Speed
 
 __all__ = ["PAPER_MM2", "data", "text"]
 
@@ -10,6 +11,9 @@ PAPER_MM2 = {"cta": 2.150}
 SHOWN = 0.002
 """Blocks below this share of the logic stand in one line together."""
 
+PATHS = 12
+"""Blocks whose worst path is shown; JSON has them all."""
+
 
 def _rows(columns: tuple[tuple[str, int], ...], rows) -> list[str]:
     """A table: the first column flush left, the others flush right."""
@@ -18,7 +22,7 @@ def _rows(columns: tuple[tuple[str, int], ...], rows) -> list[str]:
             for row in [[name for name, _ in columns], *rows]]
 
 
-def text(found: Area, engine: str) -> str:
+def text(found: Area, fast: Speed, engine: str) -> str:
     """The tables."""
     logic, technology = found.logic_um2, found.technology
     shown = [block for block in found.blocks if block.total_um2 >= SHOWN * logic]
@@ -46,11 +50,31 @@ def text(found: Area, engine: str) -> str:
                   f"{found.sram_um2 / 1e6:.3f} of memories ({found.sram_bits / 1e6:.2f} Mbit)"]
     if engine in PAPER_MM2:
         lines.append(f"paper: {PAPER_MM2[engine]:.3f} mm² at 40 nm, array 74.6 %")
-    lines += [*technology.notes, "not in it: placement, routing, clock tree, test logic, pads"]
+    lines += ["", *_paths(fast), "", *technology.notes,
+              "not in it: placement, routing, clock tree, test logic, pads"]
     return "\n".join(lines)
 
 
-def data(found: Area, engine: str, cfg) -> dict:
+def _paths(fast: Speed) -> list[str]:
+    """The worst path into each block, and what follows for the clock."""
+    if not fast.paths:
+        return ["no path leads from a register to a register"]
+    shown = fast.paths[:PATHS]
+    rows = [(path.block, f"{path.slack:+.3f}", len(path.steps), "  " + path.start, "  " + path.end)
+            for path in shown]
+    widths = [max(len(str(row[at])) for row in rows) for at in range(5)]
+    lines = _rows((("worst path into", widths[0]), ("slack ns", 8), ("cells", 5)), [row[:3] for row in rows])
+    ways = [("  from", "  to"), *(row[3:] for row in rows)]
+    lines = [f"{line}{start.ljust(widths[3])}{end}".rstrip() for line, (start, end) in zip(lines, ways)]
+    if fast.paths[PATHS:]:
+        lines.append(f"{len(fast.paths) - PATHS} more blocks: {fast.paths[PATHS].slack:+.3f} ns and better")
+    return [*lines, "", f"clock: {fast.fmax:.0f} MHz; worst slack {fast.worst_slack:+.3f} ns at "
+            f"{fast.period:g} ns, {sum(path.slack < 0 for path in fast.paths)} of {len(fast.paths)} blocks "
+            f"miss it; {fast.buffers.count:,} buffers across blocks ({fast.buffers.um2:,.0f} µm²) count in "
+            "time, not in area"]
+
+
+def data(found: Area, fast: Speed, engine: str, cfg) -> dict:
     """The same as plain data. What has not been measured is not there."""
     return {
         "engine": engine, "config": {key: value for key, value in cfg.as_dict().items() if key != "fmt"},
@@ -58,8 +82,22 @@ def data(found: Area, engine: str, cfg) -> dict:
         "technology": {"name": found.technology.name, "corner": found.technology.corner,
                        "notes": list(found.technology.notes), "licence": found.technology.licence},
         "logic_um2": found.logic_um2, "sram_bits": found.sram_bits, "sram_um2": found.sram_um2,
-        "chip_um2": found.chip_um2,
+        "chip_um2": found.chip_um2, **_speed(fast),
         "blocks": [{"name": b.name, "instances": b.instances, "cells": b.cells,
                     "flip_flops": b.flip_flops, "um2": b.um2} for b in found.blocks],
         "memories": [{"kind": m.macro.kind, "depth": m.macro.depth, "width": m.macro.width, "in": m.block,
                       "count": m.count, "bits": m.bits, "um2": m.um2} for m in found.memories]}
+
+
+def _speed(fast: Speed) -> dict:
+    """What there is to say of the clock; nothing where no path was found."""
+    if not fast.paths:
+        return {}
+    return {
+        "period_ns": fast.period, "worst_slack_ns": fast.worst_slack, "fmax_mhz": fast.fmax,
+        "buffers": {"count": fast.buffers.count, "um2": fast.buffers.um2},
+        "paths": [{"block": path.block, "slack_ns": path.slack, "delay_ns": path.delay,
+                   "setup_ns": path.setup, "start": path.start, "start_cell": path.start_kind,
+                   "end": path.end, "end_cell": path.end_kind,
+                   "cells": [{"cell": step.kind, "name": step.name, "rises": step.rises,
+                              "delay_ns": step.delay} for step in path.steps]} for path in fast.paths]}

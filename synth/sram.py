@@ -6,13 +6,14 @@ size. What a figure rests on is said in the technology (:mod:`synth.technology`)
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from model.errors import ConfigError
+from synth.cells import Arc, Cell, Pin, Setup, Table
 
-__all__ = ["Macro", "SRAMModel", "macro", "stub", "FAKERAM45", "OPENRAM130"]
+__all__ = ["Macro", "SRAMModel", "SRAMTiming", "macro", "stub", "FAKERAM45", "OPENRAM130"]
 
 KINDS = {"hl_sram_1r1w": "one port to write, one to read", "hl_sram_1rw1r": "two ports, one of which writes"}
 
@@ -55,6 +56,27 @@ def stub(macro: Macro) -> str:
 
 
 @dataclass(frozen=True)
+class SRAMTiming:
+    """When a memory answers: ``access`` ns from the clock to the word that is read, ``root`` ns more for
+    the root of the bits of a macro, ``stacked`` where several lie on top of each other; ``setup`` ns of its
+    inputs; ``pin`` fF of each. ``slews`` are those of an output in ns at the ``loads`` in fF."""
+
+    access: float
+    root: float
+    stacked: float
+    setup: float
+    pin: float
+    loads: tuple[float, float]
+    slews: tuple[float, float]
+
+    def scaled(self, factor: float) -> "SRAMTiming":
+        """With all times in another unit, or at another node."""
+        return replace(self, access=self.access * factor, root=self.root * factor,
+                       stacked=self.stacked * factor, setup=self.setup * factor,
+                       slews=(self.slews[0] * factor, self.slews[1] * factor))
+
+
+@dataclass(frozen=True)
 class SRAMModel:
     """Area of a memory: ``bit`` µm² a bit, ``column`` a bit of width, ``row`` a word, ``fixed`` a macro,
     for one port; ``ports`` has the factor of each kind, whose cells have more transistors.
@@ -72,6 +94,7 @@ class SRAMModel:
     deepest: int = 2048
     least: float = 0.0
     """µm² a bit that no macro goes below: cells are not smaller."""
+    timing: SRAMTiming | None = None
 
     def pieces(self, macro: Macro) -> tuple[int, int, int]:
         """Macros, and the words and bits of each."""
@@ -85,6 +108,37 @@ class SRAMModel:
         return count * max(one, self.least * depth * width) * self.ports[macro.kind]
 
 
+    def access(self, macro: Macro) -> float:
+        """ns from the clock to the word that is read."""
+        _, depth, width = self.pieces(macro)
+        stacked = self.timing.stacked if macro.depth > self.deepest else 0.0
+        return self.timing.access + self.timing.root * (depth * width) ** 0.5 + stacked
+
+    def cell(self, macro: Macro) -> Cell:
+        """A memory as a cell for timing, with a pin for each bit: ``r_data[3]``."""
+        address, when = max(1, (macro.depth - 1).bit_length()), self.timing
+        inputs = {"w_en": 1, "w_addr": address, "w_data": macro.width, "r_en": 1, "r_addr": address}
+        outputs = {"r_data": macro.width}
+        if macro.kind.endswith("1rw1r"):
+            inputs |= {"q_en": 1, "q_addr": address}
+            outputs["q_data"] = macro.width
+        pins = {"clk": Pin("clk", "input", clock=True)}
+        pins |= {name: Pin(name, "input", when.pin) for name in _bits(inputs)}
+        pins |= {name: Pin(name, "output") for name in _bits(outputs)}
+        zero = np.zeros(1)
+        setup, delay = (Table(zero, zero, np.array([[value]])) for value in (when.setup, self.access(macro)))
+        slew = Table(zero, np.array(when.loads), np.array([when.slews]))
+        return Cell(macro.name, self.area(macro), 0.0, True, pins,
+                    tuple(Arc("clk", name, 0, True, (delay, delay), (slew, slew)) for name in _bits(outputs)),
+                    tuple(Setup(name, "clk", (setup, setup)) for name in _bits(inputs)))
+
+
+def _bits(ports: dict[str, int]) -> list[str]:
+    """The pins of ports: a lone enable keeps its name."""
+    return [port if port.endswith("_en") else f"{port}[{bit}]" for port, width in ports.items()
+            for bit in range(width)]
+
+
 FAKERAM45: tuple[tuple[int, int, float], ...] = (
     (1024, 32, 16406.082), (128, 116, 9280.208), (128, 32, 3295.740), (128, 64, 5479.600),
     (2048, 39, 45478.818), (256, 16, 3155.026), (256, 32, 5065.704), (256, 34, 6476.036),
@@ -93,6 +147,12 @@ FAKERAM45: tuple[tuple[int, int, float], ...] = (
     (64, 7, 387.296), (64, 96, 4874.982))
 """Words, bits and µm² of the single-port macros ``fakeram45_*`` of OpenROAD-flow-scripts (platform
 nangate45)."""
+
+FAKERAM45_ACCESS: tuple[tuple[int, int, float], ...] = (
+    (64, 7, 0.164), (256, 16, 0.204), (64, 96, 0.234), (256, 95, 0.292), (512, 64, 0.305), (1024, 32, 0.309),
+    (2048, 39, 0.435))
+"""Words, bits and ns from the clock to the word for macros ``fakeram45_*``. All have a set-up time of 0.05
+ns, 5 fF a pin, and slews of 0.009 ns at 5 fF and 0.227 ns at 500 fF."""
 
 OPENRAM130: tuple[tuple[str, int, int, float], ...] = (
     ("1rw", 512, 32, 483.86 * 326.10), ("1rw1r", 256, 32, 493.38 * 400.22),

@@ -5,14 +5,15 @@ memories, and a factor by which areas of cells are scaled, with the reason for e
 default, all from the compact library in ``synth/data``, and any Liberty of one's own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 from model.errors import ConfigError
-from synth.cells import Library, cells_of
+from synth.cells import Cell, Library, cells_of
+from synth.delays import fan_out_of_four
 from synth.liberty import parse, read, written
-from synth.sram import FAKERAM45, SRAMModel, fitted
+from synth.sram import FAKERAM45, Macro, SRAMModel, SRAMTiming, fitted
 
 __all__ = ["NAMES", "Technology", "of_liberty", "technology"]
 
@@ -24,6 +25,11 @@ two ports, 9.6 with one at twice the size."""
 NAND2_130, NAND2_45 = 3.7536, 0.798
 """µm² of a NAND of two inputs and the least drive: sky130_fd_sc_hd__nand2_1, and NAND2_X1 of the
 NanGate 45 nm open cell library."""
+
+
+FO4_45 = 0.0220
+"""ns of an inverter INV_X1 that drives four of itself in the NanGate 45 nm open cell library, typical corner,
+by :func:`synth.delays.fan_out_of_four`."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Technology:
     library : its cells.
     sram : areas of the memories.
     scale : factor from areas of ``library`` to those of the technology.
+    time : factor from times of ``library`` to those of the technology.
     notes : what the figures rest on, a sentence each; a report prints them.
     licence : of the figures.
     """
@@ -48,6 +55,7 @@ class Technology:
     library: Library
     sram: SRAMModel
     scale: float
+    time: float
     notes: tuple[str, ...]
     licence: str
 
@@ -55,35 +63,53 @@ class Technology:
         """µm² of a cell, scaled."""
         return self.library.cells[name].area * self.scale
 
+    def timed_cells(self, macros: dict[str, Macro]) -> dict[str, Cell]:
+        """The cells of the library and the memories ``macros`` by name, with times of the library:
+        ``time`` takes all of them to the technology."""
+        model = replace(self.sram, timing=self.sram.timing.scaled(1 / self.time))
+        return self.library.cells | {name: model.cell(macro) for name, macro in macros.items()}
+
 
 def _compact() -> str:
     return resources.files("synth").joinpath("data/sky130hd_compact.lib").read_text("utf-8")
 
 
-_OPEN45 = SRAMModel(**fitted(), ports=PORTS, least=0.5)
+_TIMING45 = SRAMTiming(access=0.142, root=0.00102, stacked=0.06, setup=0.05, pin=5.0, loads=(5.0, 500.0),
+                       slews=(0.009, 0.227))
+"""Access times fitted to :data:`synth.sram.FAKERAM45_ACCESS`, all within 8 %; macros on top of each other
+cost a multiplexer."""
+_TIMING130 = SRAMTiming(access=3.0, root=0.0, stacked=0.2, setup=0.0, pin=6.9, loads=(1.7, 27.6),
+                        slews=(0.055, 0.345))
+"""OpenRAM's macros for sky130 that were simulated, 8 and 16 kbit: 2.4 to 3.4 ns, the smaller the slower."""
+_OPEN45 = SRAMModel(**fitted(), ports=PORTS, least=0.5, timing=_TIMING45)
 _NOTE45 = (f"memories: areas fitted to {len(FAKERAM45)} single-port macros fakeram45 of "
            "OpenROAD-flow-scripts; two ports count 1.5 and 2.0 times")
 _DENSITY130 = 9.6
-_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0, {"hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55})
+_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0, {"hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55},
+                     timing=_TIMING130)
 """OpenRAM's macros with two ports are 2.5 to 2.6 times those with one, whichever ports they are."""
 
 
 def _scaled(name: str, nm: int) -> Technology:
     shrink = (nm / 45) ** 2
     area = SRAMModel(*(value * shrink for value in (_OPEN45.bit, _OPEN45.column, _OPEN45.row, _OPEN45.fixed)),
-                     ports=PORTS, least=_OPEN45.least * shrink)
+                     ports=PORTS, least=_OPEN45.least * shrink, timing=_TIMING45.scaled(nm / 45))
     text = _compact()
+    library = cells_of(parse(text))
+    time = FO4_45 / fan_out_of_four(library) * nm / 45
     notes = [f"cells: mapped to sky130_fd_sc_hd and scaled by gate equivalents, a NAND2 of {NAND2_130} µm² "
-             f"there and of {NAND2_45} µm² in the NanGate 45 nm library", _NOTE45]
+             f"there and of {NAND2_45} µm² in the NanGate 45 nm library",
+             f"delays: of sky130_fd_sc_hd, times {time:.3f}: an inverter that drives four takes {FO4_45} ns "
+             "in the NanGate 45 nm library", _NOTE45]
     if nm != 45:
-        notes.append(f"all areas once more by ({nm}/45)²")
-    return Technology(name, "scaled from sky130, typical", text, cells_of(parse(text)), area,
-                      NAND2_45 / NAND2_130 * shrink, tuple(notes), "Apache-2.0")
+        notes.append(f"all areas once more by ({nm}/45)², all delays by {nm}/45")
+    return Technology(name, "scaled from sky130, typical", text, library, area,
+                      NAND2_45 / NAND2_130 * shrink, time, tuple(notes), "Apache-2.0")
 
 
 def _sky130() -> Technology:
     text = _compact()
-    return Technology("sky130", "typical, 1.8 V, 25 °C", text, cells_of(parse(text)), _OPEN130, 1.0, (
+    return Technology("sky130", "typical, 1.8 V, 25 °C", text, cells_of(parse(text)), _OPEN130, 1.0, 1.0, (
         "cells: sky130_fd_sc_hd, a compact library of 77 of its cells",
         f"memories: {_DENSITY130} µm² a bit, 2.55 times that with two ports, as the macros of OpenRAM have"),
         "Apache-2.0")
@@ -109,5 +135,6 @@ def of_liberty(path) -> Technology:
     group = read(path)
     library = cells_of(group)
     return Technology(Path(path).name, f"{library.voltage:g} V, {library.temperature:g} °C", written(group),
-                      library, _OPEN45, 1.0, (f"cells: {library.name}, {len(library.cells)} cells", _NOTE45),
+                      library, _OPEN45, 1.0, 1.0,
+                      (f"cells: {library.name}, {len(library.cells)} cells", _NOTE45),
                       "its own")

@@ -16,7 +16,7 @@ from gen import emit as emit_module
 from gen.blocks.memory import SRAM
 from gen.contract import contract, first_sentence, plain, port_texts
 from gen.cta.top import CTA
-from gen.emit import EmitError, emit, place
+from gen.emit import EmitError, emit, emit_all, place
 from gen.lookup.top import Lookup
 from gen.manifest import manifest
 from model.cta.config import CTAConfig
@@ -141,6 +141,23 @@ def test_one_name_for_two_interfaces_is_refused():
     with pytest.raises(EmitError, match="'adder' stands for two components"):
         emit(Row([Cell, lambda: other]))
     emit(other)
+
+
+def test_inputs_that_do_not_change_are_told():
+    class Steady(Cell):
+        """A cell whose operands stand still."""
+        module_name = "steady"
+        static_inputs = "x",
+
+    class Wrong(Cell):
+        """A cell that is wrong about itself."""
+        module_name = "wrong"
+        static_inputs = "y",
+
+    assert emit_all(Row([Cell, Steady])).static == {"steady": ("x",)}
+    assert emit_all(CTA(CTAConfig(b=2, d=8, l=1, n=8))).static == {"cta_ppe_row": ("lsh", "job")}
+    with pytest.raises(EmitError, match="static_inputs of module wrong has 'y', must be an input of it"):
+        emit_all(Row([Wrong]))
 
 
 def test_no_power_up_values_and_reset_of_every_register():

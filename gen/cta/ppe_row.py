@@ -75,6 +75,7 @@ class PPERow(wiring.Component):
     """
 
     module_name = "cta_ppe_row"
+    static_inputs = "lsh", "job"
 
     def __init__(self, cfg):
         b, fmt, acc = cfg.b, cfg.fmt, shape(cfg.acc)

@@ -66,6 +66,7 @@ class Gather(wiring.Component):
     """
 
     module_name = "lookup_gather"
+    static_inputs = "order", "shift_y"
 
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg

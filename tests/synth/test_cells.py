@@ -73,3 +73,22 @@ def test_an_index_may_stand_in_a_template():
     short = text.replace('cell_rise (t) { values ("1, 2, 3, 4")', 'cell_rise (t) { values ("1, 2, 3")')
     with pytest.raises(LibertyError, match="cell_rise has 3 values for an index of 2 by 2"):
         cells_of(library(FLOP, INV % "!A", short))
+
+
+def test_which_variable_comes_first_is_the_librarys_choice():
+    """A table over load and slew, and set-up over the slews of data and clock."""
+    text = """lu_table_template (d) { variable_1 : total_output_net_capacitance;
+      variable_2 : input_net_transition; index_1 ("10, 20"); index_2 ("1, 2, 3"); }
+    lu_table_template (s) { variable_1 : constrained_pin_transition; variable_2 : related_pin_transition;
+      index_1 ("1, 2"); index_2 ("5, 6, 7"); }
+    cell (B) { area : 1; ff (i, n) { } pin (D) { direction : input; rise_capacitance : 2; capacitance : 3;
+      timing () { related_pin : C; timing_type : setup_rising; rise_constraint (s) { values ("1,2,3,4,5,6"); }
+        fall_constraint (s) { values ("1,2,3,4,5,6"); } } }
+      pin (Y) { direction : output; timing () { related_pin : D; timing_sense : positive_unate; %s } } }"""
+    tables = " ".join(f'{kind} (d) {{ values ("1, 2, 3, 4, 5, 6"); }}' for kind in (
+        "cell_rise", "cell_fall", "rise_transition", "fall_transition"))
+    cell = cells_of(library(FLOP, INV % "!A", text % tables)).cells["B"]
+    assert cell.arcs[0].delay[0].at(0.002, 20) == pytest.approx(0.005)
+    setup, = cell.setups
+    assert setup.time[0].at(0.007, 0.001) == pytest.approx(0.003)        # slews of clock and data
+    assert cell.pins["D"].loads == (2, 3)

@@ -20,6 +20,9 @@ def test_a_small_engine(engine, pe, least, tmp_path, capsys):
     assert blocks[pe]["instances"] >= least and blocks[engine]["instances"] == 1
     assert sum(b["um2"] * b["instances"] for b in found["blocks"]) == pytest.approx(found["logic_um2"])
     assert 0.03e6 < found["logic_um2"] < 0.2e6 and found["sram_bits"] > 1000
+    paths = {path["block"]: path for path in found["paths"]}
+    assert found["worst_slack_ns"] == min(path["slack_ns"] for path in paths.values())
+    assert 300 < found["fmax_mhz"] < 1500 and pe in paths and len(paths) > len(blocks) / 2
     said = capsys.readouterr()
     assert said.out.startswith(f"{engine} in 45nm (scaled from sky130, typical)") and said.err == ""
 
@@ -29,6 +32,8 @@ def test_a_small_engine(engine, pe, least, tmp_path, capsys):
     (["cta", "--json", "/nowhere/s.json"], "/nowhere/s.json cannot be written: "),
     (["cta", "--json", "/"], "/ cannot be written: it is a folder"),
     (["cta", "--technology", "7nm"], "technology is '7nm', must be one of 45nm, 40nm, sky130"),
+    (["cta", "--period", "0"], "period is 0.0, must be a time in ns above 0"),
+    (["cta", "--period", "nan"], "period is nan, must be a time in ns above 0"),
     (["cta", "--liberty", "none.lib"], "liberty none.lib cannot be read: "),
     (["cta", "--liberty", __file__], "is no Liberty file: there is no library in line 1")])
 def test_refusals(words, message, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 from model.errors import ConfigError
 from synth import sram
-from synth.sram import FAKERAM45, OPENRAM130, Macro, macro, stub
+from synth.sram import FAKERAM45, FAKERAM45_ACCESS, OPENRAM130, Macro, macro, stub
 from synth.technology import technology
 
 
@@ -41,6 +41,28 @@ def test_130_nm_is_held_to_openram():
         else:
             found = model.area(Macro(f"hl_sram_{ports}", depth, width))
         assert found == pytest.approx(area, rel=0.04), (ports, depth, width)
+
+
+def test_access_times_are_held_to_fakeram45():
+    model = technology("45nm").sram
+    for depth, width, time in FAKERAM45_ACCESS:
+        found = model.access(Macro("hl_sram_1r1w", depth, width))
+        assert found == pytest.approx(time, rel=0.08), (depth, width)
+    assert technology("40nm").sram.access(macro("hl_sram_1r1w_64x64")) == pytest.approx(
+        model.access(macro("hl_sram_1r1w_64x64")) * 40 / 45)
+    stacked, single = (model.access(macro(f"hl_sram_1r1w_{depth}x8")) for depth in (4096, 2048))
+    assert stacked == pytest.approx(single + model.timing.stacked)
+
+
+def test_a_memory_is_a_cell_with_a_pin_a_bit():
+    cell = technology("45nm").sram.cell(macro("hl_sram_1rw1r_5x7"))
+    assert cell.sequential and cell.pins["clk"].clock and cell.pins["clk"].capacitance == 0
+    assert {arc.end for arc in cell.arcs} == {f"{port}_data[{bit}]" for port in "rq" for bit in range(7)}
+    assert {setup.pin for setup in cell.setups} == {
+        "w_en", "r_en", "q_en", *(f"w_data[{bit}]" for bit in range(7)),
+        *(f"{port}_addr[{bit}]" for port in "wrq" for bit in range(3))}
+    assert all(arc.edge and arc.slew[0].at(0, 500.0) == pytest.approx(0.227) for arc in cell.arcs)
+    assert "q_en" not in technology("45nm").sram.cell(macro("hl_sram_1r1w_5x7")).pins
 
 
 def test_a_large_memory_is_several_macros():
