@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from sw.io.errors import InputError
+from sw.rivals.fidelity import Chooser
 from sw.rivals.rival import Layer, Unpriced
 
 __all__ = ["A3", "candidates", "kept"]
@@ -65,18 +66,15 @@ def kept(q: np.ndarray, k: np.ndarray, chosen: np.ndarray, least: float) -> np.n
 
 
 @lru_cache(maxsize=4)
-def _work(layer: Layer, iterations: int, least: float) -> np.ndarray:
-    """Keys of search, scores, exponentials and output for every query, (heads m, 4)."""
-    work = []
-    for q, k in zip(*layer.operands("A3")):
-        chosen = candidates(q, k, iterations)
-        left = kept(q, k, chosen, least).sum(axis=1)
-        work.append(np.stack([np.full(len(q), iterations), chosen.sum(axis=1), left, left], axis=1))
-    return np.concatenate(work)
+def _chosen(layer: Layer, iterations: int, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Keys that are scored and keys that are kept, (heads, m, n) each."""
+    found = [(chosen, kept(q, k, chosen, least)) for q, k in zip(*layer.operands("A3"))
+             for chosen in (candidates(q, k, iterations),)]
+    return tuple(np.stack(masks) for masks in zip(*found))
 
 
 @dataclass(frozen=True)
-class A3(Unpriced):
+class A3(Chooser, Unpriced):
     """One unit; ``approximation`` as :data:`CONSERVATIVE`, None for all keys.
 
     Columns of K are sorted before the first query; the paper leaves that to another machine, and it is not
@@ -104,7 +102,17 @@ class A3(Unpriced):
             raise InputError(f"A3 takes heads of at most {LANES}, and the layer has d = {layer.d}")
         if self.approximation is None:
             return np.full((layer.heads * layer.queries, STAGES), layer.n)
-        return _work(layer, self.iterations(layer), self.approximation[1])
+        scored, left = (mask.sum(axis=2).ravel() for mask in self._masks(layer))
+        return np.stack([np.full(len(left), self.iterations(layer)), scored, left, left], axis=1)
+
+    def _masks(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+        return _chosen(layer, self.iterations(layer), self.approximation[1])
+
+    def chosen(self, layer: Layer) -> np.ndarray:
+        """Which keys are in the output of each query, (heads, m, n)."""
+        if self.approximation is None:
+            return np.ones((layer.heads, layer.queries, layer.n), bool)
+        return self._masks(layer)[1]
 
     def iterations(self, layer: Layer) -> int:
         """Iterations of the search for a query, one a cycle."""

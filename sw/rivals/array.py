@@ -1,10 +1,12 @@
 """The b x d array, our engine's and the CTA paper's alike: its row accesses and its multiplications."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from model.cta.config import CTAConfig
 from model.cta.cost import OperatingPoint, useful_macs
 from sw.io.errors import InputError
+from sw.rivals.fidelity import cluster_error
 from sw.rivals.rival import Layer, Unpriced
 
 __all__ = ["Array", "Clustered", "array_accesses", "scaled"]
@@ -45,11 +47,14 @@ class Array(Unpriced):
 class Clustered(Array):
     """An array that works on ``clusters`` (k0, k1, k2), those of the layer if None.
 
-    ``point`` is what they are called.
+    ``point`` is what they are called, ``FITTED`` tells whether hash directions are those of the head.
     """
 
     clusters: tuple[int, int, int] | None = None
     point: str = "CTA"
+
+    FITTED: ClassVar[bool] = False
+    """Read: hash directions are random (Sec. III-A)."""
 
     def counts(self, layer: Layer) -> tuple[int, int, int]:
         """k0, k1, k2; raises :class:`sw.io.errors.InputError` where nobody gives them."""
@@ -61,6 +66,10 @@ class Clustered(Array):
     def multiplications(self, layer: Layer) -> dict[str, int]:
         """Hashes of the tokens; linears, scores and outputs of the centroids."""
         return self.products(layer, self.counts(layer))
+
+    def error(self, layer: Layer) -> float | None:
+        """Of hash functions calibrated to these counts; see :func:`sw.rivals.fidelity.cluster_error`."""
+        return cluster_error(layer, self.counts(layer), self.FITTED)
 
 
 def scaled(point: OperatingPoint, layer: Layer) -> tuple[int, int, int]:

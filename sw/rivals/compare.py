@@ -22,7 +22,7 @@ __all__ = ["Row", "price", "rivals", "rows", "table"]
 TECHNOLOGY = "40 nm"
 """Assumed: the technology of the column of areas, that of the CTA paper."""
 
-COLUMNS = (("", 38), ("multipliers", 11), ("cycles", 10), ("linears", 9), ("of ideal", 8),
+COLUMNS = (("", 38), ("multipliers", 11), ("cycles", 10), ("linears", 9), ("of ideal", 8), ("error", 6),
            ("row accesses", 12), ("multiplications", 15), ("mm2", 6))
 
 
@@ -32,7 +32,8 @@ class Row:
     layer.
 
     ``of_ideal`` is multipliers by cycles, by the multiplications of exact attention. Linears that are
-    done elsewhere are added as if the rival's own multipliers did them without a pause, which is kind to it.
+    done elsewhere are added as if the rival's own multipliers did them without a pause, which is kind to
+    it. ``error`` is that of :meth:`sw.rivals.rival.Rival.error`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Row:
     linears: str
     cycles: int | None = None
     of_ideal: float | None = None
+    error: float | None = None
     accesses: dict[str, float] | None = None
     multiplications: dict[str, float] | None = None
     area_mm2: float | None = None
@@ -68,6 +70,7 @@ def price(rival: Rival, layer: Layer) -> Row:
     try:
         cycles = rival.cycles(layer)
         accesses, products = rival.accesses(layer), rival.multiplications(layer)
+        wrong = rival.error(layer)
     except InputError as error:
         return Row(*about, why=str(error))
     try:
@@ -76,7 +79,7 @@ def price(rival: Rival, layer: Layer) -> Row:
         area = None
     slots = rival.multipliers * cycles + (0 if rival.has_linears else linear_products(layer))
     ideal = sum(Ideal().multiplications(layer).values())
-    return Row(*about, cycles, None if on_gpu else slots / ideal, accesses, products, area)
+    return Row(*about, cycles, None if on_gpu else slots / ideal, wrong, accesses, products, area)
 
 
 def rows(layer: Layer, b: int = 8) -> list[Row]:
@@ -92,12 +95,15 @@ def table(found: list[Row]) -> str:
             lines.append(line(COLUMNS, [
                 row.name, row.multipliers, f"{row.cycles:,}", row.linears,
                 "-" if row.of_ideal is None else f"{row.of_ideal:.3f}",
+                "-" if row.error is None else f"{row.error:.3f}",
                 f"{sum(row.accesses.values()):,.0f}", f"{sum(row.multiplications.values()):,.0f}",
                 "-" if row.area_mm2 is None else f"{row.area_mm2:.2f}"]).rstrip())
     return "\n".join([*lines, "",
         "linears: who projects tokens to Q, K and V; elsewhere: another machine, not in the cycles",
         "of ideal: multipliers by cycles, by the multiplications of exact attention; linears done elsewhere",
         "          are added as if own multipliers did them without a pause",
+        "error: of the outputs against exact attention, relative, in double precision, without fine-tuning;",
+        "       this engine with fitted hash directions, CTA as published with random ones",
         "row accesses: reads and writes of rows of d operands; what a host writes and reads is not in",
-        f"mm2: one unit in {TECHNOLOGY}, where a figure could be read",
+        f"mm2: one unit in {TECHNOLOGY}, as published; ELSA's by the equal area that the CTA paper tells of",
         *(f"not in the table: {row.name}: {row.why}" for row in found if row.why is not None)])

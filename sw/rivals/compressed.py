@@ -1,6 +1,7 @@
 """Our engine with compressed tokens, by its exact cycle model: what the rivals are held against."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from model.cta.accelerator import CTAAccelerator
 from sw.rivals.array import Clustered, array_accesses
@@ -11,9 +12,15 @@ __all__ = ["Compressed"]
 
 @dataclass(frozen=True)
 class Compressed(Clustered):
-    """The CTA engine of ``b`` columns; heads after the first take its clusters."""
+    """The CTA engine of ``b`` columns; heads after the first take its clusters.
+
+    Each clustering may have directions of its own here, and the error is that of fitted ones.
+    """
 
     source: str = "model.cta.cycles, equal to the RTL"
+
+    FITTED: ClassVar[bool] = True
+    """Derived: fitted directions are at least as good on real heads (docs/results.md)."""
 
     @property
     def name(self) -> str:

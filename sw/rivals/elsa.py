@@ -13,6 +13,7 @@ import numpy as np
 from model.cta.config import CTAConfig
 from model.cta.cost import ideal_cycles
 from sw.io.errors import InputError
+from sw.rivals.fidelity import Chooser
 from sw.rivals.published import OF_IDEAL, OVER_ELSA
 from sw.rivals.rival import Area, Layer, Unpriced, interleaved, linear_products
 
@@ -136,7 +137,7 @@ def linears_on_gpu(layer: Layer) -> float:
 
 
 @dataclass(frozen=True)
-class ELSA(Unpriced):
+class ELSA(Chooser, Unpriced):
     """One unit. ``p`` is how much a score has to matter, None for all keys; larger is more aggressive.
 
     ``gpu``: linears on a V100 shared by twelve units, as the CTA paper compares (Sec. VI-C).
@@ -164,9 +165,10 @@ class ELSA(Unpriced):
         """Only with the GPU."""
         return self.gpu
 
-    def _chosen(self, layer: Layer) -> np.ndarray:
+    def chosen(self, layer: Layer) -> np.ndarray:
+        """Which keys each query looks at, (heads, m, n)."""
         if self.p is None:
-            return np.ones((1, 1, layer.n), bool)           # one query stands for all
+            return np.ones((layer.heads, layer.queries, layer.n), bool)
         return _chosen(layer, self.p)
 
     def _fits(self, layer: Layer) -> None:
@@ -192,18 +194,13 @@ class ELSA(Unpriced):
         """
         self._fits(workload)
         hashing, pace = self._pace(workload)
-        chosen = self._chosen(workload)
-        queries = sum(np.maximum(pace, interleaved(head, MODULES)).sum() for head in chosen)
-        if self.p is None:
-            queries *= workload.heads * workload.queries
+        queries = sum(np.maximum(pace, interleaved(head, MODULES)).sum() for head in self.chosen(workload))
         own = workload.heads * hashing * workload.n + int(queries)
         return own + round(linears_on_gpu(workload)) if self.gpu else own
 
     def pairs(self, layer: Layer) -> int:
         """Chosen keys of all queries."""
-        if self.p is None:
-            return layer.heads * layer.queries * layer.n
-        return int(self._chosen(layer).sum())
+        return int(self.chosen(layer).sum())
 
     def accesses(self, layer: Layer) -> dict[str, float]:
         """Keys once to be hashed, hashes for every query, keys and values that were chosen.

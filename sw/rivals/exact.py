@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 from model.cta.accelerator import CTAAccelerator
 from sw.rivals.array import Array, array_accesses
-from sw.rivals.rival import Layer
+from sw.rivals.rival import ExactAttention, Layer
 
 __all__ = ["Exact"]
 
 
 @dataclass(frozen=True)
-class Exact(Array):
+class Exact(ExactAttention, Array):
     """The CTA engine of ``b`` columns without compression.
 
     The cycles are those of ``model.cta.cycles``, which the RTL keeps to the cycle. ``hashlayer synth``

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sw.rivals.rival import Layer, Unpriced, linear_products
+from sw.rivals.rival import ExactAttention, Layer, Unpriced, linear_products
 
 __all__ = ["Ideal"]
 
 
 @dataclass(frozen=True)
-class Ideal(Unpriced):
+class Ideal(ExactAttention, Unpriced):
     """As many multipliers as the CTA array has PEs, at peak throughput, without any approximation.
 
     The "ideal accelerator" of the CTA paper (Sec. VI-C). Its accesses are a lower bound as well: each

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from sw.io.errors import InputError
+from sw.rivals.fidelity import Chooser
 from sw.rivals.rival import Layer, Unpriced, fixed_point, interleaved
 
 __all__ = ["SPEEDUP", "LeOPArd", "cycles_a_key"]
@@ -59,7 +60,7 @@ def cycles_a_key(q: np.ndarray, k: np.ndarray, threshold: float) -> np.ndarray:
 def _work(layer: Layer, pruned: float) -> tuple[np.ndarray, np.ndarray]:
     """Cycles of all pairs of a layer and which survive, (heads m, n) each."""
     heads = [(fixed_point(q, BITS), fixed_point(k, BITS)) for q, k in zip(*layer.operands("LeOPArd"))]
-    scores = [q @ k.T for q, k in heads]
+    scores = [q.astype(np.float64) @ k.T for q, k in heads]
     least = np.quantile(scores, pruned)
     steps = [cycles_a_key(q, k, least) for q, k in heads]
     # The best key of a query survives, or it would have no output: assumed.
@@ -68,7 +69,7 @@ def _work(layer: Layer, pruned: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class LeOPArd(Unpriced):
+class LeOPArd(Chooser, Unpriced):
     """One tile. ``pruned`` is the share of pairs that a threshold a layer prunes, None for no threshold.
 
     Softmax and buffers between the two units are assumed never to hold it up.
@@ -98,6 +99,10 @@ class LeOPArd(Unpriced):
         if not 0 <= self.pruned < 1:
             raise InputError(f"pruned is {self.pruned:g}, must be in 0..1, without 1")
         return _work(layer, self.pruned)
+
+    def chosen(self, layer: Layer) -> np.ndarray:
+        """Which pairs survive, (heads, m, n)."""
+        return self._work(layer)[1].reshape(layer.heads, layer.queries, layer.n)
 
     def cycles(self, workload: Layer) -> int:
         """Queries follow each other through both units; key j goes to serial unit j mod 6."""

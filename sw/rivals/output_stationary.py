@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sw.rivals.rival import Layer, Unpriced
+from sw.rivals.rival import ExactAttention, Layer, Unpriced
 
 __all__ = ["Gemm", "OutputStationary"]
 
@@ -17,7 +17,7 @@ class Gemm:
 
 
 @dataclass(frozen=True)
-class OutputStationary(Unpriced):
+class OutputStationary(ExactAttention, Unpriced):
     """R x C PEs, each of which keeps one element of the result until it is complete.
 
     A tile of R x C results takes depth cycles, and operands enter skewed from two sides and results

@@ -20,8 +20,10 @@ from model.accelerator import Accelerator, Attention, NotMeasured
 from model.border import Borders
 from model.fixed import Format
 from sw.io.errors import InputError
+from sw.run.head_file import HeadFile
 
-__all__ = ["Area", "Layer", "Rival", "Unpriced", "fixed_point", "interleaved", "linear_products"]
+__all__ = ["Area", "ExactAttention", "Layer", "Rival", "Unpriced", "fixed_point", "interleaved",
+           "linear_products"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +33,17 @@ class Layer(Attention):
     Parameters
     ----------
     d, dw : dimension of a head, and of a token; 0 for ``dw`` is d, as in the CTA paper.
-    q, k : queries (heads, m, d) and keys (heads, n, d), biases in; None where a shape is all that
-        is known. Rivals that choose their candidates at run time refuse such a layer.
+    q, k, v : queries (heads, m, d), keys and values (heads, n, d), biases in; None where a shape is all
+        that is known. Rivals that choose their candidates at run time refuse a layer without q and k.
+    head : the tokens and weights behind them, of one head; None where they are not known.
     """
 
     d: int = 64
     dw: int = 0
     q: np.ndarray | None = None
     k: np.ndarray | None = None
+    v: np.ndarray | None = None
+    head: HeadFile | None = None
 
     # Arrays are not compared: a layer is equal to itself alone, and may be looked up by it.
     __eq__ = object.__eq__
@@ -46,7 +51,7 @@ class Layer(Attention):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, rows in (("q", self.queries), ("k", self.n)):
+        for name, rows in (("q", self.queries), ("k", self.n), ("v", self.n)):
             value, shape = getattr(self, name), (self.heads, rows, self.d)
             if value is not None and value.shape != shape:
                 raise InputError(f"{name} has shape {value.shape}, must be {shape}")
@@ -90,6 +95,12 @@ class Rival(Accelerator, Protocol):
     def multiplications(self, layer: Layer) -> dict[str, int]:
         """Multiplications for ``layer``, by their use."""
 
+    def error(self, layer: Layer) -> float | None:
+        """Relative error of its outputs against exact attention; None where the layer does not tell.
+
+        In double precision and without fine-tuning: the figure is of the approximation alone.
+        """
+
 
 @dataclass(frozen=True)
 class Area:
@@ -115,6 +126,14 @@ class Unpriced:
     def energy(self, workload: Layer, technology: str) -> float:
         """Raises :class:`model.accelerator.NotMeasured`."""
         raise NotMeasured(f"energy of {self.name}: no figure that could be read here")
+
+
+class ExactAttention:
+    """A rival that approximates nothing."""
+
+    def error(self, layer: Layer) -> float:
+        """None at all."""
+        return 0.0
 
 
 def linear_products(layer: Layer) -> int:

@@ -35,6 +35,13 @@ def test_steps(share):
     assert (found[q @ k.T >= threshold] == 6).all()
 
 
+def test_a_pair_that_may_still_reach_the_threshold_goes_on():
+    """2047 can be 1024 + 1023 after the first step: a threshold of 2047 does not stop it, 2048 does."""
+    q, k = np.array([[1]]), np.array([[2047]])
+    assert cycles_a_key(q, k, 2047) == [[6]] and cycles_a_key(q, k, 2048) == [[1]]
+    assert cycles_a_key(q, -k, 0) == [[1]] and cycles_a_key(-q, -k, 2047) == [[6]]
+
+
 def test_without_a_threshold_a_key_a_cycle():
     """Six serial units of six cycles a key are as fast as the parallel machine that is the baseline."""
     assert LeOPArd(None).cycles(Layer(510, m=20)) == 20 * 510 + 510

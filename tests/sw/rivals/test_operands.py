@@ -19,10 +19,12 @@ def test_the_head_that_ships():
         x = data["x"].astype(float)
         assert np.allclose(layer.q[0], x @ data["wq"] + data["bq"])
         assert np.allclose(layer.k[0], x @ data["wk"] + data["bk"])
+        assert np.allclose(layer.v[0], x @ data["wv"] + data["bv"])
     assert (layer.n, layer.heads, layer.d, layer.width) == (512, 1, 64, 64)
     few = read_layer(HEAD, 10, 3, (4, 3, 2))
     assert few.q.shape == (3, 10, 64) and few.clusters == (4, 3, 2)
-    assert (few.q[2] == layer.q[0, :10]).all()
+    assert (few.q[2] == layer.q[0, :10]).all() and few.v.shape == (3, 10, 64)
+    assert (few.head.xkv == layer.head.xkv[:10]).all()
 
 
 def test_queries_and_keys(tmp_path):
@@ -30,12 +32,14 @@ def test_queries_and_keys(tmp_path):
     layer = read_layer(written(tmp_path, q=q, k=k, dw=24))
     assert (layer.q == q).all() and (layer.k == k).all()
     assert (layer.n, layer.heads, layer.d, layer.width) == (7, 3, 8, 24)
-    assert read_layer(written(tmp_path, q=q, k=k), 4).width == 8
+    assert layer.v is None and layer.head is None
+    few = read_layer(written(tmp_path, q=q, k=k, v=2 * k), 4)
+    assert few.width == 8 and (few.v == 2 * k[:, :4]).all()
 
 
 @pytest.mark.parametrize("arrays, more, message", [
     ({"q": 1}, {}, "must have q and k"),
-    ({"q": 1, "k": 1, "wq": 1}, {}, "must have q and k"),
+    ({"q": 1, "k": 1, "x": 1}, {}, "must have q and k"),
     ({"q": 1, "k": 1, "dw": 12}, {}, "dw is 12, must be a multiple of d = 8"),
     ({"q": 1, "k": 1}, {"n": 8}, "n is 8, must be in 1..7"),
     ({"q": 1, "k": 1}, {"n": 0}, "n is 0, must be in 1..7"),
