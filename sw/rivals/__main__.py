@@ -37,9 +37,9 @@ def main(argv=None) -> int:
                         help="cluster counts of CTA (default: the paper's three points)")
     parser.add_argument("--b", type=int, choices=SA_WIDTHS, default=8,
                         help="columns of our array and of those of equal size (default %(default)s)")
-    parser.add_argument("--operands", metavar="FILE", default=HEAD,
-                        help="an .npz: a head as `hashlayer run cta` takes it, or q and k (heads, n, d), "
-                        "optionally dw (default: the head that ships)")
+    parser.add_argument("--operands", metavar="FILE", nargs="+", default=[HEAD],
+                        help="the heads of a layer, each an .npz as `hashlayer run cta` takes it; or one "
+                        ".npz with q and k (heads, n, d), optionally v and dw (default: the head that ships)")
     parser.add_argument("--report", "--json", metavar="FILE", help="all numbers as JSON")
     args = parser.parse_args(argv)
     require_writable(args.report)

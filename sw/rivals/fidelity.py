@@ -3,17 +3,25 @@
 In double precision and without fine-tuning, so that the figures are of the approximation alone.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from model.cta.job import Mode
-from model.cta.reference import attention_exact
+from model.cta.calibrate import calibrate, draw, projection
+from model.cta.quantise import QuantiseError
+from model.cta.reference import Operands, attention_cta, attention_exact, clusters
 from sw.io.errors import InputError
 from sw.io.figures import relative_error
 from sw.rivals.rival import Layer
-from sw.run.head import prepare
 from sw.run.head_file import make_config
 
 __all__ = ["Chooser", "choice_error", "cluster_error"]
+
+SEED = 0
+"""Assumed: of random directions and of offsets."""
+
+MISSED = 0.02
+"""Assumed: share of the clusters, and one more, by which calibration may miss its target."""
 
 
 def attention(layer: Layer, chosen: np.ndarray | None = None) -> np.ndarray:
@@ -44,14 +52,27 @@ class Chooser:
 
 
 def cluster_error(layer: Layer, counts: tuple[int, int, int], fitted: bool) -> float | None:
-    """Relative error of CTA calibrated to these cluster counts; None without tokens, or out of their reach.
+    """Relative error of CTA on one clustering for all heads; None without tokens, or out of reach.
 
-    ``fitted`` takes the head's own directions in place of random ones.
+    Hash functions are calibrated to the cluster counts; what misses them by more than :data:`MISSED` is out
+    of reach. ``fitted`` takes directions in which queries, keys and values of the layer vary most, in place
+    of random ones.
     """
-    if layer.head is None:
+    if not layer.sources:
         return None
+    heads, first = layer.sources, layer.sources[0]
+    wq, wk, wv = (np.concatenate([getattr(head, name) for head in heads], axis=1)
+                  for name in ("wq", "wk", "wv"))
     try:
-        made = prepare(make_config(layer.head, {}), layer.head, Mode.CTA, counts=counts, fitted=fitted)
-    except InputError:
+        cfg = make_config(replace(first, a=None, b=None), {})
+        drawn, offset = draw(cfg, SEED)
+        joined = Operands(first.xq, first.xkv, wq, wk, wv, 0, 0, drawn, offset, np.ones(3))
+        found = calibrate(cfg, joined, counts, SEED, projection(cfg, joined) if fitted else drawn)
+    except (InputError, QuantiseError):
         return None
-    return relative_error(made.in_double()[0], attention_exact(*made.real.attention))
+    if any(abs(got - want) > 1 + MISSED * want for got, want in zip(found.k, counts)):
+        return None
+    tables = clusters(first.xq, first.xkv, found.a, found.b, found.w)
+    operands = [(head.xq, head.xkv, head.wq, head.wk, head.wv, head.bq, head.bv) for head in heads]
+    return relative_error(np.stack([attention_cta(*each, *tables) for each in operands]),
+                          np.stack([attention_exact(*each) for each in operands]))

@@ -35,7 +35,7 @@ class Layer(Attention):
     d, dw : dimension of a head, and of a token; 0 for ``dw`` is d, as in the CTA paper.
     q, k, v : queries (heads, m, d), keys and values (heads, n, d), biases in; None where a shape is all
         that is known. Rivals that choose their candidates at run time refuse a layer without q and k.
-    head : the tokens and weights behind them, of one head; None where they are not known.
+    sources : tokens and weights of the heads behind them; none where they are not known.
     """
 
     d: int = 64
@@ -43,7 +43,7 @@ class Layer(Attention):
     q: np.ndarray | None = None
     k: np.ndarray | None = None
     v: np.ndarray | None = None
-    head: HeadFile | None = None
+    sources: tuple[HeadFile, ...] = ()
 
     # Arrays are not compared: a layer is equal to itself alone, and may be looked up by it.
     __eq__ = object.__eq__

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from model.cta.cost import OPERATING_POINTS
+from sw.io.shipped import HEAD
 from sw.rivals.a3 import A3, CONSERVATIVE
 from sw.rivals.array import scaled
 from sw.rivals.compressed import Compressed
@@ -11,6 +12,7 @@ from sw.rivals.elsa import ELSA
 from sw.rivals.fidelity import choice_error, cluster_error
 from sw.rivals.ideal import Ideal
 from sw.rivals.leopard import LeOPArd
+from sw.rivals.operands import read_layer
 from sw.rivals.published import PublishedCTA
 from sw.rivals.rival import Layer
 from tests.sw.rivals.made import random_layer, shipped
@@ -58,4 +60,20 @@ def test_the_error_of_a_head_that_ships():
 
 def test_clusters_need_tokens_and_have_to_be_within_reach():
     assert cluster_error(random_layer(), (3, 2, 1), True) is None
-    assert cluster_error(shipped(20), (21, 1, 1), True) is None
+    assert cluster_error(shipped(20), (30, 1, 1), True) is None
+
+
+def test_heads_of_a_layer_share_their_clusters(tmp_path):
+    """One clustering, fitted to both heads; the error is that of all outputs together."""
+    with np.load(HEAD) as data:
+        head = {name: data[name] for name in data.files if name != "meta"}
+    np.savez(tmp_path / "0.npz", **head)
+    np.savez(tmp_path / "1.npz", **head | {"wq": -head["wk"], "wk": head["wv"], "wv": head["wq"]})
+    files = [tmp_path / "0.npz", tmp_path / "1.npz"]
+    layer = read_layer(files, 64)
+    one, other = (read_layer(file, 64) for file in files)
+    counts = (40, 32, 4)
+    drawn = [cluster_error(each, counts, False) for each in (one, other, layer)]
+    assert min(drawn[:2]) <= drawn[2] <= max(drawn[:2])
+    fitted = [cluster_error(each, counts, True) for each in (one, other, layer)]
+    assert len(set(fitted)) == 3 and 0 < min(fitted)
