@@ -12,6 +12,7 @@ from model.cta.parameters import SA_WIDTHS
 from sw.io.errors import InputError
 from sw.io.shipped import HEAD
 from sw.io.writing import require_writable, write_json
+from sw.rivals import figures
 from sw.rivals.compare import rows, table
 from sw.rivals.operands import read_layer
 
@@ -40,9 +41,17 @@ def main(argv=None) -> int:
     parser.add_argument("--operands", metavar="FILE", nargs="+", default=[HEAD],
                         help="the heads of a layer, each an .npz as `hashlayer run cta` takes it; or one "
                         ".npz with q and k (heads, n, d), optionally v and dw (default: the head that ships)")
+    parser.add_argument("--figures", action="store_true",
+                        help="figures of the rivals' papers beside ours, on the head that ships, and no more")
     parser.add_argument("--report", "--json", metavar="FILE", help="all numbers as JSON")
     args = parser.parse_args(argv)
     require_writable(args.report)
+    if args.figures:
+        known = figures.figures(read_layer(HEAD))
+        print(figures.table(known))
+        if args.report:
+            write_json(args.report, {"figures": [dataclasses.asdict(each) for each in known]})
+        return 0
     layer = read_layer(args.operands, args.n, args.heads, args.clusters and _counts(args.clusters))
     found = rows(layer, args.b)
     print(f"n {layer.n}, heads {layer.heads}, d {layer.d}, dw {layer.width}\n\n{table(found)}")

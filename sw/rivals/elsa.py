@@ -63,12 +63,12 @@ def projection(seed: int = SEED) -> np.ndarray:
     return found
 
 
-def angle(q: np.ndarray, k: np.ndarray) -> np.ndarray:
+def angle(q: np.ndarray, k: np.ndarray, seed: int = SEED) -> np.ndarray:
     """Angles (m, n) between two sets of vectors, as their hashes tell: pi by the share of bits that differ.
 
     Shorter vectors are filled with zeros, as heads narrower than the unit have to be.
     """
-    signs = [np.where(v @ projection()[:, :v.shape[1]].T >= 0, 1.0, -1.0) for v in (q, k)]
+    signs = [np.where(v @ projection(seed)[:, :v.shape[1]].T >= 0, 1.0, -1.0) for v in (q, k)]
     return np.pi * (1 - signs[0] @ signs[1].T / LANES) / 2
 
 
