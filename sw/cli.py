@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": ("sw.sim.doctor", "what is installed, and what each missing tool would give"),
     "demo": ("sw.demo.__main__", "what the project does, in minutes, with pictures"),
     "bench": ("sw.studies.bench.__main__", "cycles, utilisation and simulation speed on the Verilog"),
+    "rivals": ("sw.rivals.__main__", "other accelerators of attention on a layer: cycles, accesses"),
     "sim": ("verif.runner", "cocotb benches of the blocks and engines"),
     "lint": ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
     "train": ("sw.lm.train", "a masked language model with these layers"),

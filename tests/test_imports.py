@@ -21,6 +21,7 @@ ROOMS = {
     "sw.nn": ("sw.io",),
     "sw.exported": ("sw.io", "sw.sim", "sw.nn"),
     "sw.run": ("sw.io", "sw.kernels", "sw.sim", "sw.exported"),
+    "sw.rivals": ("sw.io", "sw.run"),
     "sw.lm": ("sw.io", "sw.nn"),
     "sw.policy": ("sw.io", "sw.nn"),
     "sw.quant": ("sw.io", "sw.nn", "sw.exported", "sw.lm"),
