@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import delay
 from gen.cta.words import JobWord, StatusWord
 from model.cta.config import CTAConfig
 from model.cta.job import ErrorCode, Mode, Saturation
@@ -30,9 +31,9 @@ class Control(wiring.Component):
     in which the program waited for nothing but the outputs of the job before. The two other counts end
     where the program says that the next phase begins.
 
-    Timing: ``start`` comes one cycle after the job was taken, or when the loads it waits for are
-    in, or one cycle after ``read_out`` of the job before. ``read_out`` comes ``tail`` + 1 cycles after
-    the last slot, which is ``tail`` after ``ended``, or when the sink has taken what was left.
+    Timing: ``start`` comes two cycles after the job was taken, or one after the loads it waits for are
+    in, or two after ``read_out`` of the job before. ``read_out`` comes ``tail`` + 2 cycles after
+    the last slot, which is ``tail`` + 1 after ``ended``, or when the sink has taken what was left.
 
     Source: Table I for the order; words, checks, counts and overlap are ours (docs/programming.md,
     docs/decisions/0023-transfers.md).
@@ -84,19 +85,23 @@ class Control(wiring.Component):
         counting = self._count(m, report)
         waiting, settled, free, handed = Signal(), Signal(), Signal(), Signal()
         self._wait(m, waiting, settled, free)
-        error, left, reported = self._error(m), Signal(range(tail(cfg) + 1)), Signal()
+        error, left, reported = Signal(ErrorCode), Signal(range(tail(cfg) + 1)), Signal()
+        m.d.sync += error.eq(self._error(m))
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += free.eq(1)
                 with m.If(waiting & settled):
-                    m.d.comb += self.take.eq(1)
-                    m.d.sync += [report.eq(0), report.error.eq(error)]
-                    m.next = "HAND OVER"
-                    with m.If(error == ErrorCode.NONE):
-                        m.d.comb += self.start.eq(1)
-                        m.d.sync += [counting.eq(1), report.cycles.eq(1)]
-                        m.next = "RUN"
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                # The answer has a cycle of its own: a start goes to every block.
+                m.d.comb += self.take.eq(1)
+                m.d.sync += [report.eq(0), report.error.eq(error)]
+                m.next = "HAND OVER"
+                with m.If(error == ErrorCode.NONE):
+                    m.d.comb += self.start.eq(1)
+                    m.d.sync += [counting.eq(1), report.cycles.eq(1)]
+                    m.next = "RUN"
             with m.State("RUN"):
                 with m.If(self.ended):
                     m.d.sync += left.eq(tail(cfg) - 2)
@@ -106,7 +111,9 @@ class Control(wiring.Component):
                 with m.If(left == 0):
                     m.d.sync += [counting.eq(0), *(report[f"k{c}"].eq(self.k[c]) for c in range(3)),
                                  *(report[f"overflow{c}"].eq(self.overflow[c]) for c in range(3))]
-                    m.next = "HAND OVER"
+                    m.next = "LAST EVENTS"
+            with m.State("LAST EVENTS"):
+                m.next = "HAND OVER"
             with m.State("HAND OVER"):
                 with m.If(~reported):
                     m.d.comb += [self.read_out.eq(report.error == ErrorCode.NONE), free.eq(1),
@@ -164,17 +171,24 @@ class Control(wiring.Component):
         counting, in_compress, before_attention = Signal(), Signal(), Signal()
         with m.If(self.start):
             m.d.sync += [in_compress.eq(1), before_attention.eq(1)]
-        with m.If(counting):
-            m.d.sync += [report.cycles.eq(report.cycles + 1), report.held.eq(report.held + self.held),
-                         report.zero_rows.eq(report.zero_rows + self.zero_rows)]
-            for kind, count in zip(Saturation, self.events):
+        # Events are added a cycle later than they come: they are sums of many flags.
+        zero_rows, *events = (delay(m, count, 1) for count in (self.zero_rows, *self.events))
+        with m.If(delay(m, counting, 1, reset=True)):
+            m.d.sync += report.zero_rows.eq(report.zero_rows + zero_rows)
+            for kind, count in zip(Saturation, events):
                 total = report[f"sat_{kind.name.lower()}"]
                 m.d.sync += total.eq(total + count)
-            with m.If(in_compress & self.linear_begins):
-                m.d.sync += [in_compress.eq(0), report.cycles_compress.eq(report.cycles)]
-            with m.If(before_attention & self.attention_begins):
-                m.d.sync += [before_attention.eq(0),
-                             report.cycles_linear.eq(report.cycles - report.cycles_compress)]
+        with m.If(counting):
+            m.d.sync += [report.cycles.eq(report.cycles + 1), report.held.eq(report.held + self.held)]
+        # So are the phases, whose begin comes from the program.
+        cycles = delay(m, report.cycles, 1)
+        linear, attention = (delay(m, counting & begins, 1, reset=True, name=name) for name, begins in (
+            ("linear", self.linear_begins), ("attention", self.attention_begins)))
+        with m.If(in_compress & linear):
+            m.d.sync += [in_compress.eq(0), report.cycles_compress.eq(cycles)]
+        with m.If(before_attention & attention):
+            m.d.sync += [before_attention.eq(0),
+                         report.cycles_linear.eq(cycles - report.cycles_compress)]
         return counting
 
     def _report(self, m, report, reported, handed):

@@ -29,9 +29,9 @@ class PPE(wiring.Component):
     both ways. Q, K, V and SCORE have a shifter of their own, because they run while results drain.
 
     Timing (S: cycle of ``op`` and ``sum``): ``linear`` is valid in S+1, ``score`` in S+2, ``hash``
-    in S+3. OUT takes ``ap_top`` of S-2. After ``last`` in S, ``request`` and ``index`` are up in
+    in S+4. OUT takes ``ap_top`` of S-2. After ``last`` in S, ``request`` and ``index`` are up in
     S+3, and ``recip`` answers in the same cycle. ``drain`` is up from S+3 on, a cycle a result in
-    ``res``, whose ``out`` comes three cycles later. Outputs hold until the next of their kind.
+    ``res``, whose ``out`` comes four cycles later. Outputs hold until the next of their kind.
     There is no back-pressure. Control is reset, data are not.
 
     Numerics: formats of ``cfg.fmt``; golden ``model.cta`` lsh, linear, score, output. A saturation
@@ -180,39 +180,42 @@ class PPE(wiring.Component):
         return exponent, empty, wanted
 
     def _multiply(self, m, exponent, empty, wanted):
-        """HASH, from cycle S, and the drain of results, from cycle S+3."""
+        """HASH, from cycle S, and the drain of results, from cycle S+3: four cycles each."""
         cfg, fmt = self.cfg, self.cfg.fmt
 
-        # First cycle: both factors. The reciprocal stays for the whole drain.
-        hashes, drains = Signal(), Signal()
-        m.d.comb += [hashes.eq(self.op == PPEOp.HASH), drains.eq(self.drain)]
-        operand = Signal(signed(cfg.acc.width + cfg.result_guard))
-        shift, drop = Signal(SHIFT.width), Signal(SHIFT.width)
-        with m.If(hashes):
-            m.d.comb += [operand.eq(self.sum + self.bias), shift.eq(Array(self.pre)[self.lsh]),
+        # First cycle: the operand, and how far it is shifted.
+        hashes, drains, live = Signal(), Signal(), Signal()
+        operand = Signal(signed(cfg.acc.width + cfg.result_guard), reset_less=True)
+        shift, drop = (Signal(SHIFT.width, reset_less=True, name=name) for name in ("shift", "drop"))
+        m.d.sync += [hashes.eq(self.op == PPEOp.HASH), drains.eq(self.drain), live.eq(self.live)]
+        with m.If(self.op == PPEOp.HASH):
+            m.d.sync += [operand.eq(self.sum + self.bias), shift.eq(Array(self.pre)[self.lsh]),
                          drop.eq(Array(self.post)[self.lsh])]
         with m.Else():
-            m.d.comb += [operand.eq(Mux(empty, 0, self.res << cfg.result_guard)),
+            m.d.sync += [operand.eq(Mux(empty, 0, self.res << cfg.result_guard)),
                          shift.eq(exponent), drop.eq(self.shift_out)]
+
+        # Second cycle: both factors. The reciprocal stays for the whole drain.
         t = Signal(shape(fmt.ppe), reset_less=True)
         factor = Signal(shape(fmt.multiplier), reset_less=True)
         held, moved = saturate(floor_shift(operand, shift), fmt.ppe)
+        inv_w = delay(m, Array(self.inv_w)[self.lsh], 1, name="inv_w")
         with m.If(hashes | drains):
             m.d.sync += t.eq(held)
         with m.If(hashes):
-            m.d.sync += factor.eq(Array(self.inv_w)[self.lsh])
+            m.d.sync += factor.eq(inv_w)
         with m.Elif(self.request):
             m.d.sync += factor.eq(self.recip)
-        m.d.sync += [self.sat_hash[0].eq(hashes & self.live & moved),
+        m.d.sync += [self.sat_hash[0].eq(hashes & live & moved),
                      self.sat_output[0].eq(drains & wanted & moved)]
 
-        # Second cycle: the one multiplier.
+        # Third cycle: the one multiplier.
         product = Signal(signed(fmt.ppe.width + fmt.multiplier.width), reset_less=True)
         m.d.sync += product.eq(t * factor)
 
-        # Third cycle: the floor is a hash value, the floor and the half an output.
+        # Fourth cycle: the floor is a hash value, the floor and the half an output.
         is_hash, is_out, live = (delay(m, flag, 2, reset=True) for flag in
-                                 (hashes, drains & wanted, hashes & self.live))
+                                 (hashes, drains & wanted, hashes & live))
         drop = delay(m, drop, 2)
         floor, half = floor_and_half(product, drop)
         hashed, hash_moved = saturate(floor, fmt.hash)

@@ -134,7 +134,7 @@ def run_job(cfg: CTAConfig, weights: HeadWeights, job: Job, *, stalls: float = 0
         session.job(weights, job, reload=False, reuse=True)
     run, results = session.play(build(cfg, progress=progress), progress)
     result = accepted(results)[-1]
-    start = run.cycles["job"][-1]
+    start = run.cycles["job"][-1] + 1     # its word was looked at for a cycle
     result.activity = activity(run, start, start + result.cycles)
     return result
 

@@ -12,6 +12,7 @@ from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
 from model.cta import linear, lsh, output, score
 from model.cta.job import LSHParams
+from model.cta.timing import HASH_STAGES, RESULT_STAGES
 from verif.port_table import PortTable
 
 __all__ = ["Program", "random_program"]
@@ -73,7 +74,7 @@ class Program(PortTable):
                               cols=cfg.b)
                     if last:
                         for j, f in enumerate(functions):
-                            self.expect[s + 3 + j]["hash", j] = int(codes[t, f])
+                            self.expect[s + HASH_STAGES + j]["hash", j] = int(codes[t, f])
 
     def linear(self, op, c, w, bias):
         """Q, K or V of up to b centroids ``c`` (k, dw), an element a cycle. Returns the rows."""
@@ -130,9 +131,9 @@ class Program(PortTable):
         for j in range(cfg.b):
             for q in range(-1, cfg.d + 1):
                 valid = j < live and 0 <= q < cfg.d
-                self.expect[s + 6 + q + j]["out_valid", j] = int(valid)
+                self.expect[s + RESULT_STAGES + q + j]["out_valid", j] = int(valid)
                 if valid:
-                    self.expect[s + 6 + q + j]["out", j] = int(o[j, cfg.d - 1 - q])
+                    self.expect[s + RESULT_STAGES + q + j]["out", j] = int(o[j, cfg.d - 1 - q])
         self.ended = s
         return o
 

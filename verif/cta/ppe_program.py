@@ -6,6 +6,7 @@ from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
 from model.cta import linear, lsh, output, score
 from model.cta.job import LSHParams
+from model.cta.timing import HASH_STAGES, RESULT_STAGES
 from verif.port_table import PortTable
 
 __all__ = ["Program", "random_program"]
@@ -27,7 +28,7 @@ class Program(PortTable):
     def set(self, params, shifts, exact):
         """New job-static inputs, from the end of all that goes on; ``hold`` drives them."""
         cfg = self.cfg
-        self.at = max(self.at, self.ended + cfg.d + 6) + cfg.b + 2
+        self.at = max(self.at, self.ended + cfg.d + RESULT_STAGES) + cfg.b + 2
         self.params, self.shifts, self.exact, self._since = params, shifts, exact, self.at - 2
         self._static = {("job__exact", None): int(exact)}
         self._static |= {(f"job__{name}", None): shift for name, shift in shifts.items()}
@@ -38,7 +39,7 @@ class Program(PortTable):
 
     def hold(self):
         """Drive the job-static inputs from the last ``set`` to the end of what goes on."""
-        end = max(self.at, self.ended + self.cfg.d + 6) + self.cfg.b
+        end = max(self.at, self.ended + self.cfg.d + RESULT_STAGES) + self.cfg.b
         for cycle in range(self._since, end):
             self.drive[cycle] |= self._static
 
@@ -54,7 +55,7 @@ class Program(PortTable):
             for row, code in zip(sums[:, here], codes[:, here]):
                 s = self._step(row, op=PPEOp.HASH, lsh=c, hpass=hpass, cols=cfg.b)
                 for j, value in enumerate(code):
-                    self.expect[s + 3 + j]["hash", j] = int(value)
+                    self.expect[s + HASH_STAGES + j]["hash", j] = int(value)
 
     def linear(self, op, sums):
         """Q, K or V from accumulators ``sums`` (d, live)."""
@@ -95,10 +96,10 @@ class Program(PortTable):
             for q in range(-1, cfg.d + 1):
                 valid = 0 <= q < cfg.d
                 self.expect[s + 3 + q + j]["shift", j] = int(valid)
-                self.expect[s + 6 + q + j]["out_valid", j] = int(valid and j < live)
+                self.expect[s + RESULT_STAGES + q + j]["out_valid", j] = int(valid and j < live)
                 if valid and j < live:
                     self.drive[s + 3 + q + j]["res", j] = int(results[j, cfg.d - 1 - q])
-                    self.expect[s + 6 + q + j]["out", j] = int(o[j, cfg.d - 1 - q])
+                    self.expect[s + RESULT_STAGES + q + j]["out", j] = int(o[j, cfg.d - 1 - q])
         self.ended = s
 
     def _step(self, sums, **fields):

@@ -24,8 +24,8 @@ from sw.sim.engine import Script
 
 __all__ = ["NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
 
-BETWEEN = 1
-"""Cycles between two jobs: the outputs of the first are handed over."""
+BETWEEN = 3
+"""Cycles between two jobs: last events, the outputs handed over, the check of the second."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def check(seed, jobs, stall=0.0, block=CTA):
             if not stall:
                 # The first beat follows the last O by its cluster, its row and itself.
                 beats = host.cycles["out"][before:]
-                assert beats[0] == host.cycles["job"][-1] + cycles.total + 4, note
+                assert beats[0] == host.cycles["job"][-1] + cycles.total + 6, note
                 assert host.cycles["status"][-1] == beats[-1] + 1, note
 
     sim = Simulator(dut)

@@ -29,26 +29,26 @@ def test_one_token_counted_by_hand():
     """b = 2, d = 8, one hash function, one token: every latency once, nothing overlaps much."""
     result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4, sums=2, ahead=False), n=1, m=1, k0=1, k1=1, k2=1)
     # Job in 0, checked in 1, the first row is taken in 2. A load takes b = 2 slots.
-    # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 3 later,
-    # and its index 1 + 4 later (four layers of two bits): 23 cycles in all.
-    # CT1: slot 5, index in 28. Offered to CAG in 29; sums written in 29 + 1 + 6, averaged from
-    # 37 on, C1 written in 44, so that residuals can begin in 45.
-    # CT0: slot 8, index in 31; offered in 32, C0 written in 47. CT2: slot 48, index in 71, offered
-    # in 72, C2 written in 87: K is taken in 88.
-    # K: load 89..90, weights 91..98, V 99..106. Q: load 107..108, weights 109..116, three empty.
-    # S: 120 and 121; the last score leaves the row in 121 + 15 + 2, and column 1's word is written
-    # in 139. PAG from 140, one step and 9 cycles, done in 150; O: 152 and 153.
+    # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 4 later,
+    # and its index 1 + 4 later (four layers of two bits): 24 cycles in all.
+    # CT1: slot 5, index in 29. Offered to CAG in 30; sums written in 30 + 1 + 6, averaged from
+    # 38 on, C1 written in 45, so that residuals can begin in 46.
+    # CT0: slot 8, index in 32; offered in 33, C0 written in 48. CT2: slot 49, index in 73, offered
+    # in 74, C2 written in 89: K is taken in 90.
+    # K: load 91..92, weights 93..100, V 101..108. Q: load 109..110, weights 111..118, three empty.
+    # S: 122 and 123; the last score leaves the row in 123 + 15 + 2, and column 1's word is written
+    # in 141. PAG from 142, one step and 9 cycles, done in 152; O: 154 and 155.
     assert uses(result, "SA") == [
-        ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 8, 9), ("LOAD", 46, 48),
-        ("HASH 2", 48, 49), ("LOAD", 89, 91), ("K", 91, 99), ("V", 99, 107), ("LOAD", 107, 109),
-        ("Q", 109, 117), ("PAUSE", 117, 120), ("SCORE", 120, 122), ("OUT", 152, 154)]
-    assert uses(result, "CIM") == [("CT1", 28, 29), ("CT0", 31, 32), ("CT2", 71, 72)]
-    assert uses(result, "CACC") == [("C1", 29, 30), ("C0", 32, 33), ("C2", 72, 73)]
-    assert uses(result, "CAVG") == [("C1", 37, 38), ("C0", 40, 41), ("C2", 80, 81)]
-    assert uses(result, "PAG") == [("AP 0", 140, 150)]
-    # The last O is in its bank 15 + 6 + b + d + 1 = 32 cycles after the last slot.
-    assert result.total == 153 + 32
-    assert result.phases == {"compress": 88, "linear": 18, "attention": 79}
+        ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 8, 9), ("LOAD", 47, 49),
+        ("HASH 2", 49, 50), ("LOAD", 91, 93), ("K", 93, 101), ("V", 101, 109), ("LOAD", 109, 111),
+        ("Q", 111, 119), ("PAUSE", 119, 122), ("SCORE", 122, 124), ("OUT", 154, 156)]
+    assert uses(result, "CIM") == [("CT1", 29, 30), ("CT0", 32, 33), ("CT2", 73, 74)]
+    assert uses(result, "CACC") == [("C1", 30, 31), ("C0", 33, 34), ("C2", 74, 75)]
+    assert uses(result, "CAVG") == [("C1", 38, 39), ("C0", 41, 42), ("C2", 82, 83)]
+    assert uses(result, "PAG") == [("AP 0", 142, 152)]
+    # The last O is in its bank 15 + 7 + b + d + 1 = 33 cycles after the last slot.
+    assert result.total == 155 + 33
+    assert result.phases == {"compress": 90, "linear": 18, "attention": 80}
     assert result.macs == {"compress": 3 * 8, "linear": 2 * 2 * 8 * 8, "attention": 8 * (8 + 2 + 2)}
 
 
@@ -60,7 +60,7 @@ def test_exact_token_counted_by_hand():
     assert uses(result, "SA") == [
         ("LOAD", 3, 5), ("K", 5, 13), ("V", 13, 21), ("LOAD", 21, 23), ("Q", 23, 31),
         ("PAUSE", 31, 34), ("SCORE", 34, 36), ("OUT", 66, 67)]
-    assert result.total == 66 + 32
+    assert result.total == 66 + 33
     assert result.macs["compress"] == 0 and result.macs["attention"] == 8 * (8 + 1 + 1)
 
 
