@@ -172,14 +172,16 @@ class Control(wiring.Component):
         with m.If(self.start):
             m.d.sync += [in_compress.eq(1), before_attention.eq(1)]
         # Events are added a cycle later than they come: they are sums of many flags.
-        zero_rows, *events = (delay(m, count, 1) for count in (self.zero_rows, *self.events))
+        held, zero_rows, *events = (delay(m, count, 1) for count in (
+            self.held, self.zero_rows, *self.events))
         with m.If(delay(m, counting, 1, reset=True)):
-            m.d.sync += report.zero_rows.eq(report.zero_rows + zero_rows)
+            m.d.sync += [report.held.eq(report.held + held),
+                         report.zero_rows.eq(report.zero_rows + zero_rows)]
             for kind, count in zip(Saturation, events):
                 total = report[f"sat_{kind.name.lower()}"]
                 m.d.sync += total.eq(total + count)
         with m.If(counting):
-            m.d.sync += [report.cycles.eq(report.cycles + 1), report.held.eq(report.held + self.held)]
+            m.d.sync += report.cycles.eq(report.cycles + 1)
         # So are the phases, whose begin comes from the program.
         cycles = delay(m, report.cycles, 1)
         linear, attention = (delay(m, counting & begins, 1, reset=True, name=name) for name, begins in (

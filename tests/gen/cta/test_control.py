@@ -319,7 +319,7 @@ MUTANTS = {
     "jobs beside a load": ("self.job.ready.eq(~waiting & ~self.load_busy)", "self.job.ready.eq(~waiting)"),
     "last K counts": ("in_compress & linear", "linear"),
     "counts of the job before": ("[report.eq(0), ", "["),
-    "waits not counted": ("report.held + self.held", "report.held"),
+    "waits not counted": ("report.held + held", "report.held"),
     "cycles from the start": ("report.cycles.eq(1)", "report.cycles.eq(0)"),
 }
 
