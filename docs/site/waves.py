@@ -144,7 +144,7 @@ WAVES = {
     "Columns": Wave(
         _columns,
         lambda: array_program.random_program(SMALL, _random()),
-        "The beginning of a job: values are latched, then operands pass.",
+        "The beginning of a job: values are pushed in, then operands pass.",
     ),
     "PPERow": Wave(
         _row,
