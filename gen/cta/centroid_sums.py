@@ -6,11 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import SRAM, address_width
 from gen.blocks.pipeline import delay, stages
+from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
 from model.cta.job import LSH_WIDTH
 
-__all__ = ["CentroidJob", "CentroidSums", "sum_rows"]
+__all__ = ["CentroidJob", "CentroidSums", "SumLane", "sum_rows"]
 
 
 def sum_rows(cfg: CTAConfig) -> int:
@@ -30,6 +31,47 @@ class CentroidJob(data.StructLayout):
                           "count": cfg.count_width, "residual": 1, "first": cfg.count_width})
 
 
+class SumLane(wiring.Component):
+    """What one lane of CACC adds to: 0, a sum that has just been formed, or one from the bank.
+
+    The choice has registers in every lane, since one for all would have to drive all bits of a row.
+
+    Timing: ``acc`` comes in the cycle after ``fresh``, ``same``, ``back`` and ``bank``, together with
+    ``now`` and ``stored``. ``store`` keeps ``now`` as the row written last, from the next cycle on.
+
+    Source: as :class:`CentroidSums`.
+
+    Members
+    -------
+    fresh : The token is the first of its cluster.
+    same : The token is of the cluster of the one before it.
+    back : The token is of the cluster of the row that was written last.
+    bank : Bank of the sum otherwise.
+    store : The sum that the column shows is written back.
+    now : Sum that the column shows. Format ``cfg.csum``.
+    stored[sums] : What the banks have read. Format ``cfg.csum``.
+    acc : The sum so far. Format ``cfg.csum``.
+    """
+
+    module_name = "cta_sum_lane"
+
+    def __init__(self, cfg: CTAConfig):
+        self.cfg, csum = cfg, shape(cfg.csum)
+        super().__init__({"fresh": In(1), "same": In(1), "back": In(1), "bank": In(1), "store": In(1),
+                          "now": In(csum), "stored": In(csum).array(cfg.sums), "acc": Out(csum)})
+
+    def elaborate(self, platform):
+        m = Module()
+        fresh, same, back, bank = (delay(m, getattr(self, name), 1) for name in (
+            "fresh", "same", "back", "bank"))
+        last = Signal.like(self.now, reset_less=True)
+        with m.If(self.store):
+            m.d.sync += last.eq(self.now)
+        m.d.comb += self.acc.eq(Mux(fresh, 0, Mux(same, self.now, Mux(
+            back, last, Array(self.stored)[bank]))))
+        return m
+
+
 class CentroidSums(wiring.Component):
     """Adds up the tokens of each cluster on the adders of a borrowed column: C[CT[t]] += X[t].
 
@@ -46,8 +88,8 @@ class CentroidSums(wiring.Component):
     6. ``cacc_sum`` comes out; it is written back if the next token is of another cluster.
 
     Hazards: a row written in the cycle of stage 6 can be read from the next cycle on, i.e. by the
-    third token after. The first and the second get it from the column and from the register
-    ``last_row``. A first member needs no read, so banks are never cleared.
+    third token after. The first and the second get it from the column and from a register in
+    every lane. A first member needs no read, so banks are never cleared.
 
     With two banks (``cfg.sums``) they are used in turn, so that CAVG reads one while CACC fills the
     other. Counts lie in memories of their own, since CAVG wants them a cycle before the sums.
@@ -168,18 +210,22 @@ class CentroidSums(wiring.Component):
         store = Signal()
         flat = Cat(self.cacc_sum)
         m.d.comb += store.eq(valid[6] & (last[6] | ~same[2]))
-        last_row = Signal(len(flat), reset_less=True)
         last_members = Signal(cfg.count_width)
         members = Signal(cfg.count_width)
         with m.If(store):
-            m.d.sync += [last_row.eq(flat), last_members.eq(members)]
+            m.d.sync += last_members.eq(members)
         sums, counts = self.banks(m, bank, index, fetch, store, flat, members)
 
-        def so_far_of(now, recent, stored):
-            return Mux(fresh[5], 0, Mux(same[2], now, Mux(back[2], recent, stored[bank[5]])))
-
-        m.d.comb += Cat(self.acc).eq(so_far_of(flat, last_row, sums))
-        m.d.sync += members.eq(so_far_of(members, last_members, counts) + 1)
+        m.d.sync += members.eq(Mux(fresh[5], 0, Mux(same[2], members, Mux(
+            back[2], last_members, counts[bank[5]]))) + 1)
+        width = cfg.csum.width
+        for i, (now, acc) in enumerate(zip(self.cacc_sum, self.acc)):
+            lane = SumLane(cfg)
+            m.submodules[f"lane_{i}"] = place(platform, lane)
+            m.d.comb += [
+                lane.fresh.eq(fresh[4]), lane.same.eq(same[1]), lane.back.eq(back[1]),
+                lane.bank.eq(bank[4]), lane.store.eq(store), lane.now.eq(now), acc.eq(lane.acc),
+                *(to.eq(row[i * width:(i + 1) * width]) for to, row in zip(lane.stored, sums))]
         self.hand_over(m, valid, last, bank, job, bank0, filling, clusters, taken)
         m.d.comb += self.busy.eq(Cat(valid).any())
         return m

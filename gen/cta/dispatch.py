@@ -65,7 +65,8 @@ class Dispatch(wiring.Component):
         issue, write_back = Issue(self.cfg), WriteBackControl(self.cfg)
         m.submodules.issue = place(platform, issue)
         m.submodules.write_back = place(platform, write_back)
-        array, lanes, tables, fate = self.array, self.lanes, self.tables, issue.ppe
+        array, lanes, tables = self.array, self.lanes, self.tables
+        fate = issue.ppe.shape()(delay(m, issue.ppe, 1, reset=True))
         m.d.comb += [
             issue.slot.eq(self.slot), tables.en.eq(issue.ct_en), tables.addr.eq(issue.ct_addr),
             issue.ct1.eq(tables.ct1), lanes.cmd.eq(issue.cmd),
@@ -73,7 +74,7 @@ class Dispatch(wiring.Component):
             self.ap.level2.eq(issue.ap_level2), self.ap.index.eq(issue.ap_entry),
             array.bias.en.eq(issue.bias_en), array.bias.v.eq(issue.bias_v),
             array.bias.addr.eq(issue.bias_addr), array.inject.eq(issue.inject),
-            array.partial.eq(issue.partial), array.ppe.eq(fate),
+            array.partial.eq(issue.partial), array.ppe.eq(issue.ppe),
         ]
 
         # K, V and O, when they have left the top.

@@ -29,8 +29,8 @@ class Issue(wiring.Component):
     Timing (I: cycle of the slot; D = ``issue_delay``; X = I+D+2): ``ct_en`` asks in I+D-2 for the
     cluster of a residual, which answers in I+D-1. The command reaches lane 0 in I+D and its x the
     array in X. ``bias_en`` asks in X-1, and ``inject`` of X enters with that x. ``ap_en`` comes
-    ``ap_latency`` cycles before X, so that AP comes in X. ``ppe`` and ``partial`` come with the sum
-    of column 0, in I + ``top_latency``. There is no back-pressure.
+    ``ap_latency`` cycles before X, so that AP comes in X. ``partial`` comes with the sum of
+    column 0, in I + ``top_latency``, and ``ppe`` a cycle earlier. There is no back-pressure.
 
     Source: Sec. IV-B(1) for the skew of the array; the spread of control over it is ours.
 
@@ -49,7 +49,7 @@ class Issue(wiring.Component):
     ap_last : The AP asked for is the last of the batch.
     ap_level2 : The AP asked for is of level 2.
     ap_entry : Index of the AP asked for, within its level.
-    ppe : What the sum at the top of column 0 is.
+    ppe : What the sum at the top of column 0 is in the next cycle.
     partial : Whether the sum at the top of column 0 is kept for the next slice, and where.
     """
 
@@ -119,8 +119,9 @@ class Issue(wiring.Component):
                 for op, fits in PPE_OP.items():
                     with m.Case(op):
                         m.d.comb += fate.ppe.op.eq(fits)
-        arrived = data.View(result, delay(m, fate.as_value(), rest, reset=True))
-        m.d.comb += [self.ppe.eq(arrived.ppe), self.partial.eq(arrived.partial)]
+        early = data.View(result, delay(m, fate.as_value(), rest - 1, reset=True))
+        m.d.comb += self.ppe.eq(early.ppe)
+        m.d.sync += self.partial.eq(early.partial)
         return m
 
     def _later(self, m, slot, cycles, reset=False):

@@ -90,8 +90,8 @@ class Lanes(wiring.Component):
     rows : Rows of O that the output reads.
     left : Operands of the array.
     cacc_x[d] : Row that CACC has asked for, two cycles later. Format ``cfg.left``.
-    sat_residual : Elements of that row that are residuals and saturated.
-    sat_token : Elements of tokens that saturated in this cycle as centroids of an exact job.
+    sat_residual : Elements of that row that are residuals and saturated, a cycle after it.
+    sat_token : Elements of tokens that saturated in the cycle before as centroids of an exact job.
     """
 
     module_name = "cta_lanes"
@@ -132,6 +132,6 @@ class Lanes(wiring.Component):
                 lane.read_en.eq(self.rows.en), lane.read_addr.eq(self.rows.addr),
                 self.rows.data[i].eq(lane.read_data),
             ]
-        m.d.comb += [self.sat_residual.eq(popcount(Cat(lane.cag_moved for lane in lanes))),
+        m.d.sync += [self.sat_residual.eq(popcount(Cat(lane.cag_moved for lane in lanes))),
                      self.sat_token.eq(popcount(Cat(lane.token_moved for lane in lanes)))]
         return m

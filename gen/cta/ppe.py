@@ -62,10 +62,7 @@ class PPE(wiring.Component):
     inv_w[3] : Mantissa of 1/w of LSH c. Format ``fmt.multiplier``; of the job.
     pre[3] : Right shift of a hash sum before the product with 1/w, by LSH. Of the job.
     post[3] : Right shift of that product, by LSH. Of the job.
-    shift_q : Right shift of the sums of Q. Of the job.
-    shift_k : Right shift of the sums of K. Of the job.
-    shift_v : Right shift of the sums of V. Of the job.
-    shift_s : Right shift of a score. Of the job.
+    shift : Right shift of this sum of Q, K, V or SCORE.
     shift_out : Right shift of the product of a result and its reciprocal. Of the job.
     index : Address in the reciprocal table: the bits below the leading one of the sum.
     request : ``index`` asks the reciprocal table in this cycle.
@@ -93,9 +90,7 @@ class PPE(wiring.Component):
             "sum": In(acc), "ap_top": In(shape(fmt.ap)), "res": In(acc),
             "bias": In(shape(fmt.bias)), "inv_w": In(shape(fmt.multiplier)).array(3),
             "pre": In(SHIFT.width).array(3), "post": In(SHIFT.width).array(3),
-            "shift_q": In(SHIFT.width), "shift_k": In(SHIFT.width),
-            "shift_v": In(SHIFT.width), "shift_s": In(SHIFT.width),
-            "shift_out": In(SHIFT.width),
+            "shift": In(SHIFT.width), "shift_out": In(SHIFT.width),
             "index": Out(cfg.recip_index), "request": Out(1), "recip": In(shape(fmt.multiplier)),
             "drain": In(1),
             "hash": Out(shape(fmt.hash)), "linear": Out(shape(fmt.qkv)),
@@ -117,14 +112,11 @@ class PPE(wiring.Component):
         fmt = self.cfg.fmt
 
         # Cycle S: one shifter, two saturations.
-        is_linear, is_score, shift = Signal(), Signal(), Signal(SHIFT.width)
-        m.d.comb += [is_score.eq(self.op == PPEOp.SCORE), shift.eq(self.shift_s)]
-        for op, amount in ((PPEOp.Q, self.shift_q), (PPEOp.K, self.shift_k),
-                           (PPEOp.V, self.shift_v)):
-            with m.If(self.op == op):
-                m.d.comb += [is_linear.eq(1), shift.eq(amount)]
+        is_linear, is_score = Signal(), Signal()
+        m.d.comb += [is_score.eq(self.op == PPEOp.SCORE), is_linear.eq(
+            (self.op == PPEOp.Q) | (self.op == PPEOp.K) | (self.op == PPEOp.V))]
         rounded = Signal(signed(len(self.sum) + 1))
-        m.d.comb += rounded.eq(round_half_up(self.sum, shift))
+        m.d.comb += rounded.eq(round_half_up(self.sum, self.shift))
 
         linear, moved = saturate(rounded, fmt.qkv)
         m.d.sync += self.sat_linear.eq(is_linear & self.live & moved)

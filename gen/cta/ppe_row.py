@@ -19,7 +19,7 @@ __all__ = ["PPEControl", "PPEOp", "PPERow"]
 
 
 class PPEControl(data.StructLayout):
-    """Control of the row, for column 0; it reaches the columns to the right a cycle later each.
+    """Control of the row, a cycle ahead of column 0; it goes right a column a cycle.
 
     ``op``: what the sum is. ``lsh``, ``hpass``: LSH and pass of HASH. ``first``, ``last``: the ends
     of a SCORE or OUT phase. ``level2``: SCORE subtracts the maximum. ``zero``: SCORE takes 0 for
@@ -39,7 +39,8 @@ class PPERow(wiring.Component):
     one table serves them all. A table a column would cost b times 256 words for one look-up a
     phase.
 
-    Timing (S: cycle of ``ctl``, in which ``sum[0]`` shows the sum; column j works in S+j):
+    Timing (S: cycle in which ``sum[0]`` shows the sum, a cycle after its ``ctl``; column j works in
+    S+j):
     ``linear[j]`` is valid in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+4+j. After OUT with
     ``last`` in S, ``shift[j]`` is high in S+3+j .. S+d+2+j, and ``out[j]`` with ``out_valid[j]``
     gives row d-1-q in S+7+q+j. The next OUT may begin when ``shift`` is over. Q, K, V and SCORE may
@@ -58,7 +59,7 @@ class PPERow(wiring.Component):
 
     Members
     -------
-    ctl : Control of column 0 in this cycle.
+    ctl : Control of column 0 in the next cycle.
     sum[b] : Sum at the top of column j, in S+j. Format ``cfg.acc``.
     ap_top[b] : Probability that leaves column j at the top, two cycles before its ``sum``.
         Format ``fmt.ap``.
@@ -105,8 +106,14 @@ class PPERow(wiring.Component):
                                  + self.job.shift_o + self.job.exact)
 
         ctl, drain = self.ctl, self._drain(m)
+        shift = self._shift(m)
         for j, ppe in enumerate(row):
-            bias, exists = self._bias(m, ctl, j)
+            # A register of its own, with the shift and the bias that go with it.
+            left, ctl, drawn, shift = ctl, Signal(ctl.shape(), name=f"ctl_{j}"), shift, Signal.like(
+                shift, name=f"amount_{j}")
+            chosen, there = self._bias(m, left, j)
+            bias, exists = Signal.like(chosen, name=f"bias_{j}", reset_less=True), Signal(name=f"exists_{j}")
+            m.d.sync += [ctl.eq(left), shift.eq(drawn), bias.eq(chosen), exists.eq(there)]
             m.d.comb += [
                 *(getattr(ppe, name).eq(getattr(ctl, name)) for name in
                   ("op", "lsh", "first", "last", "level2", "zero")),
@@ -115,19 +122,15 @@ class PPERow(wiring.Component):
                 ppe.sum.eq(self.sum[j]), ppe.ap_top.eq(self.ap_top[j]), ppe.res.eq(self.res[j]),
                 *(to.eq(by) for name in ("inv_w", "pre", "post")
                   for to, by in zip(getattr(ppe, name), getattr(self.lsh, name))),
-                *(getattr(ppe, name).eq(getattr(self.job, name))
-                  for name in ("shift_q", "shift_k", "shift_v", "shift_s")),
-                ppe.shift_out.eq(shift_out),
+                ppe.shift.eq(shift), ppe.shift_out.eq(shift_out),
                 self.linear[j].eq(ppe.linear), self.score[j].eq(ppe.score),
                 self.out[j].eq(ppe.out), self.out_valid[j].eq(ppe.out_valid),
             ]
             if j < cfg.hash_columns:
                 m.d.comb += self.hash[j].eq(ppe.hash)
             if j + 1 < cfg.b:
-                left = ctl, drain
-                ctl = Signal(ctl.shape(), name=f"ctl_{j + 1}")
-                drain = Signal(name=f"drain_{j + 1}")
-                m.d.sync += [ctl.eq(left[0]), drain.eq(left[1])]
+                before, drain = drain, Signal(name=f"drain_{j + 1}")
+                m.d.sync += drain.eq(before)
 
         # At most one request is up, so the indices are gathered by OR.
         index = reduce(or_, (ppe.index & ppe.request.replicate(cfg.recip_index) for ppe in row))
@@ -143,7 +146,7 @@ class PPERow(wiring.Component):
     def _drain(self, m):
         """Up for the d cycles in which column 0 drains."""
         drain, left = Signal(), Signal(range(self.cfg.d))
-        late = delay(m, (self.ctl.op == PPEOp.OUT) & self.ctl.last, 2, reset=True)
+        late = delay(m, (self.ctl.op == PPEOp.OUT) & self.ctl.last, 3, reset=True)
         with m.If(late):
             m.d.sync += [drain.eq(1), left.eq(self.cfg.d - 1)]
         with m.Elif(left == 0):
@@ -151,6 +154,16 @@ class PPERow(wiring.Component):
         with m.Else():
             m.d.sync += left.eq(left - 1)
         return drain
+
+    def _shift(self, m):
+        """The right shift of the sum that comes next: chosen a cycle ahead, since the shift itself is
+        the longest that a PPE does in one."""
+        shift, op = Signal(SHIFT.width), self.ctl.op
+        m.d.comb += shift.eq(self.job.shift_s)
+        for name in "qkv":
+            with m.If(op == PPEOp[name.upper()]):
+                m.d.comb += shift.eq(getattr(self.job, f"shift_{name}"))
+        return shift
 
     def _bias(self, m, ctl, j):
         """The bias of the hash function of column ``j``, and whether there is such a function."""

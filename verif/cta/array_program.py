@@ -180,7 +180,7 @@ class Program(PortTable):
 
     def _ppe(self, cycle, op, **fields):
         layout = PPEControl(self.cfg)
-        self.drive[cycle]["ppe", None] = layout.const({"op": op, **fields}).as_bits()
+        self.drive[cycle - 1]["ppe", None] = layout.const({"op": op, **fields}).as_bits()
 
 
 def random_program(cfg, rng, exact=False):

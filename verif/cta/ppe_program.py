@@ -105,7 +105,7 @@ class Program(PortTable):
     def _step(self, sums, **fields):
         for j, value in enumerate(() if sums is None else sums):
             self.drive[self.at + j]["sum", j] = int(value)
-        self.drive[self.at]["ctl", None] = self.layout.const(fields).as_bits()
+        self.drive[self.at - 1]["ctl", None] = self.layout.const(fields).as_bits()
         self.at += 1
         return self.at - 1
 

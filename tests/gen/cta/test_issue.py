@@ -83,8 +83,8 @@ def issue_table(cfg, rng, count=150):
                               cols=slot["bias_cols"]))
         partial = stream and not slot["part_last"] and op not in (Op.SCORE, Op.OUT)
         result = (PPEOp.PSUM if partial else PPEOp[Op(op).name]) if stream else PPEOp.NONE
-        expect(at + top, partial=bits(PartialSumWrite(cfg), en=partial, addr=row),
-               ppe=bits(fate, op=result.value, **{name: slot[name] for name in (
+        expect(at + top, partial=bits(PartialSumWrite(cfg), en=partial, addr=row))
+        expect(at + top - 1, ppe=bits(fate, op=result.value, **{name: slot[name] for name in (
                    "lsh", "hpass", "first", "last", "level2", "zero", "cols")}))
     return table
 
