@@ -247,4 +247,3 @@ class Lane(wiring.Component):
         """The mean of a token alone, from the bits of its bank."""
         rounded = round_half_up(token.as_signed(), self.cfg.residual_shift)
         return saturate(rounded, self.cfg.fmt.centroid)
-

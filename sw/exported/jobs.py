@@ -37,7 +37,7 @@ def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
         jobs = [[layer.job(head, xkv, xq) for head in range(len(layer.heads))]
                 for xkv, xq in sequences]
         for row in jobs:
-            _require_accepted(layer.cfg, layer.heads[0], row[0])
+            cta.require_accepted(layer.cfg, row[0])
         return _simulate_heads(layer, jobs, progress)
     results = []
     for xkv, xq in sequences:
@@ -47,14 +47,6 @@ def run_heads(layer: AttentionLayer, sequences: Sequence[tuple], backend: str,
                                          reuse=head > 0)
             result.cycles, result.phases = cost.total, cost.phases
     return results
-
-
-def _require_accepted(cfg, weights, job):
-    code = cta.check(cfg, weights, job)
-    if code:
-        m = len(job.xkv if job.xq is None else job.xq)
-        raise JobRefused(code, f"{m} queries and {len(job.xkv)} keys on an engine with "
-                         f"n = {cfg.n}, tokens = {cfg.tokens}, exact = {cfg.exact}")
 
 
 def _simulate_heads(layer, jobs, progress):

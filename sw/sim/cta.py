@@ -62,10 +62,8 @@ class Session(HostSession):
         values = layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
         self.jobs.append(values)
-        if wait:
-            return self._wait_for_status()
         self.sent["status"] += 1
-        return self._wait("job")
+        return self.wait() if wait else self._wait("job")
 
     def wait(self):
         """Until every job so far has its status."""

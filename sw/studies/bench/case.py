@@ -7,7 +7,10 @@ from typing import Any, ClassVar
 
 from sw.sim.engines import Engine
 
-__all__ = ["Bench", "Case", "agree", "measure", "verdicts"]
+__all__ = ["VERDICTS", "Bench", "Case", "agree", "measure", "verdicts"]
+
+VERDICTS = {True: "yes", False: "NO", None: "-"}
+"""What a table says of a comparison; None where none was made."""
 
 
 @dataclass(frozen=True)
@@ -70,5 +73,5 @@ def verdicts(row: dict | None) -> str:
     if row is None:
         words = ("= golden", "= model")
     else:
-        words = ({True: "yes", False: "NO", None: "-"}[row[name]] for name in ("equal", "as_modelled"))
+        words = (VERDICTS[row[name]] for name in ("equal", "as_modelled"))
     return "".join(word.rjust(width) for word, width in zip(words, (10, 9)))

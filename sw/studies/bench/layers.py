@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
+from model.cta import head as head_model
 from model.cta import layer as golden
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, POINT_TOKENS, table1_cycles
@@ -21,6 +22,8 @@ from model.errors import ConfigError
 from sw.io.tables import heading, line
 from sw.sim.cta import Session, build
 from sw.sim.engine import Script
+from sw.sim.engines import ENGINES
+from sw.studies.bench.case import VERDICTS
 
 __all__ = ["NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
 
@@ -105,13 +108,13 @@ def _simulated(cfg, size, weights, job: LayerJob, layers: int) -> dict:
                     tables=not again)
     run, results = session.wait().play(build(cfg, progress=sys.stderr.isatty()))
     ends = run.cycles["status"][len(weights) - 1::len(weights)]
-    due, equal, modelled = golden.run(cfg, weights, job), True, True
+    due = (golden.run(cfg, weights, job).heads if size.net.shared else
+           [head_model.run(cfg, own, job.head(head)) for head, own in enumerate(weights)])
+    equal = modelled = True
     for at, result in enumerate(results):
         head = at % len(weights)
-        want = due.heads[head]
-        again = size.net.shared and head > 0
-        same_counts = again or not size.net.shared or result.saturations == want.saturations
-        equal &= bool(np.array_equal(result.o, want.o)) and same_counts
+        want, again = due[head], size.net.shared and head > 0
+        equal &= not ENGINES["cta"].differences(result, want)
         cycles = head_cycles(cfg, size.n, size.n, want.k0, want.k1, want.k2, job.mode,
                              weights[0].shared_a, again, result.held)
         modelled &= result.cycles == cycles.total
@@ -161,7 +164,6 @@ COLUMNS = (("net", 12), ("n", 4), ("point", 8), ("heads", 5), ("cycles", 10), ("
 
 def show(rows: list[dict]) -> None:
     """The table, and the largest losses of each row."""
-    words = {True: "yes", False: "NO", None: "-"}
     print(heading(COLUMNS) + "  losses")
     for row in rows:
         if "error" in row:
@@ -171,6 +173,6 @@ def show(rows: list[dict]) -> None:
                            for cause, cycles in list(row["losses"].items())[:4])
         print(line(COLUMNS, [row["net"], row["n"], row["point"], row["heads"], f"{row['cycles']:,}",
                              f"{row['table1']:,}", f"{row['ratio']:.3f}", f"{row['useful']:.1%}",
-                             words[row["equal_golden"]], words[row["equal_model"]]]) + "  " + causes)
+                             VERDICTS[row["equal_golden"]], VERDICTS[row["equal_model"]]]) + "  " + causes)
     print("\ncycles: from the end of one layer to the end of the next, transfers included; Table I: the "
           "paper's, of all heads\nuseful: multiplier slots whose product enters a result, of all slots")

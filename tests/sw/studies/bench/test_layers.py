@@ -30,7 +30,7 @@ def test_a_difference_is_seen(monkeypatch):
         found.total += 1
         return found
 
-    size = layers.Sizes(SMALL[1], 40, "some", 20, 16, 8)
+    size = layers.Sizes(SMALL[0], 40, "some", 20, 16, 8)
     monkeypatch.setattr(layers, "head_cycles", wrong)
     row = layers.measure(size)
     assert row["equal_golden"] and not row["equal_model"]
