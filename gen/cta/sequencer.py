@@ -95,10 +95,9 @@ class Sequencer(wiring.Component):
         # C0 lies beside K: the first queries but one are loaded behind the first scores.
         beside = busy & (row.op == Op.SCORE) & (ahead.op == Op.Q)
         issues, loaded = self._load(m, ahead, loading & ~beside, moves)
-        offer, room = self.rows.payload, ~loading | moves
+        offer = self.rows.payload
         m.d.comb += [moves.eq(loading & loaded & free), taken.eq(self.rows.valid & self.rows.ready),
-                     self.rows.ready.eq(Mux(offer.load, room if cfg.ahead else free & ~loading,
-                                            free & ~loading))]
+                     self.rows.ready.eq(Mux(offer.load & cfg.ahead, ~loading | moves, free & ~loading))]
         with m.If(moves):
             m.d.sync += [row.eq(ahead), busy.eq(1), index.eq(0), pausing.eq(0), loading.eq(0)]
         with m.If(taken & offer.load):
