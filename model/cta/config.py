@@ -24,7 +24,7 @@ from model.cta.parameters import (
     CTAFormats,
 )
 from model.cta.program import Program
-from model.cta.table1 import TABLE_I
+from model.cta.programs import PROGRAMS
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -62,7 +62,7 @@ class CTAConfig(Memories, EngineConfig):
     mean_reciprocal_frac: int = 10
     result_guard: int = 5
     fmt: CTAFormats = field(default_factory=CTAFormats)
-    program: Program = TABLE_I
+    program: Program | str = ""
 
     PARAMETERS: ClassVar = parameters.PARAMETERS
     FORMATS: ClassVar = CTAFormats
@@ -81,7 +81,6 @@ class CTAConfig(Memories, EngineConfig):
             self._default(name, min(self.n, max(LEAST_CAPACITY, -(-self.n * share // 32))))
         self._check_constants()
         self._check_formats()
-        self._check("program", isinstance(self.program, Program), "a Program")
         self._check("b", self.b in SA_WIDTHS, f"one of {SA_WIDTHS}")
         self._check("d", self.d in HEAD_DIMS, f"one of {HEAD_DIMS}")
         self._check("dw", self.dw % self.d == 0 and 1 <= self.dw // self.d <= MOST_SLICES,
@@ -94,6 +93,11 @@ class CTAConfig(Memories, EngineConfig):
         for name in CAPACITY_SHARES:
             self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
         self._check("sums", self.sums in (1, 2), "1 or 2")
+        if self.program == "":
+            object.__setattr__(self, "program", PROGRAMS["weights" if self.slices > 1 else "table1"])
+        elif isinstance(self.program, str) and self.program in PROGRAMS:
+            object.__setattr__(self, "program", PROGRAMS[self.program])
+        self._check("program", isinstance(self.program, Program), f"a Program or one of {[*PROGRAMS]}")
         self._check("ahead", isinstance(self.ahead, bool), "True or False")
         self._check("pag", 2 <= self.pag <= 2 * self.b and self.pag & (self.pag - 1) == 0,
                     f"a power of two in 2..2b = {2 * self.b}")

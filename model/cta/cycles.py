@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, HeadResult, HeadWeights, Job, Mode
-from model.cta.schedule import PHASES, Op, Row, Wait
+from model.cta.schedule import PHASES, Op, Sizes, Step, Wait
 from model.cta.timing import (
     HASH_STAGES,
     SCORE_STAGES,
@@ -22,13 +22,14 @@ from model.cta.timing import (
     drain_guard,
     issue_delay,
     pag_cycles,
+    query_guard,
     shortcut_pause,
     slice_interval,
     tail,
     top_latency,
 )
 
-__all__ = ["Use", "HeadCycles", "head_cycles", "job_cycles"]
+__all__ = ["Use", "HeadCycles", "head_cycles", "job_cycles", "sizes"]
 
 FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
 
@@ -84,6 +85,19 @@ def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResul
                        result.held)
 
 
+def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
+    """How often the loops of a job with ``k0`` queries and ``k`` keys run.
+
+    Where weights stay, two groups go in turn if the stream of one is over before its partial sums are
+    back.
+    """
+    groups = -(-cfg.d // cfg.b)
+    least = slice_interval(cfg) - (0 if cfg.ahead else cfg.b)
+    in_turn = frozenset(op for op, rows in ((Op.K, k), (Op.V, k), (Op.Q, k0))
+                        if cfg.slices > 1 and groups > 1 and rows < least)
+    return Sizes(cfg.slices, cfg.passes, -(-k // cfg.b), -(-k0 // cfg.b), groups, in_turn)
+
+
 class _Run:
     """One walk through the program."""
 
@@ -116,9 +130,9 @@ class _Run:
         # The last slot of the row before, the cycle in which it moved from its load to its stream,
         # whether it had a load, and the first slot of the values in use.
         free, moved, loaded, since, before = FIRST_TAKE, FIRST_TAKE, True, -cfg.b, None
-        for step in cfg.program.walk(self.mode, cfg.slices, cfg.passes, -(-self.k // cfg.b),
-                                     -(-self.k0 // cfg.b), self.reuse):
-            row, part, hpass, batch = step.row, step.part, step.hpass, step.batch * cfg.b
+        outputs = Op.Q if cfg.program.weights_stay else Op.OUT    # what writes to the bank of O first
+        for step in cfg.program.walk(self.mode, sizes(cfg, self.k0, self.k), self.reuse):
+            row = step.row
             waits = {f"wait for {w.name.lower()}": self.ready[w] for w in Wait if w in row.wait and w}
             loads = row.load and not (self.kept and row.kept)
             # A row that loads is taken when the one before it has moved on, others when that has ended.
@@ -127,32 +141,40 @@ class _Run:
             waited = max(0, take - max(free, at_hand))
             if waited:
                 self._lose(max(waits, key=waits.get), waited)
-            if row.op is Op.OUT and Op.OUT not in self.first:
+            if row.op is outputs and outputs not in self.first:
                 take += self.held
-                self._lose("outputs of the job before", self.held)
+                held = max(0, take - max(free, at_hand)) - waited
+                self._lose("outputs of the job before", held)
+                waited += held
             begins = max(take + 1, since + cfg.b - 1) if loads else take + 1    # of the load
-            if loads and row.op is Op.Q and before is Op.SCORE:
+            if loads and row.op is Op.Q and before is Op.SCORE:    # only where centroids stay
                 begins = max(begins, free + 1)      # C0 lies beside K
             moved = max(free, begins + cfg.b - 1) if loads else take
             load = max(0, moved - max(begins - 1, free)) if loads else 0        # that nothing hides
             self._lose("value load", moved - free - waited - load if loads else 0)
-            length, pad = self._slots(row, part)
+            length, pad = self._slots(step)
             stream = moved + 1
             self.first.setdefault(row.op, stream - load)
             loaded, since, before = loads, stream if loads else since, row.op
             free = stream + length + pad - 1      # its last slot
-            self._effects(row, part, hpass, batch, stream, stream + length - 1)
-            self._record(row, stream - load, load, length, pad, batch, hpass)
+            self._effects(step, stream, stream + length - 1)
+            self._record(step, stream - load, load, length, pad)
         return free
 
-    def _slots(self, row: Row, part: int):
+    def _slots(self, step: Step):
         """Slots of the stream and of the pause behind it."""
-        cfg = self.cfg
-        last = part == cfg.slices - 1
-        interval = slice_interval(cfg) - (0 if cfg.ahead else cfg.b)
+        cfg, row = self.cfg, step.row
+        last = step.part == cfg.slices - 1
+        stop = 0 if cfg.ahead else cfg.b      # slots that a load takes at least from the array
+        interval = slice_interval(cfg) - stop
         if row.op is Op.HASH:
             length = self.m if row.lsh == LSH.QUERY else self.n
             return length, 0 if last else max(0, interval - length)
+        if row.op in (Op.K, Op.V, Op.Q) and cfg.program.weights_stay:
+            length = self.k0 if row.op is Op.Q else self.k
+            if step.turns == 2:
+                interval = -(-slice_interval(cfg) // 2) - stop
+            return length, 0 if last and step.turn == step.turns - 1 else max(0, interval - length)
         if row.op in (Op.K, Op.V):
             return cfg.d, max(0, cfg.b - cfg.d)
         if row.op is Op.Q:
@@ -160,13 +182,15 @@ class _Run:
                            else max(0, interval - cfg.d))
         return self.k + (row.op is Op.SCORE and self.mode is Mode.EXACT), 0
 
-    def _effects(self, row: Row, part, hpass, batch, start, end):
+    def _effects(self, step: Step, start, end):
         """What a row sets off in the other blocks; ``start`` and ``end`` are its first, last slot."""
-        cfg = self.cfg
+        cfg, row, part, hpass, batch = self.cfg, step.row, step.part, step.hpass, step.batch * self.cfg.b
         if row.op is Op.HASH and part == cfg.slices - 1 and hpass == cfg.passes - 1:
             index = start + top_latency(cfg) + HASH_STAGES + cim_latency(cfg)
             self._use("CIM", f"CT{row.lsh}", index, index + end - start + 1)
             self._centroids(row.lsh, index + 1)
+        elif row.op is Op.Q:
+            self.ready[Wait.QUERIES] = start + query_guard(cfg)     # of the last row, in the end
         elif row.op is Op.SCORE:
             self.scored.append((batch, end + top_latency(cfg) + SCORE_STAGES + cs_latency(cfg)))
             self._aggregate()
@@ -202,9 +226,9 @@ class _Run:
         if lsh == self.order[-1]:
             self.ready[Wait.CENTROIDS] = job.done + 1
 
-    def _record(self, row, start, load, length, pad, batch, hpass):
+    def _record(self, step: Step, start, load, length, pad):
         """The row in the picture, and its useful products."""
-        cfg, slots = self.cfg, length
+        cfg, row, slots, batch = self.cfg, step.row, length, step.batch * self.cfg.b
         if load:
             self._use("SA", "LOAD", start, start + load)
         what = f"HASH {row.lsh}" if row.op is Op.HASH else row.op.name
@@ -212,7 +236,9 @@ class _Run:
         if pad:
             self._use("SA", "PAUSE", start + load + length, start + load + length + pad)
         if row.op is Op.HASH:
-            columns = min(cfg.b, cfg.l - hpass * cfg.b)
+            columns = min(cfg.b, cfg.l - step.hpass * cfg.b)
+        elif cfg.program.weights_stay and row.op in (Op.K, Op.V, Op.Q):
+            columns = min(cfg.b, cfg.d)
         else:
             rows = self.k if row.op in (Op.K, Op.V) else self.k0
             columns = min(cfg.b, rows - batch)

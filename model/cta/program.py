@@ -7,11 +7,12 @@ digest covers it, and the manifest states it.
 
 from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
+from functools import cached_property
 
 from model.config import require_object, shown
 from model.cta.job import LSH, Mode
 from model.cta.program_rules import follow, require_structure
-from model.cta.schedule import PHASES, Loop, Op, Row, Wait, walk
+from model.cta.schedule import PHASES, Loop, Op, Row, Sizes, Wait, walk
 from model.errors import ConfigError
 
 __all__ = ["Program"]
@@ -45,21 +46,31 @@ class Program:
                 for passes in (1, 2):
                     for keys in (1, 2, 3):
                         for queries in (1, 2, 3, 4):
-                            follow(self, mode, slices, passes, keys, queries)
+                            for groups, in_turn in self._groups():
+                                follow(self, mode, Sizes(slices, passes, keys, queries, groups, in_turn))
 
-    def walk(self, mode: Mode, slices: int, passes: int, keys: int, queries: int,
-             reuse: bool = False):
+    def _groups(self):
+        """Numbers of groups, and whether they go in turn, that make a difference."""
+        linears = frozenset((Op.K, Op.V, Op.Q))
+        return [(1, frozenset()), (2, frozenset()), (2, linears)] if self.weights_stay else [(1, frozenset())]
+
+    @cached_property
+    def weights_stay(self) -> bool:
+        """The linears keep weights in the array, and centroids pass; else it is the other way round."""
+        return any(row.loop is Loop.GROUP for row in self.rows)
+
+    def walk(self, mode: Mode, sizes: Sizes, reuse: bool = False):
         """The steps of a job: see :func:`model.cta.schedule.walk`.
 
         With ``reuse`` the clusters are there already. Such a job hashes nothing, and so enters where
         exact mode does.
         """
         entry = self.entry[Mode.EXACT if reuse else mode]
-        return walk(self.rows, entry, slices, passes, keys, queries)
+        return walk(self.rows, entry, sizes)
 
     def clusterings(self) -> tuple[LSH, ...]:
         """The clusterings in the order in which CAG averages them, which is that of hashing."""
-        return tuple(step.row.lsh for step in self.walk(Mode.CTA, 1, 1, 1, 1)
+        return tuple(step.row.lsh for step in self.walk(Mode.CTA, Sizes())
                      if step.row.op is Op.HASH)
 
     def as_dict(self) -> dict:

@@ -2,12 +2,13 @@
 
 Each rule is one of the hardware, and its message says which: the shortcut writes Q into the value
 registers, so its scores come next; K and V share one load; residuals need C1; scores have two
-buffers, which suffice since O works on the batch counted or on the one before.
+buffers, which suffice since O works on the batch counted or on the one before. Where weights stay,
+every linear loads its own, and scores load Q from its bank, where O of the batch takes its place.
 """
 
 from model.config import shown
 from model.cta.job import LSH, Mode
-from model.cta.schedule import PHASES, Loop, Op, Row, Step, Wait
+from model.cta.schedule import PHASES, Loop, Op, Row, Sizes, Step, Wait
 from model.errors import ConfigError
 
 __all__ = ["require_structure", "follow"]
@@ -15,6 +16,9 @@ __all__ = ["require_structure", "follow"]
 LOADS = (Op.HASH, Op.K, Op.Q)
 """Operations in front of which the value registers are loaded: V takes what K has loaded, a score
 what the shortcut has written, and O takes probabilities from below."""
+
+LOADS_WEIGHTS = (Op.HASH, Op.K, Op.V, Op.Q, Op.SCORE)
+"""The same where weights stay: O alone loads nothing."""
 
 WAITS = {Op.HASH: Wait.NONE, Op.K: Wait.CENTROIDS, Op.V: Wait.NONE, Op.Q: Wait.NONE,
          Op.SCORE: Wait.NONE, Op.OUT: Wait.PROBABILITY | Wait.DRAIN}
@@ -46,10 +50,11 @@ def require_structure(program) -> None:
           and len(program.phases) == len(PHASES) - 1
           and all(isinstance(op, Op) for op in program.phases),
           f"an operation that begins each of {PHASES[1:]}")
+    stay = program.weights_stay
     for row in rows:
-        where = f"rows[{row.name!r}]"
+        where, linear = f"rows[{row.name!r}]", row.op in (Op.K, Op.V, Op.Q)
         for name, kind in (("op", Op), ("wait", Wait), ("loop", Loop), ("load", bool),
-                           ("kept", bool), ("previous", bool)):
+                           ("kept", bool), ("previous", bool), ("turns", bool)):
             value = getattr(row, name)
             field(f"{where}.{name}", value, isinstance(value, kind), f"of {kind.__name__}")
         for name in ("next", "slices", "again"):
@@ -61,12 +66,22 @@ def require_structure(program) -> None:
         hashes = row.op is Op.HASH
         field(f"{where}.lsh", row.lsh, isinstance(row.lsh, LSH) if hashes else row.lsh is None,
               "the clustering of a HASH, and None for another operation")
-        field(f"{where}.load", row.load, row.load == (row.op in LOADS),
-              f"{row.op in LOADS} for {row.op.name}")
+        loads = row.op in (LOADS_WEIGHTS if stay else LOADS)
+        field(f"{where}.load", row.load, row.load == loads, f"{loads} for {row.op.name}")
+        if stay and linear:
+            field(f"{where}.loop", row.loop, row.loop is Loop.GROUP and row.again == row.name
+                  and row.slices == row.name, "GROUP, with slices and again the row itself, since "
+                  "the weights of every linear stay")
+        field(f"{where}.turns", row.turns, (stay and linear) or not row.turns,
+              "False but for a linear whose weights stay")
+        field(f"{where}.loop", row.loop, linear or row.loop is not Loop.GROUP,
+              "one of a linear, or another loop")
         field(f"{where}.kept", row.kept, hashes or not row.kept, "False but for HASH")
         field(f"{where}.previous", row.previous, row.op is Op.OUT or not row.previous,
               "False but for OUT")
         wait = WAITS[row.op] | (Wait.C1 if row.lsh is LSH.RESIDUAL else Wait.NONE)
+        if stay and row.op is Op.SCORE:
+            wait = Wait.QUERIES
         field(f"{where}.wait", row.wait, row.wait == wait, f"{wait!r} for {row.op.name}"
               + (f" of LSH{int(row.lsh)}" if hashes else ""))
 
@@ -74,9 +89,10 @@ def require_structure(program) -> None:
 class _Array:
     """What the blocks hold while a program is walked."""
 
-    def __init__(self, mode: Mode, slices: int, passes: int, keys: int, queries: int):
+    def __init__(self, mode: Mode, sizes: Sizes):
         self.exact = mode is Mode.EXACT
-        self.slices, self.passes, self.keys, self.queries = slices, passes, keys, queries
+        self.slices, self.passes, self.keys, self.queries = (sizes.slices, sizes.passes, sizes.keys,
+                                                             sizes.queries)
         self.hashed: list[LSH] = []       # clusterings that are complete
         self.units = 0                    # slices of the passes or batches of what is under way
         self.values = 0                   # slices of all batches of V that are done
@@ -155,11 +171,46 @@ class _Array:
         self.sent += 1
 
 
-def follow(program, mode: Mode, slices: int, passes: int, keys: int, queries: int) -> None:
+class _WeightsStay(_Array):
+    """The same where weights stay: linears come whole, one behind the other."""
+
+    def _k(self, step, row):
+        if not self.exact and len(self.hashed) < len(LSH):
+            _refuse(row, "a K before all clusterings", "behind LSH0, LSH1 and LSH2")
+        self._once(row, Op.K)
+
+    def _v(self, step, row):
+        if Op.K not in self.seen:
+            _refuse(row, "a V before K", "behind it, which waits for the centroids")
+        self._once(row, Op.V)
+
+    def _q(self, step, row):
+        if Op.K not in self.seen or Op.V not in self.seen:
+            _refuse(row, "a Q before K and V", "behind them, since it takes the place of O of the job before")
+        self._once(row, Op.Q)
+
+    def _once(self, row, op):
+        if op in self.seen and self.before.row is not row:
+            _refuse(row, f"a second {op.name}", f"the only one, with all groups of {op.name}")
+
+    def _score(self, step, row):
+        if Op.Q not in self.seen:
+            _refuse(row, "a SCORE before Q", "behind all of Q")
+        if step.batch != self.scored:
+            _refuse(row, f"at batch {step.batch}", f"at batch {self.scored} there")
+        if self.scored - self.sent > 1:
+            _refuse(row, f"a third batch of scores, {step.batch}", "behind O of the batch before the last, "
+                    "since scores have two buffers")
+        self.scored += 1
+
+
+def follow(program, mode: Mode, sizes: Sizes) -> None:
     """Raise ConfigError unless the blocks can run the program for so many slices, passes, batches."""
-    array = _Array(mode, slices, passes, keys, queries)
-    most = (len(LSH) * passes * slices + 2 * keys * slices + queries * (slices + 2))
-    for at, step in enumerate(program.walk(mode, slices, passes, keys, queries)):
+    array = (_WeightsStay if program.weights_stay else _Array)(mode, sizes)
+    slices, passes, keys, queries = sizes.slices, sizes.passes, sizes.keys, sizes.queries
+    most = (len(LSH) * passes * slices + 2 * keys * slices + queries * (slices + 2)
+            + 3 * sizes.groups * slices)
+    for at, step in enumerate(program.walk(mode, sizes)):
         if at == most:
             _refuse(step.row, f"step {at + 1} of {most}", "behind the end of the program")
         array.take(step)

@@ -1,8 +1,8 @@
 """The words of a schedule: a row is one use of the array, and a walk is the order of the rows.
 
 A row is one stream through the array, with the load of the value registers in front of it where
-``load`` says so. After a row the innermost loop that has not ended names the next one: slices of
-the token dimension, then passes or batches; if all have ended, ``next`` does.
+``load`` says so. After a row the innermost loop that has not ended names the next one: groups in
+turn, slices of the token dimension, then passes, batches or groups; if all have ended, ``next`` does.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from enum import IntEnum, IntFlag
 
 from model.cta.job import LSH
 
-__all__ = ["Op", "Wait", "Loop", "Row", "Step", "PHASES", "walk"]
+__all__ = ["Op", "Wait", "Loop", "Row", "Sizes", "Step", "PHASES", "walk"]
 
 PHASES = ("compress", "linear", "attention")
 """Parts of a job whose cycles are told apart. A program says which operation begins each but the
@@ -19,12 +19,16 @@ first."""
 
 
 class Op(IntEnum):
-    """What a row streams and where its results go."""
+    """What a row streams and where its results go.
+
+    Of the linears either operand stays, as :attr:`model.cta.program.Program.weights_stay` says: in
+    Table I the centroids, where Q goes by the shortcut into the value registers.
+    """
 
     HASH = 1     # tokens past A, to the CIM (Table I steps 1 to 3)
-    K = 2        # Wk past centroids, to the KV memory (step 5)
-    V = 3        # Wv past the same centroids (step 6)
-    Q = 4        # Wq past query centroids, by the shortcut into the value registers (7, 9)
+    K = 2        # Wk past centroids or centroids past Wk, to the KV memory (step 5)
+    V = 3        # the same with Wv (step 6)
+    Q = 4        # the same with Wq and query centroids, to the values or to its memory (7, 9)
     SCORE = 5    # K past Q, to the PAG (8, 10)
     OUT = 6      # V from the left, AP from below, into the result registers (11, 13)
 
@@ -37,6 +41,7 @@ class Wait(IntFlag):
     CENTROIDS = 2     # CAG has finished and gives its columns back
     PROBABILITY = 4   # AP of the batch is complete
     DRAIN = 8         # the result registers have been emptied
+    QUERIES = 16      # Q of the first batch is in its bank
 
 
 class Loop(IntEnum):
@@ -46,6 +51,7 @@ class Loop(IntEnum):
     PASS = 1     # hash functions by groups of b
     KEY = 2      # batches of b rows of [C1; C2]
     QUERY = 3    # batches of b rows of C0
+    GROUP = 4    # groups of b dimensions of the head
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Row:
     loop : The outer loop that the row closes.
     again : The row to which that loop returns.
     previous : The row works on the query batch before the one counted.
+    turns : Two groups take their slices in turn where one alone would wait for its partial sums.
     """
 
     name: str
@@ -76,40 +83,67 @@ class Row:
     loop: Loop = Loop.NONE
     again: str | None = None
     previous: bool = False
+    turns: bool = False
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How often the loops of a job run: slices, passes, batches of keys and of queries, groups of
+    dimensions. ``in_turn`` has the operations whose groups go in turn."""
+
+    slices: int = 1
+    passes: int = 1
+    keys: int = 1
+    queries: int = 1
+    groups: int = 1
+    in_turn: frozenset[Op] = frozenset()
 
 
 @dataclass(frozen=True)
 class Step:
-    """A row at work: on slice ``part``, in pass ``hpass``, on batch number ``batch``."""
+    """A row at work: on slice ``part``, in pass ``hpass``, on batch number ``batch``, on ``group``,
+    which is the ``turn``-th of ``turns`` that go in turn."""
 
     row: Row
-    part: int
-    hpass: int
-    batch: int
+    part: int = 0
+    hpass: int = 0
+    batch: int = 0
+    group: int = 0
+    turn: int = 0
+    turns: int = 1
 
 
-def walk(rows: tuple[Row, ...], name: str | None, slices: int, passes: int, keys: int,
-         queries: int) -> Iterator[Step]:
-    """The rows in order from the one called ``name``, for so many slices, passes and batches.
+def walk(rows: tuple[Row, ...], name: str | None, sizes: Sizes) -> Iterator[Step]:
+    """The rows in order from the one called ``name``.
 
     One counter serves the batches of keys and, after them, those of queries, as in the engine.
     """
     named = {row.name: row for row in rows}
-    counts = {Loop.NONE: 0, Loop.PASS: passes, Loop.KEY: keys, Loop.QUERY: queries}
-    part = hpass = batch = 0
+    part = hpass = batch = group = turn = 0
     while name is not None:
         row = named[name]
-        yield Step(row, part, hpass, batch - row.previous)
-        if row.slices is not None and part != slices - 1:
+        turns = 2 if row.turns and row.op in sizes.in_turn else 1
+        yield Step(row, part, hpass, batch - row.previous, group + turn, turn, turns)
+        if turn != turns - 1:
+            turn += 1
+            continue
+        turn = 0
+        if row.slices is not None and part != sizes.slices - 1:
             name, part = row.slices, part + 1
             continue
         if row.slices is not None:
             part = 0
-        more = (hpass if row.loop is Loop.PASS else batch) + 1 < counts[row.loop]
+        more = False
         if row.loop is Loop.PASS:
+            more = hpass + 1 < sizes.passes
             hpass = hpass + 1 if more else 0
-        elif more:
-            batch += 1
+        elif row.loop is Loop.GROUP:
+            more = group + turns < sizes.groups
+            group = group + turns if more else 0
         elif row.loop is Loop.KEY:
-            batch = 0
+            more = batch + 1 < sizes.keys
+            batch = batch + 1 if more else 0
+        elif row.loop is Loop.QUERY:
+            more = batch + 1 < sizes.queries
+            batch += more
         name = row.again if more else row.next

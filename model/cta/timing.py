@@ -86,6 +86,12 @@ def slice_interval(cfg: CTAConfig) -> int:
     return cfg.d + 3
 
 
+def query_guard(cfg: CTAConfig) -> int:
+    """Cycles from the first slot of the last row of Q to the take of the first row that loads it,
+    where Q is kept: its row b-1, which is loaded first, is then in the bank."""
+    return cfg.b + top_latency(cfg) + LINEAR_STAGES - issue_delay(cfg)
+
+
 def drain_guard(cfg: CTAConfig) -> int:
     """Cycles from the last slot of an output row before another may be taken."""
     return 2 * cfg.d + 3

@@ -1,0 +1,35 @@
+"""The weight-stationary program: weights stay in the array, centroids pass, and Q is kept."""
+
+from dataclasses import replace
+
+from model.cta.job import LSH
+from model.cta.program import Program
+from model.cta.schedule import Loop, Op, Row, Wait
+from model.cta.table1 import TABLE_I
+
+__all__ = ["WEIGHT_STATIONARY"]
+
+_OUT = Wait.PROBABILITY | Wait.DRAIN
+
+
+def _linear(op: Op, then: str, wait: Wait = Wait.NONE) -> Row:
+    """All groups of a linear: b dimensions of the head a group, a slice of the weights a load."""
+    name = op.name.lower()
+    return Row(name, op, then, load=True, wait=wait, slices=name, loop=Loop.GROUP, again=name, turns=True)
+
+
+# The clusterings are those of Table I.
+WEIGHT_STATIONARY = Program(
+    "weight-stationary", entry=("hash1", "k"), phases=(Op.K, Op.SCORE), rows=(
+        *(replace(row, next="k") if row.lsh is LSH.RESIDUAL else row
+          for row in TABLE_I.rows if row.op is Op.HASH),
+        _linear(Op.K, "v", Wait.CENTROIDS),
+        _linear(Op.V, "q"),
+        _linear(Op.Q, "score first"),
+        Row("score first", Op.SCORE, "out last", load=True, wait=Wait.QUERIES, loop=Loop.QUERY,
+            again="score"),
+        Row("score", Op.SCORE, "out", load=True, wait=Wait.QUERIES),
+        Row("out", Op.OUT, "out last", wait=_OUT, loop=Loop.QUERY, again="score", previous=True),
+        Row("out last", Op.OUT, None, wait=_OUT),
+    ))
+"""LSH1, LSH0, LSH2; all of K, V and Q; then S of a batch before O of the one before."""
