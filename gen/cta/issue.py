@@ -13,7 +13,7 @@ from gen.cta.ppe_row import PPEControl
 from gen.cta.sequencer import Slot
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op
-from model.cta.timing import ap_latency, issue_delay, shortcut_pause, top_latency
+from model.cta.timing import ap_latency, issue_delay, shortcut_pause, slice_interval, top_latency
 
 __all__ = ["Issue"]
 
@@ -43,7 +43,8 @@ class Issue(wiring.Component):
     ct1 : Cluster of that token in LSH1, one cycle after ``ct_en``.
     bias_en : A bias is asked for.
     bias_v : The bias asked for is one of V, else of Q.
-    bias_addr : Dimension of the bias asked for.
+    bias_addr : Dimension of the bias asked for. Where weights stay, that of column 0 in X-1 and one more
+        in each of the b-1 cycles behind it.
     inject : What enters the bottom of column 0; its ``bias`` comes from elsewhere in this cycle.
     ap_en : An AP is asked for.
     ap_last : The AP asked for is the last of the batch.
@@ -76,8 +77,8 @@ class Issue(wiring.Component):
         known = self._later(m, early, 1, reset=True)
         cmd = self.cmd
         m.d.sync += [
-            *(getattr(cmd, name).eq(getattr(known, name))
-              for name in ("token", "weight", "key", "value", "residual", "addr", "shadow")),
+            *(cmd[name].eq(known[name]) for name in cmd.shape().members
+              if name not in ("c1_addr", "pe")),
             cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1, 0)),
             cmd.pe.df2.eq((known.op == Op.OUT) & known.stream), cmd.pe.first.eq(known.first),
             cmd.pe.sc.eq(delay(m, known.shortcut, shortcut_pause(cfg) + 1, reset=True)),
@@ -93,13 +94,18 @@ class Issue(wiring.Component):
         # Bottom: partial sums of K and V, and of Q or the hash, have rows of their own.
         before = self._later(m, known, 2, reset=True)      # a cycle before X
         below = self._later(m, before, 1, reset=True)
-        m.d.comb += [
-            self.bias_en.eq(before.stream & (before.inject == Inject.BIAS)),
-            self.bias_v.eq(before.op == Op.V), self.bias_addr.eq(before.index),
-            self.inject.kind.eq(Mux(below.stream, below.inject, Inject.ZERO)),
-            self.inject.addr.eq(below.index + Mux(below.op == Op.V, cfg.d, 0)),
-            self.inject.cols.eq(below.bias_cols),
-        ]
+        stay = cfg.program.weights_stay
+        second = below.turn if stay else below.op == Op.V     # what has partial sums behind the first
+        partial = below.index + Mux(second, slice_interval(cfg) if stay else cfg.d, 0)
+        m.d.comb += [self.inject.kind.eq(Mux(below.stream, below.inject, Inject.ZERO)),
+                     self.inject.addr.eq(partial)]
+        if stay:
+            self._ask_biases(m, before)
+            m.d.comb += self.inject.first.eq(below.first)
+        else:
+            m.d.comb += [self.bias_en.eq(before.stream & (before.inject == Inject.BIAS)),
+                         self.bias_v.eq(before.op == Op.V), self.bias_addr.eq(before.index),
+                         self.inject.cols.eq(below.bias_cols)]
 
         # Top: what becomes of the sum.
         rest = top_latency(cfg) - wait - 2
@@ -110,7 +116,7 @@ class Issue(wiring.Component):
             *(getattr(fate.ppe, name).eq(getattr(below, name))
               for name in ("lsh", "hpass", "first", "last", "level2", "zero", "cols")),
             fate.partial.en.eq(stays),
-            fate.partial.addr.eq(below.index + Mux(below.op == Op.V, cfg.d, 0)),
+            fate.partial.addr.eq(partial),
         ]
         with m.If(stays):
             m.d.comb += fate.ppe.op.eq(PPEOp.PSUM)
@@ -123,6 +129,19 @@ class Issue(wiring.Component):
         m.d.comb += self.ppe.eq(early.ppe)
         m.d.sync += self.partial.eq(early.partial)
         return m
+
+    def _ask_biases(self, m, before):
+        """Where weights stay: the biases of a group, one a cycle from its first slot on."""
+        begins, column = Signal(), Signal(range(self.cfg.b + 1))
+        v, addr = Signal(), Signal.like(self.bias_addr)
+        m.d.comb += [begins.eq(before.first & (before.inject == Inject.BIAS)),
+                     self.bias_en.eq(begins | (column != 0)), self.bias_v.eq(Mux(begins, before.op == Op.V, v)),
+                     self.bias_addr.eq(Mux(begins, before.dim, addr))]
+        with m.If(self.bias_en):
+            m.d.sync += [addr.eq(self.bias_addr + 1), v.eq(self.bias_v),
+                         column.eq(Mux(begins, 1, column + 1))]
+        with m.If(~begins & (column == self.cfg.b - 1)):
+            m.d.sync += column.eq(0)
 
     def _later(self, m, slot, cycles, reset=False):
         return data.View(Slot(self.cfg), delay(m, slot, cycles, reset=reset))

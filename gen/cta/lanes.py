@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gen.blocks.pipeline import stages
 from gen.cta.interfaces import LeftEdge, RowRead
-from gen.cta.lane import CentroidRead, CentroidWrite, Lane, LaneCommand, LoadWrite, WriteBack
+from gen.cta.lane import CentroidRead, CentroidWrite, Lane, LaneCommand, LinearWrite, LoadWrite, WriteBack
 from gen.cta.words import beat_width
 from gen.emit import place
 from gen.fixed import popcount, shape
@@ -21,12 +22,13 @@ class LaneControl(wiring.Signature):
     Members
     -------
     cmd : What lane 0 reads; each lane above does so a cycle later.
-    kv : Write-back of K and V, for lane 0; each lane above has it a cycle later.
+    kv : Write-back of K and V, for lane 0; each lane above has it a cycle later. Where weights stay, of
+        Q, K and V for column 0; each column to the right has it a cycle later.
     o : Write-back of O, for lane d-1; each lane below has it a cycle later.
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(WriteBack(cfg, cfg.row_depth)),
+        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(LinearWrite(cfg)),
                           "o": Out(WriteBack(cfg, cfg.queries))})
 
 
@@ -110,6 +112,8 @@ class Lanes(wiring.Component):
         m = Module()
         cfg, load, left, centroids = self.cfg, self.load, self.left, self.centroids
         lanes = [Lane(cfg) for _ in range(cfg.d)]
+        if cfg.program.weights_stay:
+            kv = [self.ctl.kv.shape()(each) for each in stages(m, self.ctl.kv, cfg.b - 1, reset=True)]
         for i, lane in enumerate(lanes):
             m.submodules[f"lane_{i}"] = place(platform, lane)
             below, above = lanes[i - 1] if i else None, lanes[i + 1] if i + 1 < cfg.d else None
@@ -121,9 +125,7 @@ class Lanes(wiring.Component):
                 lane.load.addr.eq(load.write.addr),
                 lane.load_data.eq(load.beat[at:at + ELEMENT_WIDTH]),
                 lane.cmd.eq(below.cmd_up if below else self.ctl.cmd),
-                lane.kv.eq(below.kv_up if below else self.ctl.kv),
                 lane.o.eq(above.o_down if above else self.ctl.o),
-                *(to.eq(by) for to, by in zip(lane.linear, self.linear)),
                 *(to.eq(by) for to, by in zip(lane.out, self.out)),
                 left.x[i].eq(lane.x), left.ctl[i].eq(lane.pe), left.push[i].eq(lane.push),
                 left.shadow[i].eq(lane.shadow),
@@ -132,6 +134,13 @@ class Lanes(wiring.Component):
                 lane.read_en.eq(self.rows.en), lane.read_addr.eq(self.rows.addr),
                 self.rows.data[i].eq(lane.read_data),
             ]
+            if cfg.program.weights_stay:
+                group, column = divmod(i, cfg.b)
+                m.d.comb += [lane.kv.eq(kv[column]), lane.linear[0].eq(self.linear[column]),
+                             lane.kv.en.eq(kv[column].en & (kv[column].group == group))]
+            else:
+                m.d.comb += [lane.kv.eq(below.kv_up if below else self.ctl.kv),
+                             *(to.eq(by) for to, by in zip(lane.linear, self.linear))]
         m.d.sync += [self.sat_residual.eq(popcount(Cat(lane.cag_moved for lane in lanes))),
                      self.sat_token.eq(popcount(Cat(lane.token_moved for lane in lanes)))]
         return m

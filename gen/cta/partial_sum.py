@@ -8,6 +8,7 @@ from gen.blocks.memory import SRAM, address_width
 from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
+from model.cta.timing import slice_interval
 
 __all__ = ["Inject", "InjectControl", "PartialSumWrite", "PartialSums"]
 
@@ -24,12 +25,14 @@ class InjectControl(data.StructLayout):
     """What enters column 0 in one cycle; it climbs a column a cycle to the right.
 
     ``kind``: zero, a bias or a partial sum. ``addr``: where the partial sum lies. ``bias``: the
-    bias, which columns 0..cols-1 take.
+    bias, which columns 0..cols-1 take. Where weights stay every column has a bias of its own, for all
+    rows from ``first`` on: that of column j comes j cycles after that of column 0.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"kind": Inject, "addr": address_width(depth(cfg, True)),
-                          "bias": shape(cfg.fmt.bias), "cols": range(cfg.b + 1)})
+                          "bias": shape(cfg.fmt.bias),
+                          **({"first": 1} if cfg.program.weights_stay else {"cols": range(cfg.b + 1)})})
 
 
 class PartialSumWrite(data.StructLayout):
@@ -40,7 +43,10 @@ class PartialSumWrite(data.StructLayout):
 
 
 def depth(cfg: CTAConfig, hashes: bool) -> int:
-    """Partial sums of a column: one a token where it hashes, one a dimension of K and of V."""
+    """Partial sums of a column: one a token where it hashes, one a dimension of K and of V. Where
+    weights stay, one a row of Q, K or V, or of two groups in turn that are shorter than the way."""
+    if cfg.program.weights_stay:
+        return max(cfg.n, cfg.k12, 2 * slice_interval(cfg))
     return max(cfg.n, 2 * cfg.d) if hashes else 2 * cfg.d
 
 
@@ -48,7 +54,7 @@ class PartialSums(wiring.Component):
     """Bottom edge of the array: zero, a bias, or the partial sum of the slices before.
 
     A token of T slices takes T passes of d rows. The sum over the slices stays here, one SRAM a
-    column. With one slice there is no memory at all.
+    column. With one slice there is no memory at all. Where weights stay, so does the bias of a column.
 
     Timing: ``ctl`` in cycle c reaches column j as ``inject[j]`` in cycle c+2+j. ``write`` in cycle
     c keeps ``sum[j]`` of cycle c+j; it can be read by a ``ctl`` of cycle c+1 or later. There is no
@@ -75,12 +81,21 @@ class PartialSums(wiring.Component):
         m = Module()
         cfg = self.cfg
         ctl, write = self.ctl, self.write
+        comes = Signal(shape(cfg.fmt.bias), reset_less=True)
+        m.d.sync += comes.eq(ctl.bias)
         for j in range(cfg.b):
             at = Signal(InjectControl(cfg), name=f"ctl_{j}")      # ctl of this column, a cycle on
             m.d.sync += at.eq(ctl)
             inject = Signal(shape(cfg.acc), reset_less=True, name=f"inject_{j}")
             m.d.comb += self.inject[j].eq(inject)
-            value = Mux((at.kind == Inject.BIAS) & (j < at.cols), at.bias, 0)
+            if cfg.program.weights_stay:
+                # The bias of this column comes with its first row, and stays for all.
+                kept = Signal.like(comes, name=f"bias_{j}")
+                bias, exists = Mux(at.first, comes, kept), 1
+                m.d.sync += kept.eq(bias)
+            else:
+                bias, exists = at.bias, j < at.cols
+            value = Mux((at.kind == Inject.BIAS) & exists, bias, 0)
             if cfg.slices > 1:
                 bank = SRAM(width=cfg.acc.width, depth=depth(cfg, j < cfg.hash_columns))
                 m.submodules[f"partial_{j}"] = place(platform, bank)

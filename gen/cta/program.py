@@ -73,7 +73,8 @@ class Program(wiring.Component):
             schedule.centroids_done.eq(self.centroids_done), schedule.ap_done.eq(self.ap_done),
             schedule.out_issued.eq((slot.op == Op.OUT) & slot.last),
             schedule.outputs_free.eq(self.outputs_free), self.held.eq(schedule.held),
-            self.queries_done.eq(schedule.last_query & (slot.op == Op.Q) & slot.last & slot.part_last),
+            schedule.query_issued.eq((slot.op == Op.Q) & slot.first & slot.final),
+            self.queries_done.eq((slot.op == Op.Q) & slot.last & slot.final),
             self.slot.eq(slot), self.ended.eq(schedule.ended & ~sequencer.busy),
             self.activity.eq(sequencer.activity),
         ]

@@ -1,6 +1,6 @@
 """Schedule: it steps through the program of the configuration and names the next row."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,7 @@ from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, LSH_WIDTH, Matrix, Mode
 from model.cta.schedule import Loop, Op, Wait
-from model.cta.timing import drain_guard, shortcut_pause, slice_interval
+from model.cta.timing import drain_guard, query_guard, shortcut_pause, slice_interval
 
 __all__ = ["Schedule", "RowDescriptor"]
 
@@ -19,9 +19,11 @@ class RowDescriptor(data.StructLayout):
 
     ``batch`` is the first centroid row that is loaded, ``rows`` the number of rows there are,
     ``cols`` the number of live columns. ``load_addr`` belongs to column 0, ``addr`` to the first
-    slot. From ``split`` on rows, scores and AP are of level 2, whose rows are loaded from ``load_c2``
+    slot. From ``split`` on rows, scores and AP are of level 2, whose rows are read from ``load_c2``
     on. ``c1_addr``: the slice of C1 that residuals need. ``exact``: centroids are tokens, and scores
-    have one slot more, which is 0 less the maximum.
+    have one slot more, which is 0 less the maximum. ``final``: no row of this linear follows. Where
+    weights stay ``batch`` is the dimension of column 0 of a linear, ``turn`` tells groups in turn apart,
+    and ``counted`` that tokens pass for the first time as centroids.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -32,23 +34,24 @@ class RowDescriptor(data.StructLayout):
             "part_first": 1, "part_last": 1,
             "length": range(slots + 1), "pad": range(max(slice_interval(cfg), cfg.b) + 1),
             "load_addr": bank, "load_c2": bank,
-            "batch": range(max(cfg.n, cfg.keys, cfg.l) + cfg.b + 1),
-            "rows": range(max(cfg.queries, cfg.keys, cfg.l) + 1),
+            "batch": range(max(cfg.n, cfg.keys, cfg.l, cfg.d) + cfg.b + 1),
+            "rows": range(max(cfg.queries, cfg.keys, cfg.l, cfg.d) + 1),
             "addr": bank, "c1_addr": address_width(cfg.value_depth), "cols": range(cfg.b + 1),
-            "split": range(cfg.entries + 1), "exact": 1,
+            "split": range(cfg.entries + 1), "exact": 1, "final": 1,
+            **({"turn": 1, "counted": 1} if cfg.program.weights_stay else {}),
         })
 
 
 class Schedule(wiring.Component):
     """The program counter of ``cfg.program``, with the loops around a row.
 
-    ``rows`` is valid where the program runs and what the next row waits for has come true; outputs
-    also wait until those of the job before have left their bank. The row is combinational, so that it
-    can be taken in the last slot of the row before.
+    ``rows`` is valid where the program runs and what the next row waits for has come true; outputs,
+    and Q where it lies in their bank, also wait until those of the job before have left it. The row is
+    combinational, so that it can be taken in the last slot of the row before.
 
     Timing: after ``start`` in cycle c, ``rows`` is valid in c+1 at the earliest.
 
-    Source: Table I, Sec. V-B. Slices (T > 1) and passes (l > b) are ours.
+    Source: Table I, Sec. V-B. Slices (T > 1), passes (l > b), and weights that stay are ours.
 
     Members
     -------
@@ -61,9 +64,9 @@ class Schedule(wiring.Component):
     centroids_done : All centroids are written.
     ap_done : PAG has finished a batch.
     out_issued : The last slot of an output row is issued.
+    query_issued : The first slot of the last row of Q is issued.
     outputs_free : The outputs of the job before have left.
     held : The next row waits for that alone.
-    last_query : The row under way is the last of Q.
     rows : Stream of rows for the sequencer. Payload :class:`RowDescriptor`.
     ended : No row is left.
     """
@@ -75,7 +78,7 @@ class Schedule(wiring.Component):
             "start": In(1), "job": In(JobWord), "k0": In(count), "k1": In(count),
             "k": In(range(cfg.keys + 1)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1), "out_issued": In(1),
-            "outputs_free": In(1), "held": Out(1), "last_query": Out(1),
+            "query_issued": In(1), "outputs_free": In(1), "held": Out(1),
             "rows": Out(stream.Signature(RowDescriptor(cfg))), "ended": Out(1),
         })
 
@@ -85,7 +88,7 @@ class Schedule(wiring.Component):
         program = cfg.program
         names = [entry.name for entry in program.rows]
         T, P, b, d, n, l = cfg.slices, cfg.passes, cfg.b, cfg.d, cfg.n, cfg.l  # noqa: E741
-        exact = job.mode == Mode.EXACT
+        exact, stay, groups = job.mode == Mode.EXACT, program.weights_stay, -(-d // b)
         stop = 0 if cfg.ahead else b           # slots that a load takes at least from the array
 
         # Where the program stands: its next row and the loops around it. ``at`` holds products of
@@ -117,10 +120,12 @@ class Schedule(wiring.Component):
         drain, ap_ready = Signal(range(drain_guard(cfg) + 1)), Signal()
         events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
                   Wait.PROBABILITY: ap_ready, Wait.DRAIN: drain == 0}
+        if stay:
+            events[Wait.QUERIES] = self._queries(m)
         holds = 1
         for event, level in events.items():
             holds &= ((wait & event) == Wait.NONE) | level
-        free = self.outputs_free | (op != Op.OUT)
+        free = self.outputs_free | (op != (Op.Q if stay else Op.OUT))
         m.d.comb += [self.rows.valid.eq(running & holds & free),
                      self.held.eq(running & holds & ~free & self.rows.ready)]
         take = self.rows.valid & self.rows.ready
@@ -138,6 +143,7 @@ class Schedule(wiring.Component):
         a_base = Array([cfg.weight_base(Matrix.of(c)) for c in LSH])[lsh]
         query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
         rows = Mux(query, self.k0, self.k)
+        weights = self._weights(set_base, op) + at["d"]
         left = Mux(rows > base, rows - base, 0)
         live = Mux(left < b, left, b)
         # A stays in place from one LSH to the next where the array holds all of it.
@@ -164,29 +170,40 @@ class Schedule(wiring.Component):
                     row.rows.eq(l), row.batch.eq(hpass * b),
                 ]
             with m.Case(Op.K, Op.V):
-                m.d.comb += [
-                    row.load_addr.eq(Mux(exact, at["tokens"], at["k1"]) + base),
-                    row.load_c2.eq(cfg.c2_base + at["k2"] + base - self.k1),
-                    row.addr.eq(set_base + Mux(op == Op.K, cfg.weight_base(Matrix.of(Op.K)),
-                                             cfg.weight_base(Matrix.of(Op.V))) + at["d"]),
-                    row.length.eq(d), row.pad.eq(max(0, b - d)),
-                ]
+                rows_c1, rows_c2 = Mux(exact, at["tokens"], at["k1"]), cfg.c2_base + at["k2"] - self.k1
+                if stay:
+                    m.d.comb += [row.addr.eq(rows_c1), row.load_c2.eq(rows_c2)]
+                else:
+                    m.d.comb += [row.load_addr.eq(rows_c1 + base), row.load_c2.eq(rows_c2 + base),
+                                 row.addr.eq(weights), row.length.eq(d), row.pad.eq(max(0, b - d))]
             with m.Case(Op.Q):
-                m.d.comb += [
-                    row.load_addr.eq(Mux(exact, at["tokens"] + first_query, at["k0"]) + base),
-                    row.length.eq(d),
-                    row.addr.eq(set_base + cfg.weight_base(Matrix.of(Op.Q)) + at["d"]),
-                    row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
-                                   max(0, slice_interval(cfg) - stop - d))),
-                ]
+                rows_c0 = Mux(exact, at["tokens"] + first_query, at["k0"])
+                if stay:
+                    m.d.comb += row.addr.eq(rows_c0)
+                else:
+                    m.d.comb += [
+                        row.load_addr.eq(rows_c0 + base), row.length.eq(d), row.addr.eq(weights),
+                        row.final.eq((part == T - 1) & (base + b >= self.k0)),
+                        row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
+                                       max(0, slice_interval(cfg) - stop - d))),
+                    ]
             with m.Case(Op.SCORE):
+                if stay:
+                    m.d.comb += row.load_addr.eq(base)
                 m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.key_base)), row.length.eq(self.k + exact)]
             with m.Case(Op.OUT):
                 m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.value_base)), row.length.eq(self.k)]
 
+        # Groups of dimensions, where weights stay.
+        turn, turned, group = Signal(), 1, Signal(range(max(2, groups)))
+        if stay:
+            turned = self._rows_of_weights(m, op, part, turn, group, weights, rows, stop)
+
         # Where it goes next: the innermost loop that has not ended.
-        with m.If(take):
-            m.d.sync += self.last_query.eq((op == Op.Q) & (part == T - 1) & (base + b >= self.k0))
+        with m.If(take & ~turned):
+            m.d.sync += turn.eq(1)
+        with m.If(take & turned):
+            m.d.sync += turn.eq(0)
             with m.If(sliced & (part != T - 1)):
                 m.d.sync += [part.eq(part + 1), pc.eq(first_slice),
                              *(at[key].eq(at[key] + step) for key, step in strides.items())]
@@ -205,14 +222,58 @@ class Schedule(wiring.Component):
                         m.d.comb += more.eq(base + b < self.k0)
                         with m.If(more):
                             m.d.sync += base.eq(base + b)
+                    with m.Case(Loop.GROUP):
+                        m.d.comb += more.eq(group + turn != groups - 1)
+                        m.d.sync += group.eq(Mux(more, group + turn + 1, 0))
                 m.d.sync += pc.eq(Mux(more, again, then))
                 with m.If(ends & ~more):
                     m.d.sync += running.eq(0)
         m.d.comb += self.ended.eq(~running)
 
         with m.If(self.start):
-            m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0),
+            m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0), turn.eq(0),
+                         group.eq(0),
                          drain.eq(0), *(reg.eq(0) for reg in at.values()),
                          pc.eq(Mux(exact | job.reuse, names.index(program.entry[Mode.EXACT]),
                                    names.index(program.entry[Mode.CTA])))]
         return m
+
+    def _weights(self, set_base, op):
+        """First row of the matrix of a linear."""
+        first = Mux(op == Op.K, self.cfg.weight_base(Matrix.of(Op.K)),
+                    Mux(op == Op.V, self.cfg.weight_base(Matrix.of(Op.V)), self.cfg.weight_base(Matrix.of(Op.Q))))
+        return set_base + first
+
+    def _queries(self, m):
+        """Q of the first batch is in its bank."""
+        guard = query_guard(self.cfg)
+        left, there = Signal(range(guard)), Signal()
+        with m.If(self.query_issued):
+            m.d.sync += left.eq(guard - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        with m.If(left == 1):
+            m.d.sync += there.eq(1)
+        with m.If(self.start):
+            m.d.sync += [left.eq(0), there.eq(0)]
+        return there
+
+    def _rows_of_weights(self, m, op, part, turn, group, weights, rows, stop):
+        """A row of a linear whose weights stay; gives whether it is the last of those in turn."""
+        cfg, row = self.cfg, self.rows.payload
+        last, groups = part == cfg.slices - 1, -(-cfg.d // cfg.b)
+        least = slice_interval(cfg) - stop                       # slots until partial sums are back
+        half = -(-slice_interval(cfg) // 2) - stop
+        pairs = (rows < least) if cfg.slices > 1 and groups > 1 else Const(0)
+        turned = Signal(init=1)
+        dim = (group + turn) * cfg.b
+        short = Mux(pairs, half, least)
+        with m.If((op == Op.K) | (op == Op.V) | (op == Op.Q)):
+            m.d.comb += [
+                turned.eq(~pairs | turn), row.batch.eq(dim), row.rows.eq(cfg.d), row.cols.eq(min(cfg.b, cfg.d)),
+                row.load_addr.eq(weights + dim), row.length.eq(rows), row.turn.eq(turn),
+                row.final.eq(last & turned & (group + turn == groups - 1)),
+                row.counted.eq((group == 0) & (turn == 0) & (op != Op.V)),
+                row.pad.eq(Mux(~(last & turned) & (rows < short), short - rows, 0)),
+            ]
+        return turned

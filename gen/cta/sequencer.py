@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
-from gen.cta.lane import ValueRead
+from gen.cta.lane import LaneCommand, ValueRead
 from gen.cta.partial_sum import Inject
 from gen.cta.schedule import RowDescriptor
 from model.cta.config import CTAConfig
@@ -19,19 +19,23 @@ __all__ = ["Sequencer", "Slot"]
 class Slot(data.StructLayout):
     """The work of the array in one cycle.
 
-    At most one of ``token, weight, key, value`` is read, at ``addr``. With ``residual`` the row of C1
+    At most one of the banks of :class:`gen.cta.lane.LaneCommand` is read, at ``addr``. With
+    ``residual`` the row of C1
     is taken from the token, which is ``c1_addr`` + CT1[index]. ``shadow`` reads a value for a later
     stream; ``swap`` comes with the first slot of that stream. ``first``, ``last`` and ``index`` are of
     the stream; ``entry`` is the index within its level. Unless ``part_last`` is set the sums are
     partial and further slices follow. ``bias_cols`` columns take a bias. ``shortcut`` tells that Q goes
-    to the value registers after this slot.
+    to the value registers after this slot. Where weights stay, ``dim`` is the dimension of column 0,
+    ``turn`` tells groups in turn apart, and ``final`` marks the last row of a linear.
     """
 
     def __init__(self, cfg: CTAConfig):
+        stay = cfg.program.weights_stay
         super().__init__({
-            "op": Op, "stream": 1, "first": 1, "last": 1, "swap": 1, "shortcut": 1,
+            "op": Op, "stream": 1, "first": 1, "last": 1, "final": 1, "swap": 1, "shortcut": 1,
             "index": range(max(cfg.n, cfg.keys + 1, cfg.d, cfg.b) + 1),
-            "token": 1, "weight": 1, "key": 1, "value": 1, "residual": 1,
+            **dict.fromkeys(LaneCommand.banks(cfg), 1), "residual": 1,
+            **({"centroid": 1, "counted": 1, "turn": 1, "dim": range(cfg.d)} if stay else {}),
             "addr": address_width(cfg.bank_depth), "c1_addr": address_width(cfg.value_depth),
             "shadow": ValueRead(cfg),
             "inject": Inject, "bias_cols": range(cfg.b + 1),
@@ -55,7 +59,7 @@ class Sequencer(wiring.Component):
     long to pass from column to column, and that of Q not beside scores, whose K lies in the same bank.
 
     Source: Sec. V-B, Fig. 10. The shortcut pauses 3 cycles instead of 1, since operand, product and
-    PPE result are registered. The second value registers are ours.
+    PPE result are registered. The second value registers are ours, and so are weights that stay.
 
     Members
     -------
@@ -139,12 +143,17 @@ class Sequencer(wiring.Component):
             m.d.sync += [step.eq(0), done.eq(0), since.eq(0)]
 
         column = Signal(range(max(2, b)))
-        number = Signal.like(ahead.batch)     # hash function or centroid row of that column
+        number = Signal.like(ahead.batch)     # hash function, centroid row, dimension or query of that column
+        exists = issues & (number < ahead.rows)
+        m.d.comb += [column.eq(b - 1 - step), number.eq(ahead.batch + column), read.push.eq(issues)]
+        if self.cfg.program.weights_stay:
+            m.d.comb += [read.addr.eq(ahead.load_addr + column),
+                         read.query.eq(exists & (ahead.op == Op.SCORE)),
+                         read.weight.eq(exists & (ahead.op != Op.SCORE))]
+            return issues, ends | done
         keys = (ahead.op == Op.K) | (ahead.op == Op.V)
         second = keys & (number >= ahead.split)
-        exists = issues & (number < ahead.rows)
         m.d.comb += [
-            column.eq(b - 1 - step), number.eq(ahead.batch + column), read.push.eq(issues),
             read.addr.eq(Mux(second, ahead.load_c2, ahead.load_addr) + column),
             read.weight.eq(exists & (ahead.op == Op.HASH)),
             read.token.eq(exists & (ahead.op != Op.HASH) & ahead.exact),
@@ -161,26 +170,48 @@ class Sequencer(wiring.Component):
             slot.swap.eq(slot.first & row.load), slot.last.eq(streaming & last),
             slot.lsh.eq(row.lsh), slot.hpass.eq(row.hpass), slot.part_last.eq(row.part_last),
             slot.cols.eq(row.cols), slot.addr.eq(row.addr + index), slot.c1_addr.eq(row.c1_addr),
+            slot.final.eq(row.final),
         ]
+        stay = self.cfg.program.weights_stay
+        if stay:
+            m.d.comb += [slot.dim.eq(row.batch), slot.turn.eq(row.turn)]
+            self._stream_rows(m, row, streaming, index, level2)
         with m.Switch(row.op):
             with m.Case(Op.HASH):
                 m.d.comb += [slot.token.eq(streaming),
                              slot.residual.eq(streaming & (row.lsh == LSH.RESIDUAL)),
                              slot.inject.eq(Mux(row.part_first, Inject.ZERO, Inject.PARTIAL))]
-            with m.Case(Op.K, Op.V):
-                # A V bias goes to level 1 alone: the probabilities of each level sum to one.
-                of_c1 = Mux(row.split > row.batch, row.split - row.batch, 0)
-                m.d.comb += [slot.weight.eq(streaming),
-                             slot.inject.eq(Mux(row.part_first, Mux(row.op == Op.V, Inject.BIAS,
-                                                                    Inject.ZERO), Inject.PARTIAL)),
-                             slot.bias_cols.eq(Mux(of_c1 < b, of_c1, b))]
-            with m.Case(Op.Q):
-                m.d.comb += [slot.weight.eq(streaming), slot.shortcut.eq(slot.last & row.part_last),
-                             slot.inject.eq(Mux(row.part_first, Inject.BIAS, Inject.PARTIAL)),
-                             slot.bias_cols.eq(b)]
+            if not stay:
+                with m.Case(Op.K, Op.V):
+                    # A V bias goes to level 1 alone: the probabilities of each level sum to one.
+                    of_c1 = Mux(row.split > row.batch, row.split - row.batch, 0)
+                    m.d.comb += [slot.weight.eq(streaming),
+                                 slot.inject.eq(Mux(row.part_first, Mux(row.op == Op.V, Inject.BIAS,
+                                                                        Inject.ZERO), Inject.PARTIAL)),
+                                 slot.bias_cols.eq(Mux(of_c1 < b, of_c1, b))]
+                with m.Case(Op.Q):
+                    m.d.comb += [slot.weight.eq(streaming), slot.shortcut.eq(slot.last & row.part_last),
+                                 slot.inject.eq(Mux(row.part_first, Inject.BIAS, Inject.PARTIAL)),
+                                 slot.bias_cols.eq(b)]
             with m.Case(Op.SCORE):
                 m.d.comb += [slot.zero.eq(row.exact & slot.last), slot.level2.eq(level2),
                              slot.key.eq(streaming & ~slot.zero)]
             with m.Case(Op.OUT):
                 m.d.comb += [slot.value.eq(streaming), slot.level2.eq(level2),
                              slot.entry.eq(Mux(level2, index - row.split, index))]
+
+    def _stream_rows(self, m, row, streaming, index, level2):
+        """The operands of a linear whose weights stay: centroids, or tokens in their format."""
+        slot = self.slot
+        with m.If((row.op == Op.K) | (row.op == Op.V) | (row.op == Op.Q)):
+            m.d.comb += [slot.token.eq(streaming & row.exact), slot.centroid.eq(row.exact),
+                         slot.counted.eq(streaming & row.counted), slot.inject.eq(Inject.PARTIAL)]
+            with m.If(row.part_first):
+                m.d.comb += slot.inject.eq(Mux((row.op == Op.K) | (row.op == Op.V) & level2,
+                                               Inject.ZERO, Inject.BIAS))
+            with m.If(row.op == Op.Q):
+                m.d.comb += slot.key.eq(streaming & ~row.exact)
+            with m.Else():
+                m.d.comb += slot.value.eq(streaming & ~row.exact)
+                with m.If(level2):
+                    m.d.comb += slot.addr.eq(row.load_c2 + index)

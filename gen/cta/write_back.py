@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
-from gen.cta.lane import WriteBack
+from gen.cta.lane import LinearWrite, WriteBack
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
 from model.cta.config import CTAConfig
@@ -21,8 +21,12 @@ class WriteBackControl(wiring.Component):
     that starts at lane 0 with column j, j cycles after the first, finds its column's element at
     every lane on its way up. Results leave row d-1 first, so their commands go down.
 
+    Where weights stay, the columns are dimensions of the head and a slot is a row of Q, K or V. There is
+    a command a row, which the columns hand on.
+
     Timing: ``kv`` starts with the first K or V value of a batch, ``o`` with its first result. A
-    batch of K or V takes max(b, d) cycles, so that two never meet in a lane.
+    batch of K or V takes max(b, d) cycles, so that two never meet in a lane. Where weights stay, ``kv``
+    comes with the value of column 0.
 
     Source: Sec. V-B, "Reduce memory overhead".
 
@@ -38,7 +42,7 @@ class WriteBackControl(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({"start": In(1), "exact": In(1), "ppe": In(PPEControl(cfg)),
-                          "kv": Out(WriteBack(cfg, cfg.row_depth)),
+                          "kv": Out(LinearWrite(cfg)),
                           "o": Out(WriteBack(cfg, cfg.queries))})
 
     def elaborate(self, platform):
@@ -48,13 +52,32 @@ class WriteBackControl(wiring.Component):
         # Rows: of batch t from t*b on, behind the centroids where there are some.
         k_base = Mux(self.exact, 0, cfg.key_base)
         v_base = Mux(self.exact, 0, cfg.value_base)
-        ends_batch = delay(m, is_v, LINEAR_STAGES - 1)
-        self._burst(m, self.kv, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
-                    delay(m, ppe.cols, LINEAR_STAGES - 1), Mux(ends_batch, v_base, k_base),
-                    ends_batch, ends_batch)
+        if cfg.program.weights_stay:
+            self._rows(m, Mux(is_v, v_base, Mux(is_k, k_base, 0)))
+        else:
+            ends_batch = delay(m, is_v, LINEAR_STAGES - 1)
+            self._burst(m, self.kv, delay(m, (is_k | is_v) & ppe.first, LINEAR_STAGES - 1, reset=True),
+                        delay(m, ppe.cols, LINEAR_STAGES - 1), Mux(ends_batch, v_base, k_base),
+                        ends_batch, ends_batch)
         self._burst(m, self.o, delay(m, (ppe.op == PPEOp.OUT) & ppe.last, RESULT_STAGES - 1, reset=True),
                     delay(m, ppe.cols, RESULT_STAGES - 1), 0, 0, 1)
         return m
+
+    def _rows(self, m, origin):
+        """A command for every row of a group of dimensions, in the cycle in which column 0 shows it."""
+        kv, ppe, group = self.kv, self.ppe, Signal.like(self.kv.group)
+        row, known = Signal.like(kv.addr), Signal.like(kv)
+        linear = (ppe.op == PPEOp.K) | (ppe.op == PPEOp.V) | (ppe.op == PPEOp.Q)
+        at = Mux(ppe.first, 0, row)
+        m.d.comb += [known.en.eq(linear), known.v.eq(ppe.op == PPEOp.V), known.q.eq(ppe.op == PPEOp.Q),
+                     known.group.eq(group), known.addr.eq(origin + at)]
+        with m.If(linear):
+            m.d.sync += row.eq(at + 1)
+            with m.If(ppe.last):
+                m.d.sync += group.eq(Mux(group == -(-self.cfg.d // self.cfg.b) - 1, 0, group + 1))
+        with m.If(self.start):
+            m.d.sync += group.eq(0)
+        m.d.comb += kv.eq(delay(m, known, LINEAR_STAGES, reset=True))
 
     def _burst(self, m, write, first, cols, origin, v, advances):
         """b commands from the cycle after ``first``, in a job's first batch to row ``origin`` and

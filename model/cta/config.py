@@ -207,16 +207,18 @@ class CTAConfig(Memories, EngineConfig):
 
     @property
     def left(self) -> Format:
-        """PE operand from the left: tokens, weights, K, V."""
-        return Format(True, max(f.width for f in (self.fmt.token, self.fmt.weight, self.fmt.qkv,
-                                                  self.fmt.lsh_a)))
+        """PE operand from the left: tokens, weights or centroids, K, V."""
+        f = self.fmt
+        formats = f.token, f.weight, f.qkv, f.lsh_a, *([f.centroid] if self.program.weights_stay else [])
+        return Format(True, max(each.width for each in formats))
 
     @property
     def value(self) -> Format:
-        """PE value register: A, centroids, Q, AP (unsigned, so one bit more), 1/count."""
-        return Format(True, max(self.fmt.lsh_a.width, self.fmt.centroid.width,
-                                self.fmt.qkv.width, self.fmt.ap.width + 1,
-                                self.mean_reciprocal_frac + 2))
+        """PE value register: A, centroids or weights, Q, AP (unsigned, so one bit more), 1/count."""
+        f = self.fmt
+        formats = f.lsh_a, f.centroid, f.qkv, *([f.weight] if self.program.weights_stay else [])
+        return Format(True, max(f.ap.width + 1, self.mean_reciprocal_frac + 2,
+                                *(each.width for each in formats)))
 
     @property
     def acc(self) -> Format:
