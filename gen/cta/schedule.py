@@ -117,7 +117,9 @@ class Schedule(wiring.Component):
                     ]
 
         # What it waits for.
-        drain, ap_ready = Signal(range(drain_guard(cfg) + 1)), Signal()
+        longest = drain_guard(cfg, 1)
+        drain, guard, ap_ready = Signal(range(longest + 1)), Signal(range(longest + 1)), Signal()
+        m.d.sync += guard.eq(Mux(self.k < d, 2 * d + 2 - self.k, drain_guard(cfg, d)))
         events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
                   Wait.PROBABILITY: ap_ready, Wait.DRAIN: drain == 0}
         if stay:
@@ -130,7 +132,7 @@ class Schedule(wiring.Component):
                      self.held.eq(running & holds & ~free & self.rows.ready)]
         take = self.rows.valid & self.rows.ready
         with m.If(self.out_issued):
-            m.d.sync += drain.eq(drain_guard(cfg) - 1)
+            m.d.sync += drain.eq(guard - 1)
         with m.Elif(drain != 0):
             m.d.sync += drain.eq(drain - 1)
         with m.If(self.ap_done):

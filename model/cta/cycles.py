@@ -198,7 +198,7 @@ class _Run:
             self.ap_free = (end + issue_delay(cfg) + 2 - ap_latency(cfg)
                             + max(1, ap_clear_delay(cfg)))
             self._aggregate()
-            self.ready[Wait.DRAIN] = end + drain_guard(cfg)
+            self.ready[Wait.DRAIN] = end + drain_guard(cfg, self.k)
             shift = end + top_latency(cfg) + 3
             self._use("drain", f"O {batch // cfg.b}", shift, shift + cfg.d)
 

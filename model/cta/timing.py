@@ -92,9 +92,13 @@ def query_guard(cfg: CTAConfig) -> int:
     return cfg.b + top_latency(cfg) + LINEAR_STAGES - issue_delay(cfg)
 
 
-def drain_guard(cfg: CTAConfig) -> int:
-    """Cycles from the last slot of an output row before another may be taken."""
-    return 2 * cfg.d + 3
+def drain_guard(cfg: CTAConfig, keys: int) -> int:
+    """Cycles from the last slot of an output row of ``keys`` slots before another may be taken.
+
+    Results climb out a row a cycle from d + 3 cycles behind the last operand on, and the next operands
+    climb behind them. A row that has its next result must not be shifted any more, though.
+    """
+    return max(cfg.d + 2, 2 * cfg.d + 2 - keys)
 
 
 def tail(cfg: CTAConfig) -> int:

@@ -101,7 +101,7 @@ def test_rows(name):
 
 
 MUTANTS = {
-    "drain too short": ("drain_guard(cfg) - 1", "drain_guard(cfg) - 2"),
+    "drain too short": ("drain.eq(guard - 1)", "drain.eq(guard - 2)"),
     "one answer of PAG for all": ("ap_ready.eq(0)\n\n", "ap_ready.eq(1)\n\n"),
     "no wait for C1": ("Wait.C1: self.c1_done", "Wait.C1: 1"),
     "outputs over those of the job before": ("holds & free)", "holds)"),
