@@ -1,5 +1,7 @@
 """AP banks: they hold the sums of exponentials by cluster, in any order (CTA, Fig. 9d)."""
 
+from itertools import product
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -22,13 +24,15 @@ class APBank(wiring.Component):
     a multiplexer stands before the adder.
 
     An entry that ``take`` reads is cleared, so the banks are zero before each batch without a
-    sweep.
+    sweep. With two banks (``cfg.aps``) one is read while the other grows: every memory is there twice,
+    the adders once.
 
     Timing: ``en, round, index`` come in cycle c and ``p`` in c+2; ``grown`` shows the new entries
     in c+3, in which they are written. One update a cycle, in any sequence. ``take, take_index`` in
     cycle c read all rounds: ``entry`` is valid for all b columns in c+1, in which the word is
-    cleared. Neither a take in c+1 nor an update before c+2 may read the same index, and no update
-    may read or write in the cycles c and c+1. There is no back-pressure.
+    cleared. Neither a take in c+1 nor an update before c+2 may read the same index of that bank, and no
+    update of it may read or write in the cycles c and c+1. ``half`` changes when no update is under way.
+    There is no back-pressure.
 
     Numerics: golden ``model.cta.probability.aggregate``; the sums are exact in ``cfg.ap_bank``.
 
@@ -43,7 +47,8 @@ class APBank(wiring.Component):
     p[tiles] : What each tile adds, two cycles after ``en``. Format ``fmt.prob``.
     grown[b] : New entry of each column in the cycle of its write, 0 where nothing is written.
         Format ``cfg.ap_bank``.
-    take : An entry of all columns is read and then cleared.
+    half : The bank that grows, of two.
+    take : An entry of all columns is read and then cleared; a bit a bank.
     take_index : Cluster of that entry.
     entry[b] : The entry of each column, one cycle after ``take``. Format ``cfg.ap_bank``.
     """
@@ -58,7 +63,7 @@ class APBank(wiring.Component):
             "en": In(1), "round": In(address_width(cfg.pag_rounds)), "index": In(at),
             "p": In(shape(cfg.fmt.prob)).array(cfg.tiles),
             "grown": Out(shape(cfg.ap_bank)).array(cfg.b),
-            "take": In(1), "take_index": In(at),
+            **({"half": In(1)} if cfg.aps == 2 else {}), "take": In(cfg.aps), "take_index": In(at),
             "entry": Out(shape(cfg.ap_bank)).array(cfg.b)})
 
     @staticmethod
@@ -93,17 +98,22 @@ class APBank(wiring.Component):
         sums = [Signal(shape(cfg.ap_bank), reset_less=True, name=f"sum_{t}") for t in range(tiles)]
         total = Cat(sums)
         last = Signal(word, reset_less=True)
-        words = []
-        for r in range(cfg.pag_rounds):
-            m.submodules[f"round{r}"] = sram = SRAM(width=word, depth=self.entries)
+        words = [[] for _ in range(cfg.aps)]
+        for h, r in product(range(cfg.aps), range(cfg.pag_rounds)):
+            sram = SRAM(width=word, depth=self.entries)
+            m.submodules[f"round{r}" + "_second" * h] = sram
+            grows = self.half == h if cfg.aps == 2 else 1
             m.d.comb += [
-                sram.r_en.eq(self.take | (self.en & (self.round == r))),
-                sram.r_addr.eq(Mux(self.take, self.take_index, self.index)),
-                sram.w_en.eq(taken | (writing[0] & (writing[1] == r))),
-                sram.w_addr.eq(Mux(taken, taken_index, writing[2])),
-                sram.w_data.eq(Mux(taken, 0, total))]
-            words.append(sram.r_data)
-        m.d.comb += Cat(*self.entry).eq(Cat(words))
+                sram.r_en.eq(self.take[h] | (grows & self.en & (self.round == r))),
+                sram.r_addr.eq(Mux(self.take[h], self.take_index, self.index)),
+                sram.w_en.eq(taken[h] | (grows & writing[0] & (writing[1] == r))),
+                sram.w_addr.eq(Mux(taken[h], taken_index, writing[2])),
+                sram.w_data.eq(Mux(taken[h], 0, total))]
+            words[h].append(sram.r_data)
+        entry, words = ((words[0], words[0]) if cfg.aps == 1 else
+                        ([Mux(which, second, first) for first, second in zip(*words)]
+                         for which in (taken[1], self.half)))
+        m.d.comb += Cat(*self.entry).eq(Cat(entry))
 
         # Cycle 1: the word read, unless it is older than a sum at hand.
         found = Signal(word)

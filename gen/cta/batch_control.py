@@ -14,10 +14,11 @@ __all__ = ["BatchControl"]
 class BatchControl(wiring.Component):
     """Starts PAG on a batch of scores once they are in and O of the batch before has taken all AP.
 
-    AP has one buffer and scores have two, so that scores of the next batch come meanwhile.
+    Scores have two buffers, so that those of the next batch come meanwhile. AP has one or two
+    (``cfg.aps``); with two, the next batch is aggregated while O of the last one takes its AP.
 
-    Timing: ``pag_start`` is high in the cycle after ``cs_done`` or the last ``ap_en``, whichever is
-    later.
+    Timing: ``pag_start`` is high in the cycle after ``cs_done``, the last ``ap_en`` that frees a buffer,
+    or, with two buffers, ``pag_done``, whichever is later.
 
     Source: Table I, steps 8 to 13.
 
@@ -44,20 +45,20 @@ class BatchControl(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg = self.cfg
-        waiting, taken = Signal(2), Signal()
+        waiting, taken = Signal(2), Signal(range(cfg.aps + 1))
+        may = taken == 0 if cfg.aps == 1 else (taken != 2) & ~self.pag_busy
         base = Signal(range(cfg.n + cfg.b + 1))
         left = Mux(self.k0 > base, self.k0 - base, 0)
-        m.d.comb += [self.pag_start.eq((waiting != 0) & ~taken),
+        m.d.comb += [self.pag_start.eq((waiting != 0) & may),
                      self.cols.eq(Mux(left < cfg.b, left, cfg.b))]
         m.d.sync += waiting.eq(waiting + self.cs_done - self.pag_start)
         # Its register is one cycle of what the clearing of the last entry takes.
         free = delay(m, self.ap_last, max(0, ap_clear_delay(cfg) - 1), reset=True)
-        with m.If(free):
-            m.d.sync += taken.eq(0)
-        with m.If(self.pag_start):
-            m.d.sync += [taken.eq(1), self.pag_busy.eq(1), base.eq(base + cfg.b)]
+        m.d.sync += taken.eq(taken + self.pag_start - free)
         with m.If(self.pag_done):
             m.d.sync += self.pag_busy.eq(0)
+        with m.If(self.pag_start):
+            m.d.sync += [self.pag_busy.eq(1), base.eq(base + cfg.b)]
         with m.If(self.start):
             m.d.sync += [waiting.eq(0), taken.eq(0), base.eq(0), self.pag_busy.eq(0)]
         return m

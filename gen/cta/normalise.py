@@ -23,7 +23,8 @@ class Normalise(wiring.Component):
 
     Timing: ``grown`` is collected in each cycle. ``capture`` in cycle c sets the shift, valid from
     c+1 on, from all that was collected before c, and starts afresh. ``even, odd`` in cycle c give
-    ``ap`` in c + ``LATENCY``, with the shift as it is in c+2. There is no back-pressure.
+    ``ap`` in c + ``LATENCY``, with the shift as it is in c+2. Of two banks each has a shift; ``half`` and
+    ``reads`` name theirs with ``capture`` and with ``en``. There is no back-pressure.
 
     Numerics: golden ``model.cta.probability.normalise``.
 
@@ -34,6 +35,8 @@ class Normalise(wiring.Component):
     -------
     grown : OR of the bank values that are written in this cycle. Format ``cfg.ap_bank``.
     capture : The shift of the batch is set from what was collected.
+    half : The bank whose shift is set, of two.
+    reads : The bank that is read, of two.
     en : ``even`` and ``odd`` count; where it is low, ``ap`` is 0.
     even : Sum over the even tokens. Format ``cfg.ap_bank``.
     odd : Sum over the odd tokens. Format ``cfg.ap_bank``.
@@ -47,6 +50,7 @@ class Normalise(wiring.Component):
         self.cfg = cfg
         bank = shape(cfg.ap_bank)
         super().__init__({"grown": In(bank), "capture": In(1),
+                          **({"half": In(1), "reads": In(1)} if cfg.aps == 2 else {}),
                           "en": In(1), "even": In(bank), "odd": In(bank),
                           "ap": Out(shape(cfg.fmt.ap))})
 
@@ -57,10 +61,14 @@ class Normalise(wiring.Component):
         # bit_length(v) + 1 - ap.width is 0 or less unless one of these bits is set.
         high = self.grown[ap.width - 1:]
         seen = Signal(len(high))
-        shift = Signal(range(len(high) + 1))
+        shifts = [Signal(range(len(high) + 1), name=f"shift_{h}") for h in range(cfg.aps)]
         m.d.sync += seen.eq(seen | high)
         with m.If(self.capture):
-            m.d.sync += [seen.eq(0), shift.eq(Mux(seen.any(), leading_one(seen) + 1, 0))]
+            m.d.sync += seen.eq(0)
+            for h, shift in enumerate(shifts):
+                with m.If(self.half == h if cfg.aps == 2 else 1):
+                    m.d.sync += shift.eq(Mux(seen.any(), leading_one(seen) + 1, 0))
+        shift = shifts[0] if cfg.aps == 1 else Mux(delay(m, self.reads, 2), shifts[1], shifts[0])
 
         # Cycle 1: both banks. Cycle 2: the sum. Cycle 3: the shift, one place below the point
         # kept. Cycle 4: the rounding, which may carry into one bit more.

@@ -55,7 +55,8 @@ class Probability(wiring.Component):
     * ``read.en`` may come from the cycle after ``done`` on: ``ap[j]`` is valid ``ap_latency`` + j
       cycles later, 0 in columns from ``cols`` on and in cycles that no ``read.en`` asked for. The
       entry is cleared, so each index is read once a batch, and none in use is left out. ``start``
-      may come ``ap_clear_delay`` cycles after the last ``read.en``.
+      may come ``ap_clear_delay`` cycles after the last ``read.en``; with two banks, after that of the
+      batch before the last, and after ``done``.
     * ``clear`` clears the entries 0..``clear_count``-1, one a cycle; ``clear_busy`` is high from
       the next cycle until ``start`` and ``read.en`` are allowed again. It is needed once after a
       reset.
@@ -104,7 +105,7 @@ class Probability(wiring.Component):
         steps = self._walk(m)
         units = self._exponentials(m, platform, steps)
         banks = self._accumulate(m, platform, steps, units)
-        self._read_out(m, platform, banks)
+        self._read_out(m, platform, *banks)
         return m
 
     # The walk: cycle 0 of a step asks for a pair, cycle 9 writes its sums ---------------------
@@ -208,12 +209,24 @@ class Probability(wiring.Component):
         with m.Elif(sweeping):
             m.d.sync += [sweeping.eq(sweep != 0), sweep.eq(sweep - 1)]
 
+        # Banks in turn: one that grows, from ``start`` on, and one that is read, up to the last entry.
+        half, reads = (Signal(name="half", init=1), Signal(name="reads")) if cfg.aps == 2 else (None, None)
+        if cfg.aps == 2:
+            with m.If(self.start):
+                m.d.sync += half.eq(~half)
+            with m.If(self.read.en & self.read.last):
+                m.d.sync += reads.eq(~reads)
+            with m.If(self.clear):
+                m.d.sync += [half.eq(1), reads.eq(0)]
+
         banks = {}
         for level, entries in ((1, cfg.entries), (2, cfg.k2)):
-            take = Signal(name=f"take{level}")
+            take = Signal(cfg.aps, name=f"take{level}")
             take_index = Signal(address_width(entries), name=f"take{level}_index")
             asked = self.read.en & (self.read.level2 if level == 2 else ~self.read.level2)
-            m.d.comb += [take.eq(asked | (sweeping & (sweep < entries))),
+            mine = 1 if cfg.aps == 1 else Mux(reads, 0b10, 0b01)
+            m.d.comb += [take.eq(Mux(asked, mine, 0)
+                                 | (sweeping & (sweep < entries)).replicate(cfg.aps)),
                          take_index.eq(Mux(sweeping, sweep, self.read.index))]
             for lane, name in enumerate(LANES):
                 bank = APBank(cfg, entries)
@@ -224,12 +237,14 @@ class Probability(wiring.Component):
                     bank.round.eq(steps.round[6]), bank.index.eq(steps.index[level, lane][5]),
                     *(p.eq(unit.p) for p, unit in zip(bank.p, units[lane])),
                     bank.take.eq(take), bank.take_index.eq(take_index)]
+                if cfg.aps == 2:
+                    m.d.comb += bank.half.eq(half)
                 banks[level, lane] = bank
-        return banks
+        return banks, half, reads
 
     # The way to the array ---------------------------------------------------------------------
 
-    def _read_out(self, m, platform, banks):
+    def _read_out(self, m, platform, banks, half, of):
         captured = delay(m, self.done, 1, reset=True, name="captured")
         reads = delay(m, self.read.en, 1, reset=True, name="reads")
         level2 = delay(m, self.read.level2, 1, name="level2")
@@ -241,6 +256,8 @@ class Probability(wiring.Component):
                 column.capture.eq(captured), column.en.eq(reads),
                 *(port.eq(Mux(level2, banks[2, lane].entry[j], banks[1, lane].entry[j]))
                   for lane, port in enumerate((column.even, column.odd)))]
+            if self.cfg.aps == 2:
+                m.d.comb += [column.half.eq(half), column.reads.eq(delay(m, of, 1, name="of"))]
             # Column j of the array works j cycles after column 0.
             m.d.comb += self.ap[j].eq(delay(m, column.ap, j, name=f"ap_{j}"))
         return m

@@ -118,10 +118,12 @@ class Schedule(wiring.Component):
 
         # What it waits for.
         longest = drain_guard(cfg, 1)
-        drain, guard, ap_ready = Signal(range(longest + 1)), Signal(range(longest + 1)), Signal()
+        drain, guard = Signal(range(longest + 1)), Signal(range(longest + 1))
+        draining = Signal()                       # from the take of outputs on
+        ap_ready = Signal(range(cfg.aps + 1))     # batches that are
         m.d.sync += guard.eq(Mux(self.k < d, 2 * d + 2 - self.k, drain_guard(cfg, d)))
         events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
-                  Wait.PROBABILITY: ap_ready, Wait.DRAIN: drain == 0}
+                  Wait.PROBABILITY: ap_ready != 0, Wait.DRAIN: ~draining}
         if stay:
             events[Wait.QUERIES] = self._queries(m)
         holds = 1
@@ -135,10 +137,11 @@ class Schedule(wiring.Component):
             m.d.sync += drain.eq(guard - 1)
         with m.Elif(drain != 0):
             m.d.sync += drain.eq(drain - 1)
-        with m.If(self.ap_done):
-            m.d.sync += ap_ready.eq(1)
-        with m.Elif(take & (op == Op.OUT)):
-            m.d.sync += ap_ready.eq(0)
+            with m.If(drain == 1):
+                m.d.sync += draining.eq(0)
+        with m.If(take & (op == Op.OUT)):
+            m.d.sync += draining.eq(1)
+        m.d.sync += ap_ready.eq(ap_ready + self.ap_done - (take & (op == Op.OUT)))
 
         # What it reads. Weight banks hold the matrices slice by slice, set after set.
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
@@ -197,7 +200,7 @@ class Schedule(wiring.Component):
                 m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.value_base)), row.length.eq(self.k)]
 
         # Groups of dimensions, where weights stay.
-        turn, turned, group = Signal(), 1, Signal(range(max(2, groups)))
+        turn, turned, group = Signal(), Const(1), Signal(range(max(2, groups)))
         if stay:
             turned = self._rows_of_weights(m, op, part, turn, group, weights, rows, stop)
 
@@ -235,7 +238,7 @@ class Schedule(wiring.Component):
         with m.If(self.start):
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0), turn.eq(0),
                          group.eq(0),
-                         drain.eq(0), *(reg.eq(0) for reg in at.values()),
+                         drain.eq(0), draining.eq(0), *(reg.eq(0) for reg in at.values()),
                          pc.eq(Mux(exact | job.reuse, names.index(program.entry[Mode.EXACT]),
                                    names.index(program.entry[Mode.CTA])))]
         return m

@@ -52,6 +52,8 @@ class CTAConfig(Memories, EngineConfig):
     k1: int = 0
     k2: int = 0
     sums: int = 1
+    aps: int = 0
+    program: Program | str = ""
     ahead: bool = True
     pag: int = 0
     sets: int = 1
@@ -62,7 +64,6 @@ class CTAConfig(Memories, EngineConfig):
     mean_reciprocal_frac: int = 10
     result_guard: int = 5
     fmt: CTAFormats = field(default_factory=CTAFormats)
-    program: Program | str = ""
 
     PARAMETERS: ClassVar = parameters.PARAMETERS
     FORMATS: ClassVar = CTAFormats
@@ -73,7 +74,7 @@ class CTAConfig(Memories, EngineConfig):
 
     def __post_init__(self):
         self._check_integers("b", "d", "dw", "l", "n", "tokens", "exact", "k0", "k1", "k2",
-                             "sums", "pag", "sets", "lanes", "digit")
+                             "sums", "aps", "pag", "sets", "lanes", "digit")
         for name, value in (("dw", self.d), ("tokens", self.n), ("exact", self.n), ("pag", 2 * self.b),
                             ("lanes", 8)):
             self._default(name, value)
@@ -93,11 +94,13 @@ class CTAConfig(Memories, EngineConfig):
         for name in CAPACITY_SHARES:
             self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
         self._check("sums", self.sums in (1, 2), "1 or 2")
+        self._check("aps", self.aps in (0, 1, 2), "1 or 2")
         if self.program == "":
             object.__setattr__(self, "program", PROGRAMS["weights" if self.slices > 1 else "table1"])
         elif isinstance(self.program, str) and self.program in PROGRAMS:
             object.__setattr__(self, "program", PROGRAMS[self.program])
         self._check("program", isinstance(self.program, Program), f"a Program or one of {[*PROGRAMS]}")
+        self._default("aps", 2 if self.program.weights_stay else 1)
         self._check("ahead", isinstance(self.ahead, bool), "True or False")
         self._check("pag", 2 <= self.pag <= 2 * self.b and self.pag & (self.pag - 1) == 0,
                     f"a power of two in 2..2b = {2 * self.b}")

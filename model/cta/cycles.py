@@ -112,7 +112,8 @@ class _Run:
         self.reuse, self.held = reuse, held
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
-        self.ap_free = 0         # cycle from which AP may be written; None while it is in use
+        self.ap_free = [0] * cfg.aps     # cycles from which a bank of AP that is not in use may be written
+        self.pag_free, self.ap_done = 0, {}
         self.first = {}      # cycle of the first slot of an op
         if reuse or mode is Mode.EXACT:
             self.ready[Wait.CENTROIDS] = 0
@@ -133,6 +134,7 @@ class _Run:
         outputs = Op.Q if cfg.program.weights_stay else Op.OUT    # what writes to the bank of O first
         for step in cfg.program.walk(self.mode, sizes(cfg, self.k0, self.k), self.reuse):
             row = step.row
+            self.ready[Wait.PROBABILITY] = self.ap_done.get(step.batch, 0)
             waits = {f"wait for {w.name.lower()}": self.ready[w] for w in Wait if w in row.wait and w}
             loads = row.load and not (self.kept and row.kept)
             # A row that loads is taken when the one before it has moved on, others when that has ended.
@@ -195,21 +197,21 @@ class _Run:
             self.scored.append((batch, end + top_latency(cfg) + SCORE_STAGES + cs_latency(cfg)))
             self._aggregate()
         elif row.op is Op.OUT:
-            self.ap_free = (end + issue_delay(cfg) + 2 - ap_latency(cfg)
-                            + max(1, ap_clear_delay(cfg)))
+            self.ap_free.append(end + issue_delay(cfg) + 2 - ap_latency(cfg)
+                                + max(1, ap_clear_delay(cfg)))
             self._aggregate()
             self.ready[Wait.DRAIN] = end + drain_guard(cfg, self.k)
             shift = end + top_latency(cfg) + 3
             self._use("drain", f"O {batch // cfg.b}", shift, shift + cfg.d)
 
     def _aggregate(self):
-        """PAG takes the next batch of scores, once O of the last one has taken all AP."""
-        if self.scored and self.ap_free is not None:
+        """PAG takes the next batch of scores, once O has taken all AP of a bank."""
+        if self.scored and self.ap_free:
             batch, scored = self.scored.pop(0)
-            start = max(scored + 1, self.ap_free)
+            start = max(scored + 1, self.pag_free, self.ap_free.pop(0))
             done = start + pag_cycles(self.cfg, self.n, min(self.cfg.b, self.k0 - batch))
             self._use("PAG", f"AP {batch // self.cfg.b}", start, done)
-            self.ready[Wait.PROBABILITY], self.ap_free = done + 1, None
+            self.pag_free = self.ap_done[batch // self.cfg.b] = done + 1
 
     def _centroids(self, lsh, offered):
         """CAG works through the slices of a clustering that is offered from that cycle on."""

@@ -67,6 +67,11 @@ PARAMETERS: dict[str, Parameter] = {
                     "The operating points need .06 n."),
     "sums": Parameter("banks of centroid sums", "1 or 2", "1",
                       "With two, the sums of a clustering begin while those before are averaged."),
+    "aps": Parameter("banks of aggregated probabilities", "1 or 2", "2 where weights stay, else 1",
+                     "With two, PAG works on the next batch while outputs take the probabilities of the last."),
+    "program": Parameter("order of the work", "table1 or weights", "weights for dw > d, else table1",
+                         "table1: the paper's, centroids stay in the array. weights: weights stay, and Q "
+                         "is kept."),
     "ahead": Parameter("values are loaded while others are in use", "yes, no", "yes",
                        "Without it a load stops the array, as in the paper's Fig. 10."),
     "pag": Parameter("exponentials a cycle", "a power of two in 2..2b", "2b",
