@@ -202,7 +202,7 @@ class Schedule(wiring.Component):
         # Groups of dimensions, where weights stay.
         turn, turned, group = Signal(), Const(1), Signal(range(max(2, groups)))
         if stay:
-            turned = self._rows_of_weights(m, op, part, turn, group, weights, rows, stop)
+            turned = self._rows_of_weights(m, op, exact, part, turn, group, weights, rows, stop)
 
         # Where it goes next: the innermost loop that has not ended.
         with m.If(take & ~turned):
@@ -263,7 +263,7 @@ class Schedule(wiring.Component):
             m.d.sync += [left.eq(0), there.eq(0)]
         return there
 
-    def _rows_of_weights(self, m, op, part, turn, group, weights, rows, stop):
+    def _rows_of_weights(self, m, op, exact, part, turn, group, weights, rows, stop):
         """A row of a linear whose weights stay; gives whether it is the last of those in turn."""
         cfg, row = self.cfg, self.rows.payload
         last, groups = part == cfg.slices - 1, -(-cfg.d // cfg.b)
@@ -278,7 +278,7 @@ class Schedule(wiring.Component):
                 turned.eq(~pairs | turn), row.batch.eq(dim), row.rows.eq(cfg.d), row.cols.eq(min(cfg.b, cfg.d)),
                 row.load_addr.eq(weights + dim), row.length.eq(rows), row.turn.eq(turn),
                 row.final.eq(last & turned & (group + turn == groups - 1)),
-                row.counted.eq((group == 0) & (turn == 0) & (op != Op.V)),
+                row.counted.eq(exact & (group == 0) & (turn == 0) & (op != Op.V)),
                 row.pad.eq(Mux(~(last & turned) & (rows < short), short - rows, 0)),
             ]
         return turned

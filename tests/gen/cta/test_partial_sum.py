@@ -9,8 +9,11 @@ from model.cta.config import CTAConfig
 from tests.gen.mutants import each_found
 from tests.gen.native import simulate
 
-CONFIGS = {"slices": dict(b=4, d=8, dw=16, l=2, n=24), "one slice": dict(b=4, d=8, l=2, n=24),
-           "few tokens": dict(b=2, d=8, dw=24, l=8, n=2)}
+CONFIGS = {"slices": dict(b=4, d=8, dw=16, l=2, n=24, program="table1"),
+           "one slice": dict(b=4, d=8, l=2, n=24),
+           "few tokens": dict(b=2, d=8, dw=24, l=8, n=2, program="table1"),
+           "weights": dict(b=4, d=8, dw=16, l=2, n=24),
+           "weights, one slice": dict(b=8, d=8, l=2, n=24, program="weights")}
 
 
 def check(cfg, seed, block=PartialSums, cycles=600):
@@ -38,12 +41,15 @@ def check(cfg, seed, block=PartialSums, cycles=600):
                     at = writes[j, cycle]
                     bank[j][at % rows[j]] = (cycle, value if at < rows[j] else None)
             kind, cols = rng.choice(list(Inject)), rng.randint(0, cfg.b)
+            if cfg.program.weights_stay and kind is Inject.BIAS:      # see test_biases_of_a_group
+                kind = Inject.ZERO
             bias = rng.randint(cfg.fmt.bias.min, cfg.fmt.bias.max)
             known = [r for r in bank[0] if r != row or not write]
             if kind is Inject.PARTIAL and (cfg.slices == 1 or not known):
                 kind = Inject.ZERO
             addr = rng.choice(known) if kind is Inject.PARTIAL else 0
-            ctx.set(dut.ctl, {"kind": kind, "addr": addr, "bias": bias, "cols": cols})
+            ctx.set(dut.ctl, {"kind": kind, "addr": addr, "bias": bias}
+                    | ({} if cfg.program.weights_stay else {"cols": cols}))
             for j in range(cfg.b):
                 if kind is Inject.PARTIAL:
                     due[j, cycle + 2 + j] = "partial", addr
@@ -66,6 +72,34 @@ def test_partial_sums(name):
     check(CTAConfig(**CONFIGS[name]), 41)
 
 
+def check_groups(cfg, seed, block=PartialSums):
+    """Where weights stay: column j takes the bias of j cycles after the first row, for all rows."""
+    dut, rng, due = block(cfg), random.Random(seed), {}
+    slots, biases = [], [rng.randint(cfg.fmt.bias.min, cfg.fmt.bias.max) for _ in range(800)]
+    while len(slots) < 600:
+        length, begins = rng.randint(2 * cfg.b - 1, 4 * cfg.b), len(slots)
+        for row in range(length):
+            kind = rng.choice((Inject.ZERO, Inject.BIAS))
+            slots.append((kind, row == 0))
+            for j in range(cfg.b):
+                due[j, begins + row + 2 + j] = biases[begins + j] if kind is Inject.BIAS else 0
+
+    async def bench(ctx):
+        for cycle, (kind, first) in enumerate(slots):
+            ctx.set(dut.ctl, {"kind": kind, "first": first, "bias": biases[cycle]})
+            for j in range(cfg.b):
+                if (j, cycle) in due:
+                    assert ctx.get(dut.inject[j]) == due[j, cycle], f"seed {seed}: {j} in cycle {cycle}"
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "weights" in name])
+def test_biases_of_a_group(name):
+    check_groups(CTAConfig(**CONFIGS[name]), 5)
+
+
 def test_read_in_the_cycle_after_the_write():
     """At full speed: a row written in cycle c goes in again with a control of cycle c+1."""
     cfg = CTAConfig(**CONFIGS["slices"])
@@ -86,13 +120,20 @@ def test_read_in_the_cycle_after_the_write():
 
 
 MUTANTS = {
-    "bias on all columns": ("(at.kind == Inject.BIAS) & (j < at.cols)", "at.kind == Inject.BIAS"),
+    "bias on all columns": ("at.bias, j < at.cols", "at.bias, 1"),
     "columns not skewed": ("    ctl = at\n", "    pass\n"),
     "writes not skewed": ("write = later\n", "pass\n"),
+    "bias of the group before": ("Mux(at.first, comes, kept)", "kept"),
+    "bias of column 0": ("Mux(at.first, comes, kept)", "Mux(at.first, at.bias, kept)"),
+    "bias of the first row alone": ("kept.eq(bias)", "kept.eq(0)"),
     "partial sums forgotten": ("Mux(at.kind == Inject.PARTIAL, bank.r_data.as_signed(), value)",
                                "value"),
 }
 
 
-test_mutants = each_found(PartialSums, MUTANTS, lambda block: check(
-    CTAConfig(**CONFIGS["slices"]), 41, block))
+def mutated(block):
+    check(CTAConfig(**CONFIGS["slices"]), 41, block)
+    check_groups(CTAConfig(**CONFIGS["weights"]), 5, block)
+
+
+test_mutants = each_found(PartialSums, MUTANTS, mutated)

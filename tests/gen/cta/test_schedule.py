@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from gen.cta.schedule import Schedule
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op
-from model.cta.timing import drain_guard
+from model.cta.timing import drain_guard, query_guard
 from tests.gen.mutants import each_found
 from verif.cta.sequencer_program import Head, random_head, rows
 from verif.ports import NativePorts
@@ -17,7 +17,9 @@ from verif.ports import NativePorts
 CONFIGS = {
     "plain": dict(b=4, d=8, l=2, n=12),
     "b above d": dict(b=16, d=8, l=3, n=20),
-    "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3, sets=2),
+    "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3, sets=2, program="table1"),
+    "weights": dict(b=2, d=8, dw=24, l=3, n=17, sets=2),
+    "weights, one slice": dict(b=4, d=8, l=2, n=9, program="weights"),
 }
 
 
@@ -39,14 +41,16 @@ async def _run(ctx, dut, cfg, head, rng, note):
     ports = NativePorts(ctx, dut)
     for name, value in (("job", head.word), ("k0", head.k0), ("k1", head.k1), ("k", head.k),
                         ("start", 1), ("ap_done", 0), ("out_issued", 0), ("rows__ready", 0),
-                        ("outputs_free", 0)):
+                        ("query_issued", 0), ("outputs_free", 0)):
         ports.set(name, value)
     await ctx.tick()
     ctx.set(dut.start, 0)
 
     levels = {"c1_done": False, "centroids_done": False, "outputs_free": False}
-    scored, ap_at, ap_ready, drained = 0, None, False, 0     # batches, and cycles
-    under_way, left = None, 0                                # row and its slots
+    scored, ap_at, ap_ready, drained = 0, None, 0, 0         # batches, and cycles
+    aggregated, queries = 0, None                            # batches that PAG has begun; a cycle
+    stay = cfg.program.weights_stay
+    under_way, left, length = None, 0, 0                     # row and its slots
     cycle, payload = 0, dut.rows.payload
     waiting = list(rows(cfg, head))
     while waiting:
@@ -58,12 +62,17 @@ async def _run(ctx, dut, cfg, head, rng, note):
         ctx.set(dut.ap_done, cycle == ap_at)
         ends = left == 1 and under_way.op
         ctx.set(dut.out_issued, ends == Op.OUT)
+        begins = left == length and under_way.op is Op.Q and under_way.stream[0]["final"] if left else 0
+        ctx.set(dut.query_issued, bool(begins))
+        if begins and stay:
+            queries = cycle + query_guard(cfg)
         ready = left <= 1 and rng.random() < 0.5
         ctx.set(dut.rows.ready, ready)
 
         may = {"": True, "c1": levels["c1_done"], "centroids": levels["centroids_done"],
+               "queries": queries is not None and cycle >= queries,
                "probability": ap_ready and cycle >= drained}[row.waits]
-        held = may and row.op is Op.OUT and not levels["outputs_free"]
+        held = may and row.op is (Op.Q if stay else Op.OUT) and not levels["outputs_free"]
         assert ctx.get(dut.held) == (held and ready), f"{note}: held in cycle {cycle}"
         may = may and not held
         assert ctx.get(dut.rows.valid) == may, f"{note}: valid, {row.op.name} in cycle {cycle}"
@@ -74,18 +83,19 @@ async def _run(ctx, dut, cfg, head, rng, note):
             assert got == want, f"{note}: row in cycle {cycle}"
 
         if cycle == ap_at:
-            ap_ready = True
+            ap_ready, ap_at = ap_ready + 1, None
         if ends == Op.SCORE:
             scored += 1
         if ends == Op.OUT:
-            drained, ap_at = cycle + drain_guard(cfg), None
-        if scored and ap_at is None and ends != Op.OUT:
-            scored, ap_at = scored - 1, cycle + rng.randrange(1, 3 * cfg.d)
+            drained, aggregated = cycle + drain_guard(cfg, head.k), aggregated - 1
+        if scored and ap_at is None and aggregated < cfg.aps and ends != Op.OUT:
+            scored, ap_at, aggregated = scored - 1, cycle + rng.randrange(1, 3 * cfg.d), aggregated + 1
         left = max(0, left - 1)
         if may and ready:
-            under_way, left = waiting.pop(0), rng.randrange(1, 6)
+            under_way = waiting.pop(0)
+            left = length = rng.randrange(1, 6)
             if row.op is Op.OUT:
-                ap_ready = False
+                ap_ready, drained = ap_ready - 1, float("inf")
         await ctx.tick()
         cycle += 1
     ctx.set(dut.rows.ready, 1)
@@ -102,7 +112,8 @@ def test_rows(name):
 
 MUTANTS = {
     "drain too short": ("drain.eq(guard - 1)", "drain.eq(guard - 2)"),
-    "one answer of PAG for all": ("ap_ready.eq(0)\n\n", "ap_ready.eq(1)\n\n"),
+    "one answer of PAG for all": ("- (take & (op == Op.OUT))", "- 0"),
+    "outputs before those under way": ("draining.eq(1)", "draining.eq(0)"),
     "no wait for C1": ("Wait.C1: self.c1_done", "Wait.C1: 1"),
     "outputs over those of the job before": ("holds & free)", "holds)"),
     "held by everything": ("running & holds & ~free & self.rows.ready", "running & ~free & self.rows.ready"),

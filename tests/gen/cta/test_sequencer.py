@@ -1,4 +1,4 @@
-"""Schedule and sequencer: every slot of Table I in its cycle, for the shapes where loops bend."""
+"""Schedule and sequencer: every slot of both programs in its cycle, for the shapes where loops bend."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,19 @@ CONFIGS = {
     "plain": dict(b=4, d=8, l=2, n=12, tokens=24),
     "b above d": dict(b=16, d=8, l=3, n=20, k0=20, k1=11, k2=9),
     "l above b": dict(b=2, d=8, l=5, n=9, sets=3),
-    "in turn": dict(b=4, d=8, dw=16, l=2, n=12, ahead=False),
-    "slices": dict(b=4, d=8, dw=24, l=4, n=13, tokens=20, exact=11, k0=9, k1=13, k2=5, sets=2),
-    "slices, passes, b above d": dict(b=16, d=8, dw=16, l=8, n=11),
-    "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3),
-    "b above all": dict(b=32, d=8, dw=16, l=1, n=4, k0=2, k1=2, k2=1, exact=2),
+    "in turn": dict(b=4, d=8, dw=16, l=2, n=12, ahead=False, program="table1"),
+    "slices": dict(b=4, d=8, dw=24, l=4, n=13, tokens=20, exact=11, k0=9, k1=13, k2=5, sets=2,
+                   program="table1"),
+    "slices, passes, b above d": dict(b=16, d=8, dw=16, l=8, n=11, program="table1"),
+    "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3, program="table1"),
+    "b above all": dict(b=32, d=8, dw=16, l=1, n=4, k0=2, k1=2, k2=1, exact=2, program="table1"),
     "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
+    "weights": dict(b=4, d=8, dw=24, l=4, n=20, tokens=24, exact=11, k0=18, k1=13, k2=5, sets=2),
+    "weights, one slice": dict(b=4, d=16, l=2, n=12, program="weights"),
+    "weights, one group": dict(b=8, d=8, dw=24, l=3, n=14, tokens=16),
+    "weights, b above d": dict(b=32, d=8, dw=16, l=8, n=11, k0=5),
+    "weights, in turn": dict(b=2, d=16, dw=32, l=3, n=7, ahead=False, exact=5),
+    "weights, smallest": dict(b=2, d=8, dw=16, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
 }
 
 
@@ -42,20 +49,20 @@ def test_slots(name, slow):
     check(CTAConfig(**CONFIGS[name]), 10 + slow, slow)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(10))
 def test_random_configurations(seed):
     rng = np.random.default_rng(seed)
     n, d = int(rng.integers(2, 20)), int(rng.choice((8, 16)))
     ahead = bool(rng.integers(2))
     tokens, exact = int(rng.integers(n, 2 * n + 1)), int(rng.integers(1, n + 1))
     check(CTAConfig(b=int(rng.choice((2, 4, 8, 16, 32))), d=d, dw=d * int(rng.integers(1, 4)), n=n,
-                    tokens=tokens, exact=exact, ahead=ahead,
+                    tokens=tokens, exact=exact, ahead=ahead, program=str(rng.choice(("table1", "weights"))),
                     l=int(rng.integers(1, 9)), sets=int(rng.integers(1, 5)),
                     k0=int(rng.integers(1, n + 1)), k1=int(rng.integers(1, n + 1)),
                     k2=int(rng.integers(1, n + 1))), seed, slow=bool(seed % 2))
 
 
-@pytest.mark.parametrize("name", ["plain", "slices and passes"])
+@pytest.mark.parametrize("name", ["plain", "slices and passes", "weights"])
 def test_new_start_in_mid_head(name):
     """A start leaves nothing of the head before it."""
     cfg = CTAConfig(**CONFIGS[name])
@@ -68,7 +75,7 @@ def test_new_start_in_mid_head(name):
 def test_other_programs(order, overlap):
     """The slots are those of the program that the configuration has, whatever its rows are called."""
     name = ("plain", "slices and passes")[order[0] == 0]
-    cfg = CTAConfig(**CONFIGS[name], program=program_of(order, overlap, rename="row {}".format))
+    cfg = CTAConfig(**CONFIGS[name] | {"program": program_of(order, overlap, rename="row {}".format)})
     check(cfg, 6, slow=False, order=order, overlap=overlap)
     check(cfg, 7, order=order, overlap=overlap)
 
@@ -107,7 +114,7 @@ MUTANTS = {
     "outputs of centroids": (Schedule, "Mux(exact, 0, cfg.value_base)", "0"),
     "no drain": (Schedule, "drain.eq(guard - 1)", "drain.eq(0)"),
     "drain one short": (Schedule, "drain.eq(guard - 1)", "drain.eq(guard - 2)"),
-    "old probabilities": (Schedule, "ap_ready.eq(0)\n\n", "ap_ready.eq(ap_ready)\n\n"),
+    "old probabilities": (Schedule, "- (take & (op == Op.OUT))", "- 0"),
     "no shortcut pause": (Schedule, "shortcut_pause(cfg),", "0,"),
     "slices too close": (Schedule, "slice_interval(cfg) - stop - tokens", "-tokens"),
     "queries among the keys": (Schedule, "Mux(job.cross, job.n, 0)", "0"),
@@ -115,7 +122,29 @@ MUTANTS = {
     "part of the weights": (Schedule, 'a_base + at["l"]', "a_base"),
     "A reloaded": (Schedule, "loads & ~kept", "loads"),
     "set 0": (Schedule, "for k in range(cfg.sets)])[job.set]", "for k in range(cfg.sets)])[0]"),
-    "C2 from C1": (Schedule, "+ base - self.k1", "+ base"),
+    "C2 from C1": (Schedule, 'at["k2"] - self.k1', 'at["k2"]'),
+}
+
+WEIGHTS_MUTANTS = {
+    "one group for all": (Schedule, "dim = (group + turn) * cfg.b", "dim = turn * cfg.b", "_rows_of_weights"),
+    "never in turn": (Schedule, "turned.eq(~pairs | turn)", "turned.eq(1)", "_rows_of_weights"),
+    "always in turn": (Schedule, "(rows < least)", "(rows < 1000)", "_rows_of_weights"),
+    "too close in turn": (Schedule, "-(-slice_interval(cfg) // 2)", "slice_interval(cfg) // 2",
+                          "_rows_of_weights"),
+    "counted twice": (Schedule, "(group == 0) & (turn == 0)", "(turn == 0)", "_rows_of_weights"),
+    "V counted": (Schedule, " & (op != Op.V)),", "),", "_rows_of_weights"),
+    "Q not awaited": (Schedule, "return there", "return Const(1)", "_queries"),
+    "Q one early": (Schedule, "left.eq(guard - 1)", "left.eq(guard - 2)", "_queries"),
+    "weights of K": (Schedule, "Mux(op == Op.V, self.cfg.weight_base(Matrix.of(Op.V)), "
+                     "self.cfg.weight_base(Matrix.of(Op.Q)))", "self.cfg.weight_base(Matrix.of(Op.V))",
+                     "_weights"),
+    "Q of the first batch": (Schedule, "row.load_addr.eq(base)", "row.load_addr.eq(0)"),
+    "one group too few": (Schedule, "group + turn != groups - 1", "group + turn + 2 < groups"),
+    "level 2 in C1": (Sequencer, "row.load_c2 + index", "row.addr + index", "_stream_rows"),
+    "a bias of V for level 2": (Sequencer, "(row.op == Op.V) & level2", "(row.op == Op.V) & 0",
+                                "_stream_rows"),
+    "counted in the pause": (Sequencer, "streaming & row.counted", "row.counted", "_stream_rows"),
+    "partial sums of nobody": (Sequencer, "with m.If(row.part_first):", "with m.If(1):", "_stream_rows"),
 }
 
 
@@ -127,6 +156,18 @@ def test_mutants(name, monkeypatch):
     heads = {"slices": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1)],
              "plain": [Head(6, 12, k0=9, k1=3, k=5, cross=True, shared_a=True)],
              "b above d": [Head(2, 2, k0=20, k1=2, k=3)]}
+    with pytest.raises(AssertionError, match="seed"):
+        for config in heads:
+            check(CTAConfig(**CONFIGS[config]), 3, slow=False, heads=heads[config])
+
+
+@pytest.mark.parametrize("name", WEIGHTS_MUTANTS)
+def test_mutants_where_weights_stay(name, monkeypatch):
+    block, *edit = WEIGHTS_MUTANTS[name]
+    monkeypatch.setattr(program, block.__name__, edited(block, *edit))
+    heads = {"weights": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1), Head(20, 20, k0=18, k1=9, k=14),
+                         Head(9, 9, k0=9, k1=9, k=9, exact=True)],
+             "weights, one group": [Head(2, 2, k0=1, k1=1, k=2)]}
     with pytest.raises(AssertionError, match="seed"):
         for config in heads:
             check(CTAConfig(**CONFIGS[config]), 3, slow=False, heads=heads[config])
