@@ -133,14 +133,19 @@ class Program(PortTable):
 
 
 def overlapped(rng, cfg, batches, at=0):
-    """Batches as close as allowed: the scores of the next come during the walk of this one."""
+    """Batches as close as allowed: the scores of the next come during the walk of this one. With two
+    banks its walk follows at once, while the array still reads, sooner or later, what this one left."""
     program = Program(cfg)
-    free = program.clear(cfg.n, at)
-    ready = program.feed(batches[0], at)
+    frees = [program.clear(cfg.n, at)] * cfg.aps
+    ready, walked, read = program.feed(batches[0], at), 0, 0
     for batch, following in zip(batches, batches[1:] + [None]):
-        start = max(ready, free)
+        start = max(ready, walked, frees.pop(0))
         banks, done = program.walk(batch, start)
         if following is not None:
             ready = program.feed(following, start + 1)
-        free = program.read(rng, banks, batch.k1, done + 1) + ap_clear_delay(cfg)
+        begins = max(done, read) + 1
+        if cfg.aps == 2:
+            begins += int(rng.integers(0, 3 * len(batch.ct1)))
+        walked, read = done + 1, program.read(rng, banks, batch.k1, begins)
+        frees.append(read + ap_clear_delay(cfg))
     return program

@@ -8,14 +8,15 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from gen.cta.lane import Lane
+from gen.cta.lane import Lane, LaneCommand, ValueRead
 from model.cta.centroid import centroids, residuals
 from model.cta.config import CTAConfig
 from tests.gen.mutants import each_found
 
 CONFIGS = {"small": dict(b=4, d=8, l=2, n=6, k0=5, k1=6, k2=3),
-           "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2),
-           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1)}
+           "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2, program="table1"),
+           "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
+           "weights": dict(b=2, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3)}
 
 
 class Twin:
@@ -28,6 +29,7 @@ class Twin:
                       "key": [None] * cfg.key_depth, "value": [None] * cfg.value_depth,
                       "output": [None] * cfg.queries}
         self.formats = {"token": f.token, "weight": f.weight, "key": f.centroid, "value": f.centroid}
+        self.stay = cfg.program.weights_stay
         self.due = {}             # cycle -> {output: value}
         self.kv = self.o = None   # the write-back under way: (bank, row, value)
         self.cycle = 0
@@ -96,42 +98,52 @@ class Twin:
         def pick(kinds, taken=None):
             """What is read, and its row; never of the bank ``taken``."""
             kind = rng.choice(kinds)
-            bank = "token" if kind == "residual" else kind
+            bank = {"residual": "token", "centroid": "token", "query": "output"}.get(kind, kind)
             row = None if kind == "none" else self.known(bank, written[bank])
             if row is None or bank == taken or (bank == "token" and written["token"]) or chance(0.1):
                 return "none", 0
             return kind, row
 
-        kind, row = pick(("token", "weight", "key", "value", "residual", "none"))
+        operands, values = LaneCommand.banks(self.cfg), ValueRead.banks(self.cfg)
+        kind, row = pick((*operands, "residual", *(["centroid"] if self.stay else []), "none"))
         c1_row = self.known("value") if not written["value"] else None
         if kind == "residual" and c1_row is None:
             kind = "none"
-        bank = "token" if kind == "residual" else kind
-        load, load_row = pick(("token", "weight", "key", "value", "none"), bank)
+        bank = "token" if kind in ("residual", "centroid") else kind
+        load, load_row = pick((*values, "none"), bank)
         push = load != "none" or chance()
+        # Only a token as a centroid may be counted, and an operand that is none asks for nothing.
+        stays = {"centroid": kind == "centroid", "counted": chance()} if self.stay else {}
         command = {
-            "token": kind in ("token", "residual"), "weight": kind == "weight",
-            "key": kind == "key", "value": kind == "value", "residual": kind == "residual",
+            **{name: kind == name for name in operands}, **stays,
+            "token": kind in ("token", "residual", "centroid"), "residual": kind == "residual",
             "addr": row, "c1_addr": c1_row or 0,
             "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc", "swap")},
             "shadow": {"push": push, "addr": load_row, **{
-                name: load == name for name in ("token", "weight", "key", "value")}}}
+                name: load == name for name in values}}}
         self.ctx.set(self.dut.cmd, command)
         self.ctx.set(self.dut.read_en, 0)
         later = self.due.setdefault(self.cycle + 2, {})
         later["token_moved"] = 0
         if kind == "residual":
             later["x"] = self.residual(banks["token"][row], banks["value"][c1_row])[0]
+        elif kind == "centroid":
+            later["x"], moved = self.centroid(banks["token"][row])
+            later["token_moved"] = moved and command["counted"]
         elif kind != "none":
             later["x"] = banks[kind][row]
         if load == "token":
             later["shadow"], later["token_moved"] = self.centroid(banks["token"][load_row])
+        elif load == "query":      # what is there has the width of Q or of O
+            width = self.cfg.fmt.qkv.width
+            value = banks["output"][load_row] & ((1 << width) - 1)
+            later["shadow"] = value - (value >> (width - 1) << width)
         elif load != "none":
             later["shadow"] = banks[load][load_row]
         later["pe"], later["push"] = command["pe"], push
         self.due.setdefault(self.cycle + 1, {})["cmd_up"] = command
         row = self.known("output", written["output"])
-        if row is not None and chance():
+        if row is not None and load != "query" and chance():
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
             self.due[self.cycle + 1]["read_data"] = banks["output"][row]
@@ -156,18 +168,24 @@ class Twin:
         """Commands for K, V and for O; the value is taken now and written a cycle later."""
         cfg, ctx, dut, rng = self.cfg, self.ctx, self.dut, self.rng
         under_way = []
-        v = rng.getrandbits(1)
-        for name, values, bank, fmt in (("kv", dut.linear, "value" if v else "key", cfg.fmt.qkv),
-                                        ("o", dut.out, "output", cfg.fmt.output)):
-            shown = [self.raw(fmt) for _ in range(cfg.b)]
+        v, q = rng.getrandbits(1), self.stay and rng.getrandbits(1)
+        v &= not q
+        for name, values, bank, fmt in (
+                ("kv", dut.linear, "output" if q else "value" if v else "key", cfg.fmt.qkv),
+                ("o", dut.out, "output", cfg.fmt.output)):
+            shown = [self.raw(fmt) for _ in range(len(values))]
             for port, value in zip(values, shown):
                 ctx.set(port, value)
-            en, col = chance(0.3), rng.randrange(cfg.b)
+            en, col = chance(0.3), rng.randrange(len(values))
+            en &= not (name == "o" and under_way[0] and under_way[0][0] == "output")
             row = rng.randrange(len(self.banks[bank]))
             command = {"en": en, "v": v, "col": col, "addr": row}
+            if self.stay and name == "kv":
+                command = {"en": en, "v": v, "q": q, "group": 0, "addr": row}
             ctx.set(getattr(dut, name), command)
             onward = "kv_up" if name == "kv" else "o_down"
-            self.due.setdefault(self.cycle + 1, {})[onward] = command
+            if onward in dut.signature.members:
+                self.due.setdefault(self.cycle + 1, {})[onward] = command
             under_way.append((bank, row, shown[col]) if en else None)
         self.kv, self.o = under_way
 
@@ -198,7 +216,7 @@ def check(cfg, seed, cycles=700, resets=0, block=Lane):
                 # Commands under way are gone, the banks stay.
                 twin.due.clear()
                 twin.kv = twin.o = None
-                for name in ("kv_up", "o_down"):
+                for name in {"kv_up", "o_down"} & set(dut.signature.members):
                     assert ctx.get(getattr(dut, name).en) == 0, f"seed {seed}: {name} after reset"
                 assert ctx.get(dut.push) == 0 and ctx.get(dut.cag_moved) == 0, f"seed {seed}"
                 assert ctx.get(dut.pe).as_bits() == 0, f"seed {seed}"
@@ -214,18 +232,24 @@ def test_lane(name):
     check(CTAConfig(**CONFIGS[name]), 11)
 
 
-def test_reset():
-    check(CTAConfig(**CONFIGS["small"]), 12, resets=0.05)
+@pytest.mark.parametrize("name", ["small", "weights"])
+def test_reset(name):
+    check(CTAConfig(**CONFIGS[name]), 12, resets=0.05)
 
 
 MUTANTS = {
     "residual of the last command": ("m.If(at.residual)", "m.If(cmd.residual)"),
     "K from the next column": ("[self.kv.col]", "[self.kv.col ^ 1]"),
     "K at the row of a centroid": ("Mux(mine, kv.addr, self.c.addr)", "self.c.addr"),
-    "V among the keys": ("(key, kv.en & ~kv.v,", "(key, kv.en,"),
-    "tokens cut off": ("m.d.comb += loaded.eq(centroid)", "m.d.comb += loaded.eq(token.r_data)"),
-    "moves of other reads counted": ("at.shadow.token & moved", "moved"),
+    "V among the keys": ("k_comes, v_comes = kv.en & ~kv.v,", "k_comes, v_comes = kv.en,"),
+    "tokens cut off": ('bank_data |= {"token": centroid', 'bank_data |= {"token": token.r_data'),
+    "moves of other reads counted": ("stay else at.shadow.token)", "stay else 1)"),
     "CACC behind the array": ("Mux(subtracts, self.cag.c1_addr,", "Mux(0, self.cag.c1_addr,"),
+    "Q among the keys": ("k_comes &= ~kv.q", "pass"),
+    "Q where O is read": ("Mux(load.query, load.addr, self.read_addr)", "self.read_addr"),
+    "no Q": ("m.If(kv.en & kv.q)", "m.If(0)"),
+    "operands cut off": ("m.d.comb += chosen.eq(centroid)", "m.d.comb += chosen.eq(token.r_data)"),
+    "every token counted": ("at.centroid & at.counted if stay", "at.centroid if stay"),
     "values of the operand's row": ("Mux(loads, load.addr, cmd.addr)", "cmd.addr"),
     "values not pushed": ("push.eq(at.shadow.push)", "push.eq(0)"),
     "centroid not aligned": ("<< self.cfg.residual_shift", "<< 0", "_residual"),
@@ -234,4 +258,9 @@ MUTANTS = {
 }
 
 
-test_mutants = each_found(Lane, MUTANTS, lambda block: check(CTAConfig(**CONFIGS["small"]), 11, block=block))
+def mutated(block):
+    for name in ("small", "weights"):
+        check(CTAConfig(**CONFIGS[name]), 11, block=block)
+
+
+test_mutants = each_found(Lane, MUTANTS, mutated)

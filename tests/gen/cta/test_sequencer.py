@@ -166,7 +166,7 @@ def test_mutants_where_weights_stay(name, monkeypatch):
     block, *edit = WEIGHTS_MUTANTS[name]
     monkeypatch.setattr(program, block.__name__, edited(block, *edit))
     heads = {"weights": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1), Head(20, 20, k0=18, k1=9, k=14),
-                         Head(9, 9, k0=9, k1=9, k=9, exact=True)],
+                         *(Head(n, n, k0=n, k1=n, k=n, exact=True) for n in (2, 9, 11))],
              "weights, one group": [Head(2, 2, k0=1, k1=1, k=2)]}
     with pytest.raises(AssertionError, match="seed"):
         for config in heads:
