@@ -123,9 +123,9 @@ class Program(PortTable):
     def read(self, rng, banks, k1, at):
         """Read AP from cycle ``at`` on, in random order; gives the cycle of the last."""
         ap = probability.normalise(self.cfg, banks)
-        for x in rng.permutation(ap.shape[1]):
+        for turn, x in enumerate(rng.permutation(ap.shape[1]), 1):
             self.drive[at]["read", None] = APRead(self.cfg).const({
-                "en": 1, "level2": int(x >= k1), "index": int(x - k1 if x >= k1 else x)}).as_bits()
+                "en": 1, "last": int(turn == ap.shape[1]), "level2": int(x >= k1), "index": int(x - k1 if x >= k1 else x)}).as_bits()
             for j, value in enumerate(ap[:, x]):
                 self.expect[at + ap_latency(self.cfg) + j]["ap", j] = int(value)
             at += 1

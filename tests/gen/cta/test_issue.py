@@ -14,12 +14,13 @@ from gen.cta.sequencer import Slot
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op
 from model.cta.timing import ap_latency, issue_delay, shortcut_pause, top_latency
-from tests.gen.mutants import each_found
+from tests.gen.mutants import each_found, edited
 from verif.port_table import PortTable, play_native
 
-CONFIGS = {"plain": dict(b=4, d=8, l=2, n=12), "slices": dict(b=2, d=16, dw=48, l=5, n=50, k2=3),
+CONFIGS = {"plain": dict(b=4, d=8, l=2, n=12),
+           "slices": dict(b=2, d=16, dw=48, l=5, n=50, k2=3, program="table1"),
+           "weights": dict(b=4, d=16, dw=48, l=5, n=50, k2=3),
            "b above d": dict(b=16, d=8, l=3, n=5)}
-READS = ("token", "weight", "key", "value", "residual", "shadow")
 
 
 def bits(layout, **values):
@@ -43,6 +44,11 @@ def random_slots(cfg, rng, count):
         for name in ("first", "last", "swap", "shortcut", "residual"):
             slot[name] &= slot["stream"]
         slots.append(slot)
+    if cfg.program.weights_stay:       # groups are at least 2b-1 slots apart
+        for at, slot in enumerate(slots):
+            slot["first"] &= all(not other["first"] for other in slots[max(0, at - 2 * cfg.b + 2):at])
+            if slot["first"] and rng.random() < 0.7:
+                slot |= {"op": rng.choice((Op.V, Op.Q)), "inject": Inject.BIAS.value}
     return slots
 
 
@@ -53,6 +59,7 @@ def issue_table(cfg, rng, count=150):
     command, inject, fate = LaneCommand(cfg), InjectControl(cfg), PPEControl(cfg)
     clusters = [rng.getrandbits(cfg.token_id_width) for _ in range(count + 100)]
     slots = random_slots(cfg, rng, count)
+    begun, since = -cfg.b, {}                  # the slot from which biases are asked for
     late = {}                                  # what pulses later than the rest of its slot
     for at, slot in enumerate(slots):
         late[at + shortcut_pause(cfg) + 1, "sc"] = slot["shortcut"]
@@ -69,18 +76,29 @@ def issue_table(cfg, rng, count=150):
         expect(at + D - 2, ct_en=slot["residual"], ct_addr=slot["index"])
         c1_addr = slot["c1_addr"] + (clusters[at + D - 1] if slot["residual"] else 0)
         expect(at + D, cmd=bits(
-            command, **{name: slot[name] for name in READS},
+            command, **{name: slot[name] for name, _ in command if name not in ("addr", "c1_addr", "pe")},
             addr=slot["addr"], c1_addr=c1_addr,
             pe={"df2": op == Op.OUT and stream, "first": slot["first"], "swap": slot["swap"],
                 "sc": late.get((at, "sc"), 0)}))
         out = op == Op.OUT
         expect(x - ap_latency(cfg), ap_en=out and stream, ap_last=out and slot["last"],
                ap_level2=slot["level2"], ap_entry=slot["entry"])
-        row = slot["index"] + (cfg.d if op == Op.V else 0)
-        expect(x - 1, bias_en=stream and slot["inject"] == Inject.BIAS.value,
-               bias_v=op == Op.V, bias_addr=slot["index"])
-        expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
-                              cols=slot["bias_cols"]))
+        if cfg.program.weights_stay:
+            row = slot["index"] + slot["turn"] * (cfg.d + 3)
+            if slot["first"] and slot["inject"] == Inject.BIAS.value:
+                begun = at                 # biases of a group: one a cycle for b cycles
+                since = {"v": op == Op.V, "dim": slot["dim"]}
+            asks = at - begun < cfg.b
+            expect(x - 1, bias_en=asks, **({"bias_v": since["v"], "bias_addr": since["dim"] + at - begun}
+                                           if asks else {}))
+            expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
+                                  first=slot["first"]))
+        else:
+            row = slot["index"] + (cfg.d if op == Op.V else 0)
+            expect(x - 1, bias_en=stream and slot["inject"] == Inject.BIAS.value,
+                   bias_v=op == Op.V, bias_addr=slot["index"])
+            expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
+                                  cols=slot["bias_cols"]))
         partial = stream and not slot["part_last"] and op not in (Op.SCORE, Op.OUT)
         result = (PPEOp.PSUM if partial else PPEOp[Op(op).name]) if stream else PPEOp.NONE
         expect(at + top, partial=bits(PartialSumWrite(cfg), en=partial, addr=row))
@@ -102,8 +120,7 @@ MUTANTS = {
     "values never taken": ("cmd.pe.swap.eq(known.swap)", "cmd.pe.swap.eq(0)"),
     "shortcut one early": ("shortcut_pause(cfg) + 1", "shortcut_pause(cfg)"),
     "AP one late": ("wait + 2 - ap_latency(cfg)", "wait + 3 - ap_latency(cfg)"),
-    "V on the partial sums of K": ("self.inject.addr.eq(below.index + Mux(below.op == Op.V, "
-                                   "cfg.d, 0))", "self.inject.addr.eq(below.index)"),
+    "V on the partial sums of K": ("below.index + Mux(second,", "below.index + Mux(0,"),
     "C1 without its cluster": ("Mux(known.residual, self.ct1, 0)", "0"),
     "result one early": ("top_latency(cfg) - wait - 2", "top_latency(cfg) - wait - 3"),
     "partial scores": ("(below.op != Op.SCORE) & (below.op != Op.OUT)", "(below.op != Op.OUT)"),
@@ -111,3 +128,17 @@ MUTANTS = {
 
 
 test_mutants = each_found(Issue, MUTANTS, lambda block: check(CTAConfig(**CONFIGS["slices"]), 21, block))
+
+
+BIASES = {
+    "one bias for all": ("self.bias_en.eq(begins | (column != 0))", "self.bias_en.eq(begins)"),
+    "the next group's bias too": ("column == self.cfg.b - 1", "column == self.cfg.b"),
+    "biases of V for Q": ("Mux(begins, before.op == Op.V, v)", "v"),
+    "biases of the first group": ("Mux(begins, before.dim, addr)", "Mux(begins, 0, addr)"),
+}
+
+
+@pytest.mark.parametrize("name", BIASES)
+def test_mutants_of_biases(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["weights"]), 21, edited(Issue, *BIASES[name], "_ask_biases"))

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from gen.cta import probability
 from gen.cta.accumulate import APBank
 from gen.cta.exponent import Exponent
 from gen.cta.normalise import Normalise
 from gen.cta.probability import Probability
 from model.cta import probability as golden
 from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
 from verif.cta.probability_program import Program, de_bruijn, overlapped, random_batch
 from verif.port_table import play_native
 
@@ -33,10 +35,11 @@ CONFIGS = [
     config(b=2, pag=2), config(b=2, pag=4, k1=1, k2=1), config(b=4, pag=2, n=7, k1=7, k2=3),
     config(b=4, pag=4, k1=5, k2=8), config(b=4, pag=8), config(b=8, pag=2, n=9, k1=4, k2=9),
     config(b=8, pag=8), config(b=8, pag=16, n=40, k1=40, k2=12), config(b=16, pag=8),
-    config(b=2, n=2, k1=2, k2=1)]
+    config(b=2, n=2, k1=2, k2=1), config(b=4, pag=4, k1=5, k2=8, aps=2),
+    config(b=8, pag=16, n=40, k1=40, k2=12, aps=2), config(b=2, n=2, k1=2, k2=1, aps=2)]
 
 
-@pytest.mark.parametrize("cfg", CONFIGS, ids=lambda c: f"b{c.b}-pag{c.pag}-n{c.n}-{c.k1}-{c.k2}")
+@pytest.mark.parametrize("cfg", CONFIGS, ids=lambda c: f"b{c.b}-pag{c.pag}-n{c.n}-{c.k1}-{c.k2}-{c.aps}")
 def test_batches_overlap(cfg):
     seed = cfg.b * 100 + cfg.pag
     rng = np.random.default_rng(seed)
@@ -69,6 +72,30 @@ def hazards(pag):
 @pytest.mark.parametrize("pag", [2, 4])
 def test_any_sequence_of_clusters(pag):
     play(hazards(pag))
+
+
+TWO_BANKS = {
+    "both grow in one bank": (Probability, "half.eq(~half)", "half.eq(half)", "_accumulate"),
+    "always read from the first": (Probability, "reads.eq(~reads)", "reads.eq(0)", "_accumulate"),
+    "one shift for both": (Normalise, "with m.If(self.half == h if cfg.aps == 2 else 1):", "with m.If(1):",
+                           "elaborate"),
+    "the shift of the other": (Normalise, "shifts[1], shifts[0])", "shifts[0], shifts[1])", "elaborate"),
+}
+
+
+@pytest.mark.parametrize("name", TWO_BANKS)
+def test_mutants_of_two_banks(name, monkeypatch):
+    block, *edit = TWO_BANKS[name]
+    cfg, rng = config(b=4, pag=4, k1=5, k2=8, aps=2), np.random.default_rng(2)
+    program = overlapped(rng, cfg, [random_batch(rng, cfg, n=n, spread=spread)
+                                    for n, spread in ((24, 10), (3, 900), (24, 4000), (9, 10))])
+    if block is Probability:
+        dut = edited(block, *edit)(cfg)
+    else:
+        monkeypatch.setattr(probability, block.__name__, edited(block, *edit))
+        dut = Probability(cfg)
+    with pytest.raises(AssertionError, match="seed"):
+        play_native(dut, program, 0)
 
 
 def test_lost_forwarding_is_found(monkeypatch):

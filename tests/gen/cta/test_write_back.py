@@ -13,6 +13,7 @@ from tests.gen.mutants import edited
 
 CONFIGS = {"plain": dict(b=4, d=8, l=2, n=24), "b above d": dict(b=16, d=8, l=2, n=40, k1=33, k2=5, exact=40),
            "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1)}
+WEIGHTS = {"groups": dict(b=4, d=16, dw=32, l=2, n=24), "one group": dict(b=16, d=8, dw=16, l=2, n=9)}
 
 
 def program(cfg, rng, heads=3):
@@ -99,3 +100,61 @@ def test_mutants(name):
     method, old, new = MUTANTS[name]
     with pytest.raises(AssertionError, match="seed"):
         check(CTAConfig(**CONFIGS["plain"]), 31, edited(WriteBackControl, old, new, method))
+
+
+def check_rows(cfg, seed, block=WriteBackControl):
+    """Where weights stay: a command a row, in the cycle in which column 0 shows it."""
+    dut, rng = block(cfg), random.Random(seed)
+    inputs, wanted, cycle, groups = {}, {}, 2, -(-cfg.d // cfg.b)
+    for _ in range(4):
+        exact = rng.getrandbits(1)
+        inputs[cycle] = {"start": 1, "exact": exact}
+        cycle += 1 + rng.randrange(3)
+        limit = cfg.exact if exact else min(cfg.k0, cfg.k1)
+        for op, base in ((PPEOp.K, cfg.key_base), (PPEOp.V, cfg.value_base), (PPEOp.Q, 0)):
+            count = rng.randint(1, limit)
+            for group in range(groups):
+                for row in range(count):
+                    inputs[cycle] = {"op": op, "first": row == 0, "last": row == count - 1}
+                    wanted[cycle + LINEAR_STAGES] = (op is PPEOp.V, op is PPEOp.Q, group,
+                                                     row + (0 if exact else base))
+                    cycle += 1
+                for _ in range(rng.randrange(3)):
+                    inputs[cycle] = {"op": rng.choice((PPEOp.NONE, PPEOp.PSUM)), "last": 1, "first": 1}
+                    cycle += 1
+
+    async def bench(ctx):
+        for at in range(cycle):
+            now = dict(inputs.get(at, {}))
+            ctx.set(dut.start, now.pop("start", 0))
+            if "exact" in now:
+                ctx.set(dut.exact, now.pop("exact"))
+            ctx.set(dut.ppe, {"op": PPEOp.NONE, "first": 0, "last": 0} | now)
+            got = tuple(ctx.get(dut.kv[name]) for name in ("v", "q", "group", "addr"))
+            assert (got if ctx.get(dut.kv.en) else None) == wanted.get(at), f"seed {seed}: cycle {at}"
+            await ctx.tick()
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-9)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_rows_where_weights_stay(name):
+    check_rows(CTAConfig(**WEIGHTS[name]), 3)
+
+
+ROWS = {
+    "every group the first": ("group.eq(Mux(group == -(-self.cfg.d // self.cfg.b) - 1, 0, group + 1))",
+                              "group.eq(0)"),
+    "rows of the group before": ("Mux(ppe.first, 0, row)", "row"),
+    "one late": ("delay(m, known, LINEAR_STAGES, ", "delay(m, known, LINEAR_STAGES + 1, "),
+    "Q for V": ("known.q.eq(ppe.op == PPEOp.Q)", "known.q.eq(ppe.op == PPEOp.V)"),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_mutants_of_rows(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check_rows(CTAConfig(**WEIGHTS["groups"]), 3, edited(WriteBackControl, *ROWS[name], "_rows"))
