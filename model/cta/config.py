@@ -134,8 +134,8 @@ class CTAConfig(Memories, EngineConfig):
 
     @classmethod
     def from_dict(cls, data: dict):
-        """As that of the base; the program is an object as :meth:`Program.as_dict` gives it."""
-        if isinstance(data, dict) and "program" in data:
+        """As that of the base; the program is an object as :meth:`Program.as_dict` gives it, or a name."""
+        if isinstance(data, dict) and data.get("program", "table1") not in [*PROGRAMS]:
             data = data | {"program": Program.from_dict(data["program"])}
         return super().from_dict(data)
 

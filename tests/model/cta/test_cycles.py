@@ -81,7 +81,11 @@ def test_losses_and_useful_products_are_all(cfg, mode, how):
         result = head_cycles(cfg, n, m, k0, k1, k2, mode, **how)
         useful = sum(result.macs.values()) / (cfg.b * cfg.d)
         assert useful + sum(result.losses.values()) == pytest.approx(result.total)
-        assert result.losses.get("outputs of the job before", 0) == how.get("held", 0)
+        lost = result.losses.get("outputs of the job before", 0)
+        if cfg.program.weights_stay:      # V may stream while Q is held
+            assert lost <= how.get("held", 0)
+        else:
+            assert lost == how.get("held", 0)
 
 
 @pytest.mark.parametrize("cfg", CONFIGS, ids=repr)
@@ -94,9 +98,9 @@ def test_useful_products(cfg, mode):
             k0, k, hashed = m, n, 0
         else:
             k, hashed = k1 + k2, 2 * n + m
-        assert result.macs == {"compress": hashed * cfg.l * cfg.dw,
-                               "linear": 2 * k * cfg.dw * cfg.d,
-                               "attention": k0 * cfg.dw * cfg.d + 2 * k0 * k * cfg.d}
+        kv, q, rest = 2 * k * cfg.dw * cfg.d, k0 * cfg.dw * cfg.d, 2 * k0 * k * cfg.d
+        linear, attention = (kv + q, rest) if cfg.program.weights_stay else (kv, q + rest)
+        assert result.macs == {"compress": hashed * cfg.l * cfg.dw, "linear": linear, "attention": attention}
         for phase, count in result.macs.items():
             assert count <= result.phases[phase] * cfg.b * cfg.d, (phase, n, m, k0, k1, k2)
 

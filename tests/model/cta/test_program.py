@@ -10,7 +10,9 @@ from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import LSH
 from model.cta.schedule import Loop, Op, Wait
+from model.cta.programs import PROGRAMS
 from model.cta.table1 import TABLE_I
+from model.cta.weight_stationary import WEIGHT_STATIONARY
 from model.errors import ConfigError
 from tests.model.cta.programs import ORDERS, program
 
@@ -132,6 +134,48 @@ def test_refused_in_words(name):
             else TABLE_I.as_dict() | change}
     with pytest.raises(ConfigError, match=re.escape(text)):
         CTAConfig.from_dict(data)
+
+
+def weights(which, **changes):
+    """The weight-stationary program with the row ``which`` changed."""
+    return dataclasses.replace(WEIGHT_STATIONARY, rows=tuple(
+        dataclasses.replace(row, **changes) if row.name == which else row for row in WEIGHT_STATIONARY.rows))
+
+
+REFUSED_WEIGHTS = {
+    "K that keeps its weights": (lambda: weights("k", load=False), "must be True for K"),
+    "scores without a load": (lambda: weights("score", load=False), "must be True for SCORE"),
+    "scores before Q is there": (lambda: weights("score", wait=Wait.NONE), "program.rows['score'].wait is"),
+    "one group of V": (lambda: weights("v", loop=Loop.NONE, again=None), "since the weights of every linear stay"),
+    "K slice by slice": (lambda: weights("k", slices=None), "since the weights of every linear stay"),
+    "no V": (lambda: weights("k", next="q"), "is a Q before K and V"),
+    "V first": (lambda: dataclasses.replace(weights("hash2", next="v"), entry=("hash1", "v")), "is a V before K"),
+    "K again": (lambda: weights("v", next="k"), "is a second K, must be the only one"),
+    "K before clusters": (lambda: weights("hash1", next="k"), "a K before all clusterings"),
+    "no Q": (lambda: weights("v", next="score first"), "a SCORE before Q"),
+    "scores in turn": (lambda: weights("score", turns=True), "must be False but for a linear"),
+    "hashes in groups": (lambda: weights("hash2", loop=Loop.GROUP), "must be one of a linear"),
+    "a batch without O": (lambda: weights("out", next=None), "the end behind"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_WEIGHTS)
+def test_refused_where_weights_stay(name):
+    make, text = REFUSED_WEIGHTS[name]
+    with pytest.raises(ConfigError, match=re.escape(text)) as refusal:
+        make()
+    assert re.fullmatch(r"program.* is .+, must be .+", str(refusal.value))
+
+
+def test_programs_by_name():
+    """A token of several slices has its weights stay; either program can be asked for."""
+    assert CTAConfig(dw=128).program == WEIGHT_STATIONARY and CTAConfig().program == TABLE_I
+    for dw in (64, 128):
+        for name, program_ in PROGRAMS.items():
+            cfg = CTAConfig(dw=dw, program=name)
+            assert cfg.program == program_ and cfg.aps == (2 if name == "weights" else 1)
+            assert CTAConfig.from_dict(json.loads(json.dumps(cfg.as_dict()))) == cfg
+            assert CTAConfig.from_dict({"dw": dw, "program": name}) == cfg
 
 
 def test_no_program():

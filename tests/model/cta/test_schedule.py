@@ -3,8 +3,9 @@
 import pytest
 
 from model.cta.job import Mode
-from model.cta.schedule import Loop, Op, Wait
+from model.cta.schedule import Loop, Op, Sizes, Wait
 from model.cta.table1 import TABLE_I
+from model.cta.weight_stationary import WEIGHT_STATIONARY
 
 PROGRAM, ENTRY = {row.name: row for row in TABLE_I.rows}, dict(zip(Mode, TABLE_I.entry))
 
@@ -59,7 +60,7 @@ def test_order_of_table_1(mode, key_batches, query_batches, slices):
             want.append(("OUT", 0, 0, t - 1))
     want.append(("OUT", 0, 0, query_batches - 1))
     assert walk(ENTRY[mode], slices, passes, key_batches, query_batches) == want
-    steps = TABLE_I.walk(mode, slices, passes, key_batches, query_batches)
+    steps = TABLE_I.walk(mode, Sizes(slices, passes, key_batches, query_batches))
     assert [(step.row.op.name, step.row.lsh or 0, step.part,
              step.hpass if step.row.op is Op.HASH else step.batch) for step in steps] == want
 
@@ -71,3 +72,26 @@ def test_what_rows_wait_for():
     assert needs == {"hash2": Wait.C1, "key": Wait.CENTROIDS, "out": out, "out last": out}
     assert [name for name, row in PROGRAM.items() if row.load] == [
         "hash1", "hash0", "hash2", "key", "query first", "query"]
+
+
+@pytest.mark.parametrize("slices, groups, in_turn", [(1, 1, ""), (3, 1, ""), (1, 4, ""), (3, 4, ""), (3, 4, "KV"),
+                                                     (2, 2, "KVQ")])
+@pytest.mark.parametrize("queries", [1, 2, 4])
+@pytest.mark.parametrize("mode", Mode)
+def test_order_where_weights_stay(mode, queries, slices, groups, in_turn):
+    """Whole linears, group by group or two groups in turn; then S of a batch before O of the last."""
+    want = []
+    if mode is Mode.CTA:
+        want += [("HASH", lsh, part, hpass) for lsh in (1, 0, 2) for hpass in range(2)
+                 for part in range(slices)]
+    for op in "KVQ":
+        together = 2 if op in in_turn else 1
+        want += [(op, 0, part, first + turn) for first in range(0, groups, together)
+                 for part in range(slices) for turn in range(together)]
+    for t in range(queries):
+        want += [("SCORE", 0, 0, t)] + ([("OUT", 0, 0, t - 1)] if t else [])
+    want.append(("OUT", 0, 0, queries - 1))
+    sizes = Sizes(slices, 2, 3, queries, groups, frozenset(Op[op] for op in in_turn))
+    steps = WEIGHT_STATIONARY.walk(mode, sizes)
+    assert [(step.row.op.name, step.row.lsh or 0, step.part, step.hpass if step.row.op is Op.HASH else
+             step.group if step.row.turns else step.batch) for step in steps] == want
