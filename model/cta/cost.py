@@ -56,8 +56,9 @@ OPERATING_POINTS = (OperatingPoint("CTA-0", 322, 258, 29),
 
 
 def table1_cycles(cfg: CTAConfig, n: int, k0: int, k1: int, k2: int, m: int | None = None,
-                  load: int | None = None) -> int:
-    """Cycles of Table I. ``load`` is what filling the value registers costs, b by default.
+                  load: int | None = None, exact: bool = False) -> int:
+    """Cycles of Table I. ``load`` is what filling the value registers costs, b by default. ``exact``:
+    the same steps without any clustering, for k0 = m and k1 = n.
 
     Hashing takes n cycles a clustering; K and V each d a batch of b centroids; Q d, scores 1 + k
     and outputs k a batch of b queries. PAG takes n/2 a batch, in the shadow of the next batch.
@@ -70,7 +71,7 @@ def table1_cycles(cfg: CTAConfig, n: int, k0: int, k1: int, k2: int, m: int | No
     u, d, b, k, T = cfg.b if load is None else load, cfg.d, cfg.b, k1 + k2, cfg.slices
     key_batches, query_batches, pairs = -(-k // b), -(-k0 // b), -(-n // 2)
     loads = 1 if T == 1 else 3 * T
-    hashing = loads * u + T * (2 * n + m) + (d + b) + k2
+    hashing = 0 if exact else loads * u + T * (2 * n + m) + (d + b) + k2
     keys = key_batches * T * (u + 2 * d)
     queries = query_batches * (T * (u + d) + 1 + 2 * k)
     waiting = (query_batches - 1) * max(0, pairs - (T * (u + d) + 1 + k))

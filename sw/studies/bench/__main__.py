@@ -8,6 +8,7 @@ import sys
 
 from model.command import Parser, refusing
 from model.cta.cost import OPERATING_POINTS
+from model.cta.programs import PROGRAMS
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
 from sw.studies.bench import cpu, layers
@@ -53,8 +54,12 @@ def main(argv=None) -> int:
     narrow = parser.add_argument_group("layers")
     narrow.add_argument("--net", choices=[net.name for net in layers.NETS], help="one network")
     narrow.add_argument("--n", type=int, choices=layers.TOKENS, help="one number of tokens")
-    narrow.add_argument("--point", choices=[point.name for point in OPERATING_POINTS],
-                        help="one operating point")
+    narrow.add_argument("--point", choices=[*(point.name for point in OPERATING_POINTS), layers.EXACT],
+                        help="one operating point, or exact attention")
+    narrow.add_argument("--program", choices=[*PROGRAMS], default="",
+                        help="the order of the work (default: that of the configuration)")
+    narrow.add_argument("--products", choices=["plain"], default="plain",
+                        help="how linears multiply (default %(default)s)")
     narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
     args = parser.parse_args(argv)
     require_writable(args.report)
@@ -77,7 +82,7 @@ def _layers(args) -> int:
     chosen = layers.sizes([net for net in layers.NETS if args.net in (None, net.name)],
                           layers.TOKENS if args.n is None else (args.n,),
                           None if args.point is None else (args.point,))
-    rows = layers.run(chosen, b=args.b, simulate=not args.model, seed=args.seed)
+    rows = layers.run(chosen, b=args.b, program=args.program, simulate=not args.model, seed=args.seed)
     layers.show(rows)
     if args.report:
         write_json(args.report, rows)

@@ -16,8 +16,8 @@ from model.cta import layer as golden
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, POINT_TOKENS, table1_cycles
 from model.cta.cycles import head_cycles
-from model.cta.job import LayerJob
-from model.cta.stimulus import layer_of, operating_point
+from model.cta.job import LayerJob, Mode
+from model.cta.stimulus import layer_of, operating_point, random_job
 from model.errors import ConfigError
 from sw.io.tables import heading, line
 from sw.sim.cta import Session, build
@@ -25,7 +25,7 @@ from sw.sim.engine import Script
 from sw.sim.engines import ENGINES
 from sw.studies.bench.case import VERDICTS
 
-__all__ = ["NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
+__all__ = ["EXACT", "NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
 
 BETWEEN = 3
 """Cycles between two jobs: last events, the outputs handed over, the check of the second."""
@@ -45,11 +45,14 @@ class Net:
 NETS = (Net("MiniLM", 384, 12, 32), Net("BERT-base", 768, 12, 64), Net("BERT-large", 1024, 16, 64),
         Net("single heads", 64, 4, 64, shared=False))
 TOKENS = (128, 384, 512)
+EXACT = "exact"
+"""The point without clusters. Its Table I is that of exact attention by the paper's steps."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """A layer to be run: what of :data:`NETS`, how many tokens, at which operating point."""
+    """A layer to be run: what of :data:`NETS`, how many tokens, at which operating point. ``mode``:
+    clusters, or exact attention, where k0 = k1 = n and k2 = 0."""
 
     net: Net
     n: int
@@ -57,11 +60,12 @@ class Sizes:
     k0: int
     k1: int
     k2: int
+    mode: Mode = Mode.CTA
 
-    def config(self, b: int, lanes: int, sets: int) -> CTAConfig:
+    def config(self, b: int, lanes: int, sets: int, program: str = "") -> CTAConfig:
         """The engine: of the paper's hash, with room for the clusters by its defaults."""
         most = max(512, self.n)
-        return CTAConfig(b=b, d=self.net.d, dw=self.net.dw, n=most, lanes=lanes, sets=sets)
+        return CTAConfig(b=b, d=self.net.d, dw=self.net.dw, n=most, lanes=lanes, sets=sets, program=program)
 
 
 def sizes(nets=NETS, tokens=TOKENS, points=None) -> list[Sizes]:
@@ -69,16 +73,19 @@ def sizes(nets=NETS, tokens=TOKENS, points=None) -> list[Sizes]:
     found = []
     for net in nets:
         for n in tokens if net.shared else [POINT_TOKENS]:
-            for point in OPERATING_POINTS:
-                if points is None or point.name in points:
-                    found.append(Sizes(net, n, point.name, *(
-                        round(share * n) for share in point.fractions)))
+            found += [Sizes(net, n, point.name, *(round(share * n) for share in point.fractions))
+                      for point in OPERATING_POINTS if points is None or point.name in points]
+            if net.shared and (points is None or EXACT in points):
+                found.append(Sizes(net, n, EXACT, n, n, 0, Mode.EXACT))
     return found
 
 
 def _operands(cfg: CTAConfig, size: Sizes, seed: int):
     """Weights of the heads, which hash alike, and the layer's job."""
-    weights, job = operating_point(cfg, size.k0, size.k1, size.k2, size.n, seed=seed)
+    if size.mode is Mode.EXACT:
+        weights, job = random_job(cfg, np.random.default_rng(seed), size.n, mode=size.mode)
+    else:
+        weights, job = operating_point(cfg, size.k0, size.k1, size.k2, size.n, seed=seed)
     heads = [(replace(weights, **{name: np.roll(getattr(weights, name), head, axis=-1)
                                   for name in ("wq", "wk", "wv", "bq", "bv")}), job)
              for head in range(size.net.heads)]
@@ -89,7 +96,7 @@ def _modelled(cfg: CTAConfig, size: Sizes, shared_a: bool) -> tuple[int, dict, f
     """Cycles of a layer by the cycle model, its losses by cause, and the useful cycles."""
     losses, total, useful = {"between jobs": BETWEEN * size.net.heads}, 0, 0.0
     for head in range(size.net.heads):
-        one = head_cycles(cfg, size.n, size.n, size.k0, size.k1, size.k2, shared_a=shared_a,
+        one = head_cycles(cfg, size.n, size.n, size.k0, size.k1, size.k2, size.mode, shared_a=shared_a,
                           reuse=size.net.shared and head > 0)
         total += one.total + BETWEEN
         useful += sum(one.macs.values()) / (cfg.b * cfg.d)
@@ -123,13 +130,13 @@ def _simulated(cfg, size, weights, job: LayerJob, layers: int) -> dict:
             "cycles_per_second": results[0].rate}
 
 
-def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, simulate: bool = True,
-            seed: int = 0) -> dict:
+def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, program: str = "",
+            simulate: bool = True, seed: int = 0) -> dict:
     """A row: cycles of a layer in steady state, by the RTL or by the cycle model alone.
 
     Raises ConfigError where the engine cannot be, ValueError where the counts cannot be met.
     """
-    cfg = size.config(b, lanes, sets)
+    cfg = size.config(b, lanes, sets, program)
     shared_a = cfg.slices == 1
     total, losses, useful = _modelled(cfg, size, shared_a)
     row = {"net": size.net.name, "n": size.n, "point": size.point, "heads": size.net.heads,
@@ -140,7 +147,7 @@ def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, simulate
         weights, job = _operands(cfg, size, seed)
         row |= _simulated(cfg, size, weights, job, 2)
         losses["transfers"] = row["cycles"] - total
-    formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2)
+    formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2, exact=size.mode is Mode.EXACT)
     return row | {"table1": formula, "ratio": row["cycles"] / formula,
                   "useful": useful / row["cycles"],
                   "losses": {cause: round(cycles) for cause, cycles in sorted(
