@@ -1,6 +1,6 @@
 """The rows of a program as nested loops, slot by slot: what schedule and sequencer must issue.
 
-Written from the paper (Table I, Fig. 10) and from docs/decisions/0002 and 0026, not from the rows of
+Written from the paper (Table I, Fig. 10) and from docs/decisions/0002 and 0028, not from the rows of
 ``model.cta.table1`` and ``model.cta.weight_stationary``. Other programs are told by the order of their
 clusterings, and by whether O of a batch follows its scores at once.
 """
