@@ -413,6 +413,9 @@ def test_manifest_lists_memories_and_codes(engine):
     for memory in described["memories"]:
         assert memory["bits"] == memory["count"] * memory["width"] * memory["depth"]
     assert described["memory_bits"] == sum(m["bits"] for m in described["memories"])
+    if "banks" in described:       # the same by what they hold
+        assert sum(bank["bits"] for bank in described["banks"]) == described["memory_bits"]
+        assert sum(bank["count"] for bank in described["banks"]) == sum(found.values())
     assert described["errors"]["LOAD"] and described["targets"]
 
 

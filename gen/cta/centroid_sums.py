@@ -11,12 +11,8 @@ from gen.fixed import shape
 from model.cta.config import CTAConfig
 from model.cta.job import LSH_WIDTH
 
-__all__ = ["CentroidJob", "CentroidSums", "SumLane", "sum_rows"]
+__all__ = ["CentroidJob", "CentroidSums", "SumLane"]
 
-
-def sum_rows(cfg: CTAConfig) -> int:
-    """Rows of a bank of sums: the clusters of the largest clustering."""
-    return max(cfg.k0, cfg.k1, cfg.k2)
 
 
 class CentroidJob(data.StructLayout):
@@ -135,7 +131,7 @@ class CentroidSums(wiring.Component):
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        csum, index = shape(cfg.csum), address_width(sum_rows(cfg))
+        csum, index = shape(cfg.csum), address_width(cfg.sum_rows)
         super().__init__({
             "job": In(stream.Signature(CentroidJob(cfg))),
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
@@ -253,7 +249,7 @@ class CentroidSums(wiring.Component):
                 ("counts", cfg.count_width, self.read_en, self.read_addr, reading, members)):
             outputs.append(Array())
             for at in range(cfg.sums):
-                m.submodules[f"{name}_{at}"] = ram = SRAM(width=width, depth=sum_rows(cfg))
+                m.submodules[f"{name}_{at}"] = ram = SRAM(width=width, depth=cfg.sum_rows)
                 average = en & (of == at)
                 m.d.comb += [
                     ram.w_en.eq(store & (bank[6] == at)), ram.w_addr.eq(index[6]),

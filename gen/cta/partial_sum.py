@@ -28,7 +28,7 @@ class InjectControl(data.StructLayout):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"kind": Inject, "addr": address_width(depth(cfg, True)),
+        super().__init__({"kind": Inject, "addr": address_width(cfg.partial_depth(True)),
                           "bias": shape(cfg.fmt.bias), "cols": range(cfg.b + 1)})
 
 
@@ -36,12 +36,8 @@ class PartialSumWrite(data.StructLayout):
     """``en``: the sum that column 0 shows now is kept at ``addr``."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": 1, "addr": address_width(depth(cfg, True))})
+        super().__init__({"en": 1, "addr": address_width(cfg.partial_depth(True))})
 
-
-def depth(cfg: CTAConfig, hashes: bool) -> int:
-    """Partial sums of a column: one a token where it hashes, one a dimension of K and of V."""
-    return max(cfg.n, 2 * cfg.d) if hashes else 2 * cfg.d
 
 
 class PartialSums(wiring.Component):
@@ -82,7 +78,7 @@ class PartialSums(wiring.Component):
             m.d.comb += self.inject[j].eq(inject)
             value = Mux((at.kind == Inject.BIAS) & (j < at.cols), at.bias, 0)
             if cfg.slices > 1:
-                bank = SRAM(width=cfg.acc.width, depth=depth(cfg, j < cfg.hash_columns))
+                bank = SRAM(width=cfg.acc.width, depth=cfg.partial_depth(j < cfg.hash_columns))
                 m.submodules[f"partial_{j}"] = place(platform, bank)
                 m.d.comb += [
                     bank.r_en.eq(ctl.kind == Inject.PARTIAL), bank.r_addr.eq(ctl.addr),

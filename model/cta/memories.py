@@ -87,6 +87,20 @@ class Memories:
         return max(self.key_depth, self.value_depth)
 
     @property
+    def sum_rows(self) -> int:
+        """Rows of a bank of centroid sums: the clusters of the largest clustering."""
+        return max(self.k0, self.k1, self.k2)
+
+    def tree_rows(self, layer: int) -> int:
+        """Most nodes that ``layer`` of the cluster tree can have: the largest capacity, or all spellings
+        that lead to it. Layer ``tree_digits`` is that of the leaves, i.e. the clusters."""
+        return min(self.sum_rows, 1 << (self.digit * layer))
+
+    def partial_depth(self, hashes: bool) -> int:
+        """Partial sums of a column: one a token where it hashes, one a dimension of K and of V."""
+        return max(self.n, 2 * self.d) if hashes else 2 * self.d
+
+    @property
     def bank_depth(self) -> int:
         """Most rows of a bank that the array reads."""
         return max(self.token_depth, self.weight_depth, self.row_depth)
