@@ -152,10 +152,10 @@ class Lane(wiring.Component):
         cfg, f, cmd = self.cfg, self.cfg.fmt, self.cmd
         weight_width = max(f.weight.width, f.lsh_a.width)
         row = max(f.centroid.width, f.qkv.width)
-        banks = {"token": SRAM(width=f.token.width, depth=cfg.token_depth, rw=True),
+        banks = {"token": SRAM(width=f.token.width, depth=cfg.token_depth, ports="1rw1r"),
                  "weight": SRAM(width=weight_width, depth=cfg.weight_depth),
                  "key": SRAM(width=row, depth=cfg.key_depth),
-                 "value": SRAM(width=row, depth=cfg.value_depth, rw=True),
+                 "value": SRAM(width=row, depth=cfg.value_depth, ports="1rw1r"),
                  "output": SRAM(width=f.output.width, depth=cfg.queries)}
         for name, bank in banks.items():
             m.submodules[f"{name}_bank"] = place(platform, bank)

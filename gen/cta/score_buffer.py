@@ -99,7 +99,7 @@ class ScoreBuffer(wiring.Component):
             halves = []
             for parity in (0, 1):
                 m.submodules[f"cs{level}_{parity}"] = cs = SRAM(width=len(Cat(word)), depth=depth,
-                                                                rw=True)
+                                                                ports="1rw1r")
                 even, odd = (en & (parity_out == parity) for en in self.r_en)
                 m.d.comb += [
                     cs.w_en.eq(w_en & (parity_in == parity)), cs.w_addr.eq(w_index),
