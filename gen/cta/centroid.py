@@ -39,7 +39,8 @@ class CentroidAggregation(wiring.Component):
     ct1 : Cluster of the same token in LSH1, for a residual.
     tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
     tok_addr : Row of the token banks.
-    c1_addr : Row of the C1 banks, for a residual.
+    c1_addr : Row of C1, for a residual: in the value bank, or with ``c1_copy`` in the key bank.
+    c1_copy : The row of C1 is that of the first slice.
     residual : The row is the token less its C1.
     cacc_en : The operand of CACC is at the column, two cycles after ``tok_en``.
     acc[d] : Addend of CACC, two cycles after ``cacc_en``. Format ``cfg.csum``.

@@ -109,7 +109,8 @@ class CentroidSums(wiring.Component):
     ct1 : Cluster of the same token in LSH1, for a residual.
     tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
     tok_addr : Row of the token banks.
-    c1_addr : Row of the C1 banks, for a residual.
+    c1_addr : Row of C1, for a residual: in the value bank, or with ``c1_copy`` in the key bank.
+    c1_copy : The row of C1 is that of the first slice.
     residual : The row is the token less its C1.
     cacc_en : The operand is at the borrowed column, two cycles after ``tok_en``.
     acc[d] : The sum so far, two cycles after ``cacc_en``. Format ``cfg.csum``.
@@ -137,7 +138,7 @@ class CentroidSums(wiring.Component):
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
-            "c1_addr": Out(address_width(cfg.value_depth)), "residual": Out(1),
+            "c1_addr": Out(address_width(cfg.row_depth)), "c1_copy": Out(1), "residual": Out(1),
             "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
             "full": Out(1), "full_lsh": Out(LSH_WIDTH), "full_slice": Out(address_width(cfg.slices)),
             "full_k": Out(cfg.count_width),
@@ -168,7 +169,7 @@ class CentroidSums(wiring.Component):
             m.d.sync += [
                 active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(self.other(filling)),
                 token_base.eq(offer.slice * cfg.tokens + offer.first),
-                c1_base.eq(offer.slice * cfg.k1)]
+                c1_base.eq(Mux(offer.slice == 0, cfg.key_base, offer.slice * cfg.k1))]
         with m.Elif(active):
             m.d.sync += [active.eq(~last0), token.eq(token + 1)]
         valid = stages(m, active, 6, reset=True)
@@ -180,7 +181,8 @@ class CentroidSums(wiring.Component):
                      self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1,
                                              name="tok_addr")),
                      self.residual.eq(delay(m, job.residual, 1, name="residual")),
-                     self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1)]
+                     self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1),
+                     self.c1_copy.eq(delay(m, job.slice == 0, 1, name="c1_copy"))]
         index = [None, *stages(m, self.ct, 5, name="index")]
 
         # Stage 2: a first member makes the running count go up; k is what it comes to.

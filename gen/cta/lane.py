@@ -1,10 +1,11 @@
-"""Lane: it holds all that belongs to one dimension of the token, outside the array."""
+"""Lane: it holds all that belongs to a few dimensions of the token, outside the array."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import SRAM, address_width
+from gen.blocks.pipeline import delay, stages
 from gen.cta.pe import PEControl
 from gen.emit import place
 from gen.fixed import round_half_up, saturate, shape
@@ -27,7 +28,7 @@ class ValueRead(data.StructLayout):
 
 
 class LaneCommand(data.StructLayout):
-    """What row i reads and how it drives the array; enters lane 0 and climbs a lane a cycle.
+    """What a lane reads and how it drives the array; enters lane 0 and climbs a row a cycle.
 
     At most one of ``token``, ``weight``, ``key``, ``value`` reads, at ``addr``. ``residual``
     subtracts row ``c1_addr`` of C1 from the token. ``pe`` goes to the array with the x that this
@@ -51,19 +52,21 @@ class WriteBack(data.StructLayout):
 
 
 class CentroidRead(data.StructLayout):
-    """``en``: CACC reads token row ``addr``, less C1 row ``c1_addr`` if ``residual`` is set."""
+    """``en``: CACC reads token row ``addr``, less a row of C1 if ``residual`` is set: row ``c1_addr`` of
+    the value bank, or with ``copy`` of the key bank."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": 1, "residual": 1, "addr": address_width(cfg.token_depth),
-                          "c1_addr": address_width(cfg.value_depth)})
+        super().__init__({"en": 1, "residual": 1, "copy": 1, "addr": address_width(cfg.token_depth),
+                          "c1_addr": address_width(cfg.row_depth)})
 
 
 class CentroidWrite(data.StructLayout):
-    """CAVG writes a finished centroid to row ``addr`` of the key bank or of the value bank."""
+    """CAVG writes a finished centroid to row ``key_addr`` of the key bank, to row ``value_addr`` of the
+    value bank, or to both."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"key": 1, "value": 1,
-                          "addr": address_width(cfg.row_depth)})
+        super().__init__({"key": 1, "value": 1, "key_addr": address_width(cfg.key_depth),
+                          "value_addr": address_width(cfg.value_depth)})
 
 
 class LoadWrite(data.StructLayout):
@@ -75,20 +78,26 @@ class LoadWrite(data.StructLayout):
 
 
 class Lane(wiring.Component):
-    """Row i outside the array: its banks, its left adder, its share of the write-back paths.
+    """``lane_rows`` rows of the array, outside of it: their banks, left adders, write-back paths.
 
-    There is one lane module, d times. The banks are token, weight, key (C0, and K behind it), value
-    (C1 and C2, and V behind them) and output. In exact mode, where the array takes the tokens
-    for centroids, K and V have the rows of the centroids as well. An operand and a value are read in
-    one cycle and never from one bank: while C0 is loaded V may stream, while C1 and C2 are, weights.
-    Each lane has its own small banks, so that the skew of the array is a skew of addresses (a register
-    a lane) and not of d*(d-1)/2 data registers. Why these: docs/decisions/0022-memories.md.
+    There is one lane module, d / lane_rows times. The banks are token, weight, key (C0, and K behind it),
+    value (C1 and C2, and V behind them) and output; a word has the elements of all rows of the lane.
+    In exact mode, where the array takes the tokens for centroids, K and V have the rows of the centroids as
+    well. An operand and a value are read in one cycle and never from one bank: while C0 is loaded V may
+    stream, while C1 and C2 are, weights. The skew of the array is a skew of addresses from lane to lane,
+    and of data registers within one.
 
-    Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe``, ``shadow`` and ``push`` are valid in c+2 and
-    ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2. ``linear`` and
-    ``out`` are taken in the cycle of their write-back command and written one later. ``read_data``
-    comes in the cycle after ``read_en``. There is no back-pressure: the sequencer knows every
-    cycle. Reset clears the commands under way, never a bank.
+    Ports: the weight bank has one, since loads wait where it is read (``reads_next``). The output bank has
+    one, since no O of a job is written until those of the job before have left. Of C1 two rows are read in
+    one cycle, for the hash of LSH2 and for CACC behind it, but only while the last slice is hashed, when CACC
+    is at the first; so that slice is written twice, and CACC reads it where K will be.
+    Why these banks: docs/decisions/0022-memories.md, docs/decisions/0026-ports.md.
+
+    Timing: ``cmd`` in cycle c reads the banks; ``x[i]``, ``pe[i]``, ``shadow[i]`` and ``push[i]`` are valid
+    in c+2+i and ``cmd_up`` in c+lane_rows. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2.
+    ``kv`` in cycle c takes element i of ``linear`` in c+i, ``o`` that of ``out`` in c+lane_rows-1-i; both are
+    written in c+lane_rows. ``read_data`` comes in the cycle after ``read_en``. There is no back-pressure: the
+    sequencer knows every cycle. Reset clears the commands under way, never a bank.
 
     Numerics: residual = saturate(token - (C1 << residual_shift)); golden
     ``model.cta.centroid.residuals``. It is formed twice, for LSH2 and later for CACC, because the
@@ -102,141 +111,163 @@ class Lane(wiring.Component):
     Members
     -------
     cmd : What the lane reads for the array.
-    cmd_up : Command for the lane above, ``cmd`` of one cycle before.
-    x : Operand for row i of the array, two cycles after ``cmd``. Format ``cfg.left``.
-    pe : Control of that operand, in the same cycle.
-    push : The second value registers of row i take a value.
-    shadow : Value of that load. Format ``cfg.value``.
+    cmd_up : Command for the lane above, ``cmd`` of lane_rows cycles before.
+    reads_next : The lane above reads its weight bank in the next cycle.
+    x[lane_rows] : Operands for the rows of the array, of row i 2 + i cycles after ``cmd``. Format
+        ``cfg.left``.
+    pe[lane_rows] : Control of those operands, in the same cycles.
+    push[lane_rows] : The second value registers of a row take a value.
+    shadow[lane_rows] : Values of that load. Format ``cfg.value``.
     linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``.
     kv : Write-back of K and V, from the lane below.
-    kv_up : Write-back of K and V for the lane above, ``kv`` of one cycle before.
+    kv_up : Write-back of K and V for the lane above, ``kv`` of lane_rows cycles before.
     out[b] : Outputs at the top of the columns. Format ``fmt.output``.
     o : Write-back of O, from the lane above.
-    o_down : Write-back of O for the lane below, ``o`` of one cycle before.
+    o_down : Write-back of O for the lane below, ``o`` of lane_rows cycles before.
     load : Write of the loader.
-    load_data : Element of that write, in the same cycle.
+    load_data : Elements of that write, 16 bits each, in the same cycle.
     cag : Row that CAG asks for.
-    cag_x : Element of that row, two cycles later. Format ``cfg.left``.
-    cag_moved : ``cag_x`` is a residual that saturated.
-    token_moved : ``shadow`` is a token that saturated as a centroid.
+    cag_x[lane_rows] : Elements of that row, two cycles later. Format ``cfg.left``.
+    cag_moved[lane_rows] : ``cag_x`` is a residual that saturated.
+    token_moved[lane_rows] : A token saturated as a centroid, in the cycle of ``shadow[0]``.
     c : Write of a centroid.
-    c_data : Element of that centroid, in the same cycle. Format ``fmt.centroid``.
+    c_data[lane_rows] : Elements of that centroid, in the same cycle. Format ``fmt.centroid``.
     read_en : The output reads a row of O.
     read_addr : Row of O that the output reads.
-    read_data : Element of that row, one cycle later, as the bank holds it.
+    read_data[lane_rows] : Elements of that row, one cycle later, as the bank holds them.
     """
 
     module_name = "cta_lane"
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        f = cfg.fmt
+        f, each = cfg.fmt, cfg.lane_rows
+        kv, o = WriteBack(cfg, cfg.row_depth), WriteBack(cfg, cfg.queries)
         super().__init__({
-            "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)),
-            "x": Out(shape(cfg.left)), "pe": Out(PEControl), "push": Out(1),
-            "shadow": Out(shape(cfg.value)),
-            "linear": In(shape(f.qkv)).array(cfg.b),
-            "kv": In(WriteBack(cfg, cfg.row_depth)), "kv_up": Out(WriteBack(cfg, cfg.row_depth)),
-            "out": In(shape(f.output)).array(cfg.b),
-            "o": In(WriteBack(cfg, cfg.queries)), "o_down": Out(WriteBack(cfg, cfg.queries)),
-            "load": In(LoadWrite(cfg)), "load_data": In(ELEMENT_WIDTH),
-            "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)), "cag_moved": Out(1),
-            "token_moved": Out(1),
-            "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)),
+            "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)), "reads_next": Out(1),
+            "x": Out(shape(cfg.left)).array(each), "pe": Out(PEControl).array(each),
+            "push": Out(1).array(each), "shadow": Out(shape(cfg.value)).array(each),
+            "linear": In(shape(f.qkv)).array(cfg.b), "kv": In(kv), "kv_up": Out(kv),
+            "out": In(shape(f.output)).array(cfg.b), "o": In(o), "o_down": Out(o),
+            "load": In(LoadWrite(cfg)), "load_data": In(each * ELEMENT_WIDTH),
+            "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)).array(each),
+            "cag_moved": Out(1).array(each), "token_moved": Out(1).array(each),
+            "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)).array(each),
             "read_en": In(1), "read_addr": In(address_width(cfg.queries)),
-            "read_data": Out(f.output.width),
+            "read_data": Out(f.output.width).array(each),
         })
 
     def elaborate(self, platform):
         m = Module()
-        cfg, f, cmd = self.cfg, self.cfg.fmt, self.cmd
-        weight_width = max(f.weight.width, f.lsh_a.width)
-        row = max(f.centroid.width, f.qkv.width)
-        banks = {"token": SRAM(width=f.token.width, depth=cfg.token_depth, ports="1rw1r"),
-                 "weight": SRAM(width=weight_width, depth=cfg.weight_depth),
-                 "key": SRAM(width=row, depth=cfg.key_depth),
-                 "value": SRAM(width=row, depth=cfg.value_depth, ports="1rw1r"),
-                 "output": SRAM(width=f.output.width, depth=cfg.queries)}
-        for name, bank in banks.items():
-            m.submodules[f"{name}_bank"] = place(platform, bank)
-        token, weight, key, value, output = banks.values()
+        cfg, cmd, each = self.cfg, self.cmd, self.cfg.lane_rows
+        banks = self._banks(m, platform)
+        token, weight, key, value, output = banks
 
         # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or V.
-        subtracts, load = self.cag.en & self.cag.residual, cmd.shadow
+        load, cag = cmd.shadow, self.cag
+        of_key, of_value = (cag.en & cag.residual & at for at in (cag.copy, ~cag.copy))
         m.d.comb += [
-            *(wire.eq(by) for bank, reads, loads in (
-                (token, cmd.token, load.token), (weight, cmd.weight, load.weight),
-                (key, cmd.key, load.key))
-              for wire, by in ((bank.r_en, reads | loads),
-                               (bank.r_addr, Mux(loads, load.addr, cmd.addr)))),
-            value.r_en.eq(cmd.residual), value.r_addr.eq(cmd.c1_addr),
-            token.q_en.eq(self.cag.en), token.q_addr.eq(self.cag.addr),
-            value.q_en.eq(cmd.value | load.value | subtracts),
-            value.q_addr.eq(Mux(subtracts, self.cag.c1_addr, Mux(load.value, load.addr, cmd.addr))),
-            output.r_en.eq(self.read_en), output.r_addr.eq(self.read_addr),
-            self.read_data.eq(output.r_data),
+            token.r_en.eq(cmd.token | load.token), token.r_addr.eq(Mux(load.token, load.addr, cmd.addr)),
+            token.q_en.eq(cag.en), token.q_addr.eq(cag.addr),
+            weight.r_en.eq(cmd.weight | load.weight),
+            weight.addr.eq(Mux(self.load.weight, self.load.addr, Mux(load.weight, load.addr, cmd.addr))),
+            key.r_en.eq(cmd.key | load.key | of_key),
+            key.r_addr.eq(Mux(of_key, cag.c1_addr, Mux(load.key, load.addr, cmd.addr))),
+            value.r_en.eq(cmd.value | load.value | cmd.residual | of_value),
+            value.r_addr.eq(Mux(of_value, cag.c1_addr, Mux(cmd.residual, cmd.c1_addr,
+                                                           Mux(load.value, load.addr, cmd.addr)))),
+            output.r_en.eq(self.read_en),
+            *(to.eq(by) for to, by in zip(self.read_data, self._elements(output.r_data))),
         ]
-        m.d.sync += self.cmd_up.eq(cmd)
+        climb = [LaneCommand(cfg)(at) for at in stages(m, cmd, each, name="cmd")]
+        m.d.comb += self.cmd_up.eq(climb[each])
+        m.d.comb += self.reads_next.eq(climb[each - 1].weight | climb[each - 1].shadow.weight)
 
-        # Cycle c+1: choose, or subtract the centroid.
-        residual, _ = self._residual(token.r_data, value.r_data)
-        centroid, moved = self._centroid(token.r_data)
-        chosen = Signal(shape(cfg.left))
-        at = self.cmd_up     # the command one cycle later
-        with m.If(at.residual):
-            m.d.comb += chosen.eq(residual)
-        with m.Elif(at.token):
-            m.d.comb += chosen.eq(token.r_data.as_signed())
-        with m.Elif(at.weight):
-            m.d.comb += chosen.eq(weight.r_data.as_signed())
-        with m.Elif(at.key):
-            m.d.comb += chosen.eq(key.r_data.as_signed())
-        with m.Else():
-            m.d.comb += chosen.eq(value.q_data.as_signed())
-        loaded = Signal(shape(cfg.value))
-        with m.If(at.shadow.token):
-            m.d.comb += loaded.eq(centroid)
-        with m.Elif(at.shadow.weight):
-            m.d.comb += loaded.eq(weight.r_data.as_signed())
-        with m.Elif(at.shadow.key):
-            m.d.comb += loaded.eq(key.r_data.as_signed())
-        with m.Else():
-            m.d.comb += loaded.eq(value.q_data.as_signed())
-        x, pe = Signal(shape(cfg.left), reset_less=True), Signal(PEControl)
-        shadow, push = Signal(shape(cfg.value), reset_less=True), Signal()
-        m.d.sync += [x.eq(chosen), pe.eq(at.pe), shadow.eq(loaded), push.eq(at.shadow.push),
-                     self.token_moved.eq(at.shadow.token & moved)]
-        m.d.comb += [self.x.eq(x), self.pe.eq(pe), self.shadow.eq(shadow), self.push.eq(push)]
+        # Cycle c+1: choose, or subtract the centroid; row i has it i cycles later.
+        at, before = climb[1], Signal(CentroidRead(cfg))
+        m.d.sync += before.eq(cag)
+        rows = zip(*(self._elements(word) for word in (token.r_data, token.q_data, weight.r_data,
+                                                       key.r_data, value.r_data)))
+        for i, (of_token, for_cacc, of_weight, of_key, of_value) in enumerate(rows):
+            residual, _ = self._residual(of_token, of_value)
+            centroid, moved = self._centroid(of_token)
+            of = {"token": of_token.as_signed(), "weight": of_weight.as_signed(),
+                  "key": of_key.as_signed(), "value": of_value.as_signed()}
+            chosen = Signal(shape(cfg.left), name=f"chosen_{i}")
+            loaded = Signal(shape(cfg.value), name=f"loaded_{i}")
+            self._choose(m, chosen, ((at.residual, residual), *((at[name], of[name]) for name in of)))
+            self._choose(m, loaded, ((at.shadow[name], centroid if name == "token" else of[name])
+                                     for name in of))
+            m.d.comb += [
+                self.x[i].eq(delay(m, chosen, 1 + i)), self.shadow[i].eq(delay(m, loaded, 1 + i)),
+                self.pe[i].eq(delay(m, at.pe, 1 + i, name=f"pe_{i}", reset=True)),
+                self.push[i].eq(delay(m, at.shadow.push, 1 + i, name=f"push_{i}", reset=True)),
+                self.token_moved[i].eq(delay(m, at.shadow.token & moved, 1, reset=True,
+                                             name=f"token_moved_{i}"))]
 
-        # The same for CACC, from the second ports.
-        subtract = Signal()
-        difference, moved = self._residual(token.q_data, value.q_data)
-        cag_x, cag_moved = Signal(shape(cfg.left), reset_less=True), Signal()
-        asked = Signal()
-        m.d.sync += [asked.eq(self.cag.en), subtract.eq(self.cag.residual),
-                     cag_x.eq(Mux(subtract, difference, token.q_data.as_signed())),
-                     cag_moved.eq(asked & subtract & moved)]
-        m.d.comb += [self.cag_x.eq(cag_x), self.cag_moved.eq(cag_moved)]
+            # The same for CACC.
+            c1 = Mux(before.copy, of_key, of_value)
+            difference, moved = self._residual(for_cacc, c1)
+            m.d.comb += [
+                self.cag_x[i].eq(delay(m, Mux(before.residual, difference, for_cacc.as_signed()), 1,
+                                       name=f"cag_x_{i}")),
+                self.cag_moved[i].eq(delay(m, before.en & before.residual & moved, 1, reset=True,
+                                           name=f"cag_moved_{i}"))]
+        self._writes(m, banks)
+        return m
 
-        # Writes. The banks of keys and of values take CAVG first, and K and V behind it.
-        kv, kv_data = Signal.like(self.kv), Signal(shape(f.qkv), reset_less=True)
-        o, o_data = Signal.like(self.o), Signal(shape(f.output), reset_less=True)
-        m.d.sync += [kv.eq(self.kv), kv_data.eq(Array(self.linear)[self.kv.col]),
-                     o.eq(self.o), o_data.eq(Array(self.out)[self.o.col])]
+    def _banks(self, m, platform):
+        """The memories, as wide as the lane."""
+        cfg, f, each = self.cfg, self.cfg.fmt, self.cfg.lane_rows
+        row, weight = each * max(f.centroid.width, f.qkv.width), each * max(f.weight.width, f.lsh_a.width)
+        banks = {
+            "token": SRAM(width=each * f.token.width, depth=cfg.token_depth, ports="1rw1r"),
+            "weight": SRAM(width=weight, depth=cfg.weight_depth, ports="1rw"),
+            "key": SRAM(width=row, depth=cfg.key_depth), "value": SRAM(width=row, depth=cfg.value_depth),
+            "output": SRAM(width=each * f.output.width, depth=cfg.queries, ports="1rw")}
+        for name, bank in banks.items():
+            m.submodules[f"{name}_bank"] = place(platform, bank)
+        return banks.values()
+
+    def _writes(self, m, banks):
+        """The banks of keys and of values take CAVG first, and K and V behind it."""
+        each, f = self.cfg.lane_rows, self.cfg.fmt
+        token, weight, key, value, output = banks
+        kvs = [self.kv.shape()(at) for at in stages(m, self.kv, each, name="kv", reset=True)]
+        os = [self.o.shape()(at) for at in stages(m, self.o, each, name="o", reset=True)]
+        kv, o = kvs[each], os[each]
+        columns, tops = Array(self.linear), Array(self.out)
+        kv_data = [delay(m, columns[kvs[i].col], each - i, name=f"kv_{i}_data") for i in range(each)]
+        o_data = [delay(m, tops[os[each - 1 - i].col], i + 1, name=f"o_{i}_data") for i in range(each)]
+        width = len(key.w_data) // each
         m.d.comb += [
             self.kv_up.eq(kv), self.o_down.eq(o),
-            token.w_en.eq(self.load.token), token.w_addr.eq(self.load.addr),
-            token.w_data.eq(self.load_data),
-            weight.w_en.eq(self.load.weight), weight.w_addr.eq(self.load.addr),
-            weight.w_data.eq(self.load_data),
-            *(wire.eq(by) for bank, mine, c in ((key, kv.en & ~kv.v, self.c.key),
-                                                (value, kv.en & kv.v, self.c.value))
-              for wire, by in ((bank.w_en, mine | c),
-                               (bank.w_addr, Mux(mine, kv.addr, self.c.addr)),
-                               (bank.w_data, Mux(mine, kv_data, self.c_data)))),
-            output.w_en.eq(o.en), output.w_addr.eq(o.addr), output.w_data.eq(o_data),
+            *(bank.w_data.eq(Cat(self.load_data.word_select(i, ELEMENT_WIDTH)[:len(bank.w_data) // each]
+                                 for i in range(each))) for bank in (token, weight)),
+            token.w_en.eq(self.load.token), token.w_addr.eq(self.load.addr), weight.w_en.eq(self.load.weight),
+            *(wire.eq(by) for bank, mine, c, addr in (
+                (key, kv.en & ~kv.v, self.c.key, self.c.key_addr),
+                (value, kv.en & kv.v, self.c.value, self.c.value_addr))
+              for wire, by in ((bank.w_en, mine | c), (bank.w_addr, Mux(mine, kv.addr, addr)),
+                               *((bank.w_data[i * width:(i + 1) * width],
+                                  Mux(mine, kv_data[i], self.c_data[i])) for i in range(each)))),
+            output.w_en.eq(o.en), output.w_data.eq(Cat(data[:f.output.width] for data in o_data)),
+            output.addr.eq(Mux(o.en, o.addr, self.read_addr)),
         ]
-        return m
+
+    def _elements(self, word):
+        """The elements of a word, as bits."""
+        size = len(word) // self.cfg.lane_rows
+        return [word[i * size:(i + 1) * size] for i in range(self.cfg.lane_rows)]
+
+    @staticmethod
+    def _choose(m, chosen, ways):
+        """The value of the first way whose flag is set, or of the last."""
+        *ways, (_, otherwise) = ways
+        m.d.comb += chosen.eq(otherwise)
+        for flag, value in reversed(ways):
+            with m.If(flag):
+                m.d.comb += chosen.eq(value)
 
     def _residual(self, token, centroid):
         """The left adder: token less centroid, both as bits of their banks."""

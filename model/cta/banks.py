@@ -50,13 +50,15 @@ def bits(cfg: CTAConfig) -> int:
 
 def _lanes(cfg: CTAConfig) -> list[Bank]:
     """The banks of the lanes: vectors of the token dimension."""
-    f = cfg.fmt
+    f, each = cfg.fmt, cfg.lane_rows
     weight, row = max(f.weight.width, f.lsh_a.width), max(f.centroid.width, f.qkv.width)
-    return [Bank("tokens", "tokens", "1rw1r", cfg.d, cfg.token_depth, f.token.width),
-            Bank("weights", "A, Wq, Wk, Wv of every set", "1r1w", cfg.d, cfg.weight_depth, weight),
-            Bank("keys", "C0, K", "1r1w", cfg.d, cfg.key_depth, row),
-            Bank("values", "C1, C2, V", "1rw1r", cfg.d, cfg.value_depth, row),
-            Bank("outputs", "O", "1r1w", cfg.d, cfg.queries, f.output.width)]
+    return [Bank(name, holds, ports, cfg.d // each, depth, each * width)
+            for name, holds, ports, depth, width in (
+        ("tokens", "tokens", "1rw1r", cfg.token_depth, f.token.width),
+        ("weights", "A, Wq, Wk, Wv of every set", "1rw", cfg.weight_depth, weight),
+        ("keys", "C0, K, C1 once more", "1r1w", cfg.key_depth, row),
+        ("values", "C1, C2, V", "1r1w", cfg.value_depth, row),
+        ("outputs", "O", "1rw", cfg.queries, f.output.width))]
 
 
 def _array(cfg: CTAConfig) -> list[Bank]:
@@ -90,11 +92,11 @@ def _clusters(cfg: CTAConfig) -> list[Bank]:
 def _attention(cfg: CTAConfig) -> list[Bank]:
     """Scores and probabilities, of both levels."""
     found = []
-    for level, depth in ((1, cfg.entries), (2, cfg.k2)):
-        found += [Bank("CS", f"scores of level {level}, of two batches", "1rw1r", 2, depth,
+    for level, depth in ((1, cfg.entry_rows), (2, cfg.k2)):
+        found += [Bank("CS", f"scores of level {level}, of two batches, twice", "1rw", 4, depth,
                        cfg.b * cfg.fmt.score.width),
-                  Bank("AP", f"probabilities of level {level}", "1r1w", 2 * cfg.pag_rounds, depth,
-                       cfg.tiles * cfg.ap_bank.width)]
+                  Bank("AP", f"probabilities of level {level}, even and odd tokens", "1r1w",
+                       2 * cfg.pag_rounds, depth, cfg.tiles * cfg.ap_bank.width)]
     return sorted(found, key=lambda bank: bank.name, reverse=True)
 
 

@@ -1,7 +1,7 @@
 """What the memories of the CTA engine hold, and how deep they are: a part of its configuration.
 
-Every vector memory is one bank a lane, i.e. a row of the array. Which lies where, and why:
-docs/decisions/0022-memories.md.
+Every vector memory is one bank a lane, i.e. ``lane_rows`` rows of the array. Which lies where, and why:
+docs/decisions/0022-memories.md, docs/decisions/0026-ports.md.
 """
 
 from model.cta.job import Matrix
@@ -12,6 +12,12 @@ __all__ = ["Memories"]
 class Memories:
     """Depths of the banks and rows within them, from the parameters that
     :class:`model.cta.config.CTAConfig` has as fields."""
+
+    @property
+    def lane_rows(self) -> int:
+        """Rows of the array, i.e. dimensions, whose elements lie side by side in the words of a lane's
+        banks: a memory of 12 columns would be a quarter wires, and its rows as many as of a wide one."""
+        return 4
 
     @property
     def k12(self) -> int:
@@ -30,8 +36,14 @@ class Memories:
 
     @property
     def entries(self) -> int:
-        """Most entries of level 1 of CS and of AP: clusters, or the keys of an exact job."""
+        """Most entries of level 1 of a batch: clusters, or the keys of an exact job."""
         return max(self.k1, self.exact)
+
+    @property
+    def entry_rows(self) -> int:
+        """Rows of a memory of CS and of AP at level 1. Even and odd tokens have one each: in CTA mode
+        both hold all clusters, in exact mode, where a token is its own cluster, each holds its own."""
+        return max(self.k1, -(-self.exact // 2))
 
     @property
     def token_depth(self) -> int:
@@ -58,7 +70,8 @@ class Memories:
 
     @property
     def key_base(self) -> int:
-        """First row of K in the key bank, behind C0; those of an exact job begin at 0."""
+        """First row of K in the key bank, behind C0; those of an exact job begin at 0. Until K is there
+        the first slice of C1 is, a second time."""
         return self.k0 * self.slices
 
     @property

@@ -182,7 +182,9 @@ class Player:
             assert ports.get("tok_addr") == base + token, now
             assert ports.get("residual") == job.residual, now
             if job.residual:
-                assert ports.get("c1_addr") == job.slice * cfg.k1 + job.ct1[token], now
+                base = job.slice * cfg.k1 if job.slice else cfg.key_base     # the first slice is a copy
+                assert ports.get("c1_addr") == base + job.ct1[token], now
+                assert ports.get("c1_copy") == (job.slice == 0), now
             self.operands[now + CAG_OPERAND - CAG_ROW_REQUEST] = job.x[token]
 
 
