@@ -32,6 +32,7 @@ class CentroidAggregation(wiring.Component):
     Members
     -------
     job : Stream of jobs. Payload :class:`CentroidJob`.
+    turn : Parity of this cycle, which decides whether a job may be taken.
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.

@@ -10,6 +10,7 @@ from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
 from model.cta.job import LSH_WIDTH
+from model.cta.timing import issue_delay
 
 __all__ = ["CentroidJob", "CentroidSums", "SumLane"]
 
@@ -91,8 +92,9 @@ class CentroidSums(wiring.Component):
     other. Counts lie in memories of their own, since CAVG wants them a cycle before the sums.
 
     Timing: ``job`` taken in cycle c has token t in stage s in cycle c + 1 + t + s; the next job can
-    be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``read_en`` with
-    ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2; ``read_last`` with it frees
+    be taken in c + count, or a cycle later for its turn, if its bank is free (see
+    ``model.cta.timing.cag_times``). ``read_en`` with ``read_addr`` in cycle c gives ``count`` in c+1 and
+    ``sums`` in c+2; ``read_last`` with it frees
     the bank. Only ``job`` can be held up.
 
     Numerics: exact. Golden ``model.cta.centroid.cluster_sums``.
@@ -102,6 +104,7 @@ class CentroidSums(wiring.Component):
     Members
     -------
     job : Stream of jobs. Payload :class:`CentroidJob`.
+    turn : Parity of this cycle: a job whose first token is of that of ``turn`` + issue_delay may be taken.
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.
@@ -134,7 +137,7 @@ class CentroidSums(wiring.Component):
         self.cfg = cfg
         csum, index = shape(cfg.csum), address_width(cfg.sum_rows)
         super().__init__({
-            "job": In(stream.Signature(CentroidJob(cfg))),
+            "job": In(stream.Signature(CentroidJob(cfg))), "turn": In(1),
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
@@ -160,15 +163,17 @@ class CentroidSums(wiring.Component):
         taken = Signal(cfg.sums)
         bank0 = Signal()
         last0 = Signal()
+        # The hash reads tokens of the other parity (gen.cta.program), each from a bank with one port.
         offer = self.job.payload
+        fits = offer.first[0] ^ self.turn ^ 1 ^ (issue_delay(cfg) & 1)
         m.d.comb += [last0.eq(token == job.count - 1),
-                     self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1)),
+                     self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1) & fits),
                      self.ct_en.eq(active), self.ct_addr.eq(token),
                      self.ct_lsh.eq(job.lsh)]
         with m.If(self.job.valid & self.job.ready):
             m.d.sync += [
                 active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(self.other(filling)),
-                token_base.eq(offer.slice * cfg.tokens + offer.first),
+                token_base.eq(offer.slice * cfg.token_stride + offer.first),
                 c1_base.eq(Mux(offer.slice == 0, cfg.key_base, offer.slice * cfg.k1))]
         with m.Elif(active):
             m.d.sync += [active.eq(~last0), token.eq(token + 1)]

@@ -80,18 +80,20 @@ class LoadWrite(data.StructLayout):
 class Lane(wiring.Component):
     """``lane_rows`` rows of the array, outside of it: their banks, left adders, write-back paths.
 
-    There is one lane module, d / lane_rows times. The banks are token, weight, key (C0, and K behind it),
-    value (C1 and C2, and V behind them) and output; a word has the elements of all rows of the lane.
-    In exact mode, where the array takes the tokens for centroids, K and V have the rows of the centroids as
-    well. An operand and a value are read in one cycle and never from one bank: while C0 is loaded V may
-    stream, while C1 and C2 are, weights. The skew of the array is a skew of addresses from lane to lane,
-    and of data registers within one.
+    There is one lane module, d / lane_rows times. The banks are token (even and odd), weight, key (C0, and K
+    behind it), value (C1 and C2, and V behind them) and output; a word has the elements of all rows of the
+    lane. In exact mode, where the array takes the tokens for centroids, K and V have the rows of the
+    centroids as well. An operand and a value are read in one cycle and never from one bank: while C0 is
+    loaded V may stream, while C1 and C2 are, weights. The skew of the array is a skew of addresses from lane
+    to lane, and of data registers within one.
 
-    Ports: the weight bank has one, since loads wait where it is read (``reads_next``). The output bank has
-    one, since no O of a job is written until those of the job before have left. Of C1 two rows are read in
-    one cycle, for the hash of LSH2 and for CACC behind it, but only while the last slice is hashed, when CACC
-    is at the first; so that slice is written twice, and CACC reads it where K will be.
-    Why these banks: docs/decisions/0022-memories.md, docs/decisions/0026-ports.md.
+    Ports: the banks of even and of odd tokens have one each, since the hash reads the one and CACC the other
+    in every cycle (``turn`` of the program); loads come when neither does. The weight bank has one, since
+    loads wait where it is read (``reads_next``). The output bank has one, since no O of a job is written
+    until those of the job before have left. Of C1 two rows are read in one cycle, for the hash of LSH2 and
+    for CACC behind it, but only while the last slice is hashed, when CACC is at the first; so that slice is
+    written twice, and CACC reads it where K will be. Why these banks:
+    docs/decisions/0022-memories.md, docs/decisions/0026-ports.md.
 
     Timing: ``cmd`` in cycle c reads the banks; ``x[i]``, ``pe[i]``, ``shadow[i]`` and ``push[i]`` are valid
     in c+2+i and ``cmd_up`` in c+lane_rows. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2.
@@ -161,14 +163,18 @@ class Lane(wiring.Component):
         m = Module()
         cfg, cmd, each = self.cfg, self.cmd, self.cfg.lane_rows
         banks = self._banks(m, platform)
-        token, weight, key, value, output = banks
+        *tokens, weight, key, value, output = banks
 
         # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or V.
         load, cag = cmd.shadow, self.cag
         of_key, of_value = (cag.en & cag.residual & at for at in (cag.copy, ~cag.copy))
+        array = Mux(load.token, load.addr, cmd.addr)
+        for odd, bank in enumerate(tokens):
+            writes, for_cag = self.load.token & (self.load.addr[0] == odd), cag.en & (cag.addr[0] == odd)
+            m.d.comb += [
+                bank.w_en.eq(writes), bank.r_en.eq((cmd.token | load.token) & (array[0] == odd) | for_cag),
+                bank.addr.eq(Mux(writes, self.load.addr, Mux(for_cag, cag.addr, array)) >> 1)]
         m.d.comb += [
-            token.r_en.eq(cmd.token | load.token), token.r_addr.eq(Mux(load.token, load.addr, cmd.addr)),
-            token.q_en.eq(cag.en), token.q_addr.eq(cag.addr),
             weight.r_en.eq(cmd.weight | load.weight),
             weight.addr.eq(Mux(self.load.weight, self.load.addr, Mux(load.weight, load.addr, cmd.addr))),
             key.r_en.eq(cmd.key | load.key | of_key),
@@ -186,8 +192,10 @@ class Lane(wiring.Component):
         # Cycle c+1: choose, or subtract the centroid; row i has it i cycles later.
         at, before = climb[1], Signal(CentroidRead(cfg))
         m.d.sync += before.eq(cag)
-        rows = zip(*(self._elements(word) for word in (token.r_data, token.q_data, weight.r_data,
-                                                       key.r_data, value.r_data)))
+        even, odd = (bank.r_data for bank in tokens)
+        for_array = Mux(Mux(at.shadow.token, at.shadow.addr[0], at.addr[0]), odd, even)
+        rows = zip(*(self._elements(word) for word in (
+            for_array, Mux(before.addr[0], odd, even), weight.r_data, key.r_data, value.r_data)))
         for i, (of_token, for_cacc, of_weight, of_key, of_value) in enumerate(rows):
             residual, _ = self._residual(of_token, of_value)
             centroid, moved = self._centroid(of_token)
@@ -221,7 +229,8 @@ class Lane(wiring.Component):
         cfg, f, each = self.cfg, self.cfg.fmt, self.cfg.lane_rows
         row, weight = each * max(f.centroid.width, f.qkv.width), each * max(f.weight.width, f.lsh_a.width)
         banks = {
-            "token": SRAM(width=each * f.token.width, depth=cfg.token_depth, ports="1rw1r"),
+            **{f"token_{name}": SRAM(width=each * f.token.width, depth=cfg.token_depth // 2, ports="1rw")
+               for name in ("even", "odd")},
             "weight": SRAM(width=weight, depth=cfg.weight_depth, ports="1rw"),
             "key": SRAM(width=row, depth=cfg.key_depth), "value": SRAM(width=row, depth=cfg.value_depth),
             "output": SRAM(width=each * f.output.width, depth=cfg.queries, ports="1rw")}
@@ -232,7 +241,7 @@ class Lane(wiring.Component):
     def _writes(self, m, banks):
         """The banks of keys and of values take CAVG first, and K and V behind it."""
         each, f = self.cfg.lane_rows, self.cfg.fmt
-        token, weight, key, value, output = banks
+        *tokens, weight, key, value, output = banks
         kvs = [self.kv.shape()(at) for at in stages(m, self.kv, each, name="kv", reset=True)]
         os = [self.o.shape()(at) for at in stages(m, self.o, each, name="o", reset=True)]
         kv, o = kvs[each], os[each]
@@ -243,8 +252,8 @@ class Lane(wiring.Component):
         m.d.comb += [
             self.kv_up.eq(kv), self.o_down.eq(o),
             *(bank.w_data.eq(Cat(self.load_data.word_select(i, ELEMENT_WIDTH)[:len(bank.w_data) // each]
-                                 for i in range(each))) for bank in (token, weight)),
-            token.w_en.eq(self.load.token), token.w_addr.eq(self.load.addr), weight.w_en.eq(self.load.weight),
+                                 for i in range(each))) for bank in (*tokens, weight)),
+            weight.w_en.eq(self.load.weight),
             *(wire.eq(by) for bank, mine, c, addr in (
                 (key, kv.en & ~kv.v, self.c.key, self.c.key_addr),
                 (value, kv.en & kv.v, self.c.value, self.c.value_addr))

@@ -75,7 +75,7 @@ class Loader(wiring.Component):
         cfg, command = self.cfg, self.load.payload
         T = cfg.slices
         # Per target: rows it has, first bank row, bank rows from one slice to the next.
-        table = {Target.TOKEN: (cfg.tokens, 0, cfg.tokens)}
+        table = {Target.TOKEN: (cfg.tokens, 0, cfg.token_stride)}
         for matrix in Matrix:
             each = cfg.matrix_rows(matrix)
             table[Target[matrix.name]] = (each, cfg.weight_base(matrix), each)

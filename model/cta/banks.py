@@ -39,7 +39,7 @@ class Bank:
 
 def banks(cfg: CTAConfig) -> tuple[Bank, ...]:
     """All memories of the engine, in the order in which data pass them."""
-    return tuple(bank for bank in (*_lanes(cfg), *_array(cfg), *_clusters(cfg), *_attention(cfg))
+    return tuple(bank for bank in (*_joined(_lanes(cfg)), *_array(cfg), *_clusters(cfg), *_attention(cfg))
                  if bank.count)
 
 
@@ -54,7 +54,7 @@ def _lanes(cfg: CTAConfig) -> list[Bank]:
     weight, row = max(f.weight.width, f.lsh_a.width), max(f.centroid.width, f.qkv.width)
     return [Bank(name, holds, ports, cfg.d // each, depth, each * width)
             for name, holds, ports, depth, width in (
-        ("tokens", "tokens", "1rw1r", cfg.token_depth, f.token.width),
+        *2 * [("tokens", "tokens, even and odd", "1rw", cfg.token_depth // 2, f.token.width)],
         ("weights", "A, Wq, Wk, Wv of every set", "1rw", cfg.weight_depth, weight),
         ("keys", "C0, K, C1 once more", "1r1w", cfg.key_depth, row),
         ("values", "C1, C2, V", "1r1w", cfg.value_depth, row),
@@ -105,7 +105,7 @@ def _joined(found: list[Bank]) -> list[Bank]:
     joined: list[Bank] = []
     for bank in found:
         last = joined[-1] if joined else None
-        if last and (last.depth, last.width) == (bank.depth, bank.width):
+        if last and (last.name, last.depth, last.width) == (bank.name, bank.depth, bank.width):
             joined[-1] = Bank(*(getattr(bank, name) for name in ("name", "holds", "ports")),
                               last.count + bank.count, bank.depth, bank.width)
         else:

@@ -63,16 +63,18 @@ class HeadCycles:
 
 def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
                 mode: Mode = Mode.CTA, shared_a: bool = False,
-                reuse: bool = False, held: int = 0) -> HeadCycles:
+                reuse: bool = False, held: int = 0, cross: bool | None = None) -> HeadCycles:
     """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
 
     In exact mode k0 = m, k1 = n and k2 = 0, whatever is given. ``reuse``: the clusters are those of
     the job before, so that the program begins behind the clustering. ``held``: cycles that its first
-    outputs waited for those of the job before, as the engine reports them.
+    outputs waited for those of the job before, as the engine reports them. ``cross``: the queries are
+    other tokens, which lie behind the keys; where it is not said, they are if ``m`` is not ``n``.
     """
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
-    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held).result
+    cross = m != n if cross is None else cross
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, n if cross else 0).result
 
 
 def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResult, *,
@@ -81,13 +83,13 @@ def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResul
     n = len(job.xkv)
     m = n if job.xq is None else len(job.xq)
     return head_cycles(cfg, n, m, result.k0, result.k1, result.k2, job.mode, weights.shared_a, reuse,
-                       result.held)
+                       result.held, job.xq is not None)
 
 
 class _Run:
     """One walk through the program."""
 
-    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held):
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, first_query):
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
@@ -95,7 +97,7 @@ class _Run:
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
         self.result = HeadCycles(macs=dict.fromkeys(PHASES, 0))
         self.ready = {Wait.DRAIN: 0}
-        self.reuse, self.held = reuse, held
+        self.reuse, self.held, self.first_query = reuse, held, first_query
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = 0         # cycle from which AP may be written; None while it is in use
@@ -134,16 +136,23 @@ class _Run:
             if loads and row.op is Op.Q and before is Op.SCORE:
                 begins = max(begins, free + 1)      # C0 lies beside K
             moved = max(free, begins + cfg.b - 1) if loads else take
+            turn = row.op is Op.HASH and (moved + self._first(row.lsh)) % 2
             load = max(0, moved - max(begins - 1, free)) if loads else 0        # that nothing hides
             self._lose("value load", moved - free - waited - load if loads else 0)
             length, pad = self._slots(row, part)
+            moved += turn           # CACC has the tokens of the other parity
+            self._lose("turn of the tokens", turn)
             stream = moved + 1
-            self.first.setdefault(row.op, stream - load)
+            self.first.setdefault(row.op, stream - turn - load if load else stream)
             loaded, since, before = loads, stream if loads else since, row.op
             free = stream + length + pad - 1      # its last slot
             self._effects(row, part, hpass, batch, stream, stream + length - 1)
-            self._record(row, stream - load, load, length, pad, batch, hpass)
+            self._record(row, stream, load, length, pad, batch, hpass, turn)
         return free
+
+    def _first(self, lsh: LSH) -> int:
+        """Number of the first token of a clustering."""
+        return self.first_query if lsh == LSH.QUERY else 0
 
     def _slots(self, row: Row, part: int):
         """Slots of the stream and of the pause behind it."""
@@ -191,7 +200,7 @@ class _Run:
         """CAG works through the slices of a clustering that is offered from that cycle on."""
         cfg, count, k = self.cfg, self.m if lsh == LSH.QUERY else self.n, self.sizes[lsh]
         for part in range(cfg.slices):
-            job = cag_times(cfg, offered, count, k, self.cag)
+            job = cag_times(cfg, offered, count, k, self.cag, self._first(lsh))
             self.cag.append(job)
             offered = job.following
             name = f"C{lsh}" + (f" slice {part}" if cfg.slices > 1 else "")
@@ -202,15 +211,15 @@ class _Run:
         if lsh == self.order[-1]:
             self.ready[Wait.CENTROIDS] = job.done + 1
 
-    def _record(self, row, start, load, length, pad, batch, hpass):
+    def _record(self, row, stream, load, length, pad, batch, hpass, turn):
         """The row in the picture, and its useful products."""
         cfg, slots = self.cfg, length
         if load:
-            self._use("SA", "LOAD", start, start + load)
+            self._use("SA", "LOAD", stream - turn - load, stream - turn)
         what = f"HASH {row.lsh}" if row.op is Op.HASH else row.op.name
-        self._use("SA", what, start + load, start + load + length)
+        self._use("SA", what, stream, stream + length)
         if pad:
-            self._use("SA", "PAUSE", start + load + length, start + load + length + pad)
+            self._use("SA", "PAUSE", stream + length, stream + length + pad)
         if row.op is Op.HASH:
             columns = min(cfg.b, cfg.l - hpass * cfg.b)
         else:

@@ -46,9 +46,16 @@ class Memories:
         return max(self.k1, -(-self.exact // 2))
 
     @property
+    def token_stride(self) -> int:
+        """Rows from a slice to the next: as many as there are tokens, and even, so that the parity of a
+        row is that of its token."""
+        return self.tokens + self.tokens % 2
+
+    @property
     def token_depth(self) -> int:
-        """Rows of a token bank, slice by slice: the keys, and behind them the queries of a cross job."""
-        return self.tokens * self.slices
+        """Rows of the tokens, slice by slice: the keys, and behind them the queries of a cross job. Even
+        and odd ones lie in two banks."""
+        return self.token_stride * self.slices
 
     def matrix_rows(self, matrix: Matrix) -> int:
         """Rows of one slice of a matrix: one a dimension of the head, or a hash function."""

@@ -133,8 +133,9 @@ class CagTimes:
 
 
 def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
-              before: list[CagTimes] = ()) -> CagTimes:
-    """Times of a job of ``count`` tokens in ``k`` clusters that is offered from cycle ``offered``.
+              before: list[CagTimes] = (), first: int = 0) -> CagTimes:
+    """Times of a job of ``count`` tokens from number ``first`` on in ``k`` clusters that is offered from
+    cycle ``offered``, counted as a job of the engine counts.
 
     ``before`` has the jobs taken since the reset, in order (the last two matter): the job waits
     for CACC, which takes a token a cycle without a gap between jobs, and for its bank, which is
@@ -142,6 +143,7 @@ def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
     """
     accept = max([offered] + [job.following for job in before[-1:]]
                  + [job.bank_free for job in before[-cfg.sums:][:1] if len(before) >= cfg.sums])
+    accept += (accept + first + issue_delay(cfg)) % 2     # its turn at the banks of tokens
     written = accept + count + CAG_WRITE_BACK
     average = max([written + 1] + [job.bank_free for job in before[-1:]])
     started = average + CAG_FIRST_ROW

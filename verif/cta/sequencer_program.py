@@ -92,7 +92,7 @@ def _hash(cfg, head, lsh, hpass, part, kept):
         function = hpass * cfg.b + column
         row.load.append({} if function >= cfg.l else
                         {"weight": 1, "addr": base + (lsh * cfg.slices + part) * cfg.l + function})
-    first = part * cfg.tokens + (_first_query(head) if lsh == LSH.QUERY else 0)
+    first = part * cfg.token_stride + (_first_query(head) if lsh == LSH.QUERY else 0)
     for token in range(head.m if lsh == LSH.QUERY else head.n):
         slot = {"token": 1, "addr": first + token, "inject": _inject(part, Inject.ZERO), **common,
                 "part_last": part == cfg.slices - 1, "cols": cfg.b}
@@ -184,7 +184,7 @@ def _first_query(head):
 
 def _token(cfg, part, number):
     """The load of a token that is its own centroid."""
-    return {"token": 1, "addr": part * cfg.tokens + number}
+    return {"token": 1, "addr": part * cfg.token_stride + number}
 
 
 def _inject(part, first):
@@ -276,6 +276,8 @@ def _timeline(cfg, rng, head, start, slow, program):
                 slot |= {"shadow_push": 1, **{f"shadow_{name}": v for name, v in fields.items()}}
                 at += 1
             moved = max(free, at - 1)
+        if row.op is Op.HASH:      # in odd cycles of the job even tokens, in even ones odd
+            moved += (moved + 1 - start + row.stream[0]["addr"]) % 2
         at = moved + 1
         loaded, since, before = bool(row.load), at if row.load else since, row.op
         for index, fields in enumerate(row.stream):

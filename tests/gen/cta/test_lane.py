@@ -88,24 +88,25 @@ class Twin:
         for bank, row, _ in stores:
             written[bank].add(row)
 
-        read = self._command(chance, written)
-        self._for_cacc(chance, written, read)
+        self._for_cacc(chance, written, *self._command(chance, written))
         self._write_back(chance)
         for bank, row, value in stores:
             self.banks[bank][row] = value
 
     def _command(self, chance, written):
         """An operand of one bank, a value of another; a bank with one port is not read where it is written.
-        Gives the banks that are read."""
+        Gives the banks that are read, and the parity of a token."""
         banks, rng, cfg = self.banks, self.rng, self.cfg
+        # Tokens of a parity have a bank of their own.
+        parities = {row % 2 for row in written["token"]}
+        busy = [row for row in range(cfg.token_depth) if row % 2 in parities]
 
         def pick(kinds, taken=()):
             """What is read, and its row; never of the banks ``taken``."""
             kind = rng.choice(kinds)
             bank = "token" if kind == "residual" else kind
-            row = None if kind == "none" else self.known(bank, written[bank])
-            if (row is None or bank in taken or (bank in ("token", "weight") and written[bank])
-                    or chance(0.1)):
+            row = None if kind == "none" else self.known(bank, (*written[bank], *busy * (bank == "token")))
+            if row is None or bank in taken or (bank == "weight" and written[bank]) or chance(0.1):
                 return "none", 0
             return kind, row
 
@@ -141,18 +142,21 @@ class Twin:
         self.expect(2, "push", [push] * each, 1)
         self.due.setdefault(self.cycle + each, {})["cmd_up", None] = command
         self.due.setdefault(self.cycle + each - 1, {})["reads_next", None] = "weight" in (kind, load)
-        row = self.known("output")
+        operand, row = row, self.known("output")
         if row is not None and not written["output"] and chance():
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
             self.expect(1, "read_data", banks["output"][row])
-        return read | {load}
+        return read | {load}, {array_row % 2 for kind, array_row in (
+            ("token" if "token" in read else "", operand), (load, load_row)) if kind == "token"}
 
-    def _for_cacc(self, chance, written, read):
+    def _for_cacc(self, chance, written, read, parities):
         ctx, dut, banks = self.ctx, self.dut, self.banks
         copy = chance()
         bank = "key" if copy else "value"
-        row, c1_row = self.known("token", written["token"]), self.known(bank, written[bank])
+        parities |= {row % 2 for row in written["token"]}
+        row = self.known("token", [row for row in range(self.cfg.token_depth) if row % 2 in parities])
+        c1_row = self.known(bank, written[bank])
         residual = c1_row is not None and bank not in read and chance()
         asked = row is not None and chance(0.8)
         ctx.set(dut.cag, {"en": asked, "residual": residual, "copy": copy, "addr": row or 0,
@@ -251,6 +255,7 @@ MUTANTS = {
     "tokens cut off": ('centroid if name == "token" else of[name]', "of[name]"),
     "moves of other reads counted": ("at.shadow.token & moved", "moved"),
     "CACC behind the array": ("Mux(of_value, cag.c1_addr,", "Mux(0, cag.c1_addr,"),
+    "tokens of the other parity": ("Mux(before.addr[0], odd, even)", "even"),
     "C1 of another bank": ("Mux(before.copy, of_key, of_value)", "of_value"),
     "values of the operand's row": ("Mux(load.key, load.addr, cmd.addr)", "cmd.addr"),
     "values not pushed": ("delay(m, at.shadow.push, 1 + i,", "delay(m, at.shadow.push & 0, 1 + i,"),

@@ -41,7 +41,8 @@ def writes(cfg, load):
     # Slice by slice, and in each slice group by group.
     order = [(row, part, group) for row in range(len(load.rows)) for part in range(T)
              for group in range(cfg.groups)]
-    return [(kind, at + part * extent(cfg, target) + load.base + row, group, word)
+    stride = cfg.token_stride if token else extent(cfg, target)
+    return [(kind, at + part * stride + load.base + row, group, word)
             for (row, part, group), word in zip(order, words, strict=True)]
 
 
@@ -254,7 +255,7 @@ def test_reset_in_mid_load():
             await ctx.tick()
             if ctx.get(dut.write.token):
                 rows.append((ctx.get(dut.write.addr), ctx.get(dut.group)))
-        assert rows == [(3 + cfg.tokens * part, group) for part in range(3) for group in range(2)]
+        assert rows == [(3 + cfg.token_stride * part, group) for part in range(3) for group in range(2)]
 
     simulate(dut, bench, reset)
 
