@@ -35,12 +35,17 @@ FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
 
 @dataclass(frozen=True)
 class Use:
-    """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``."""
+    """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``.
+
+    The unit ``lost`` is the multiplier slots that form nothing useful, ``what`` the cause and ``share`` their
+    part of all slots in these cycles.
+    """
 
     unit: str
     what: str
     start: int
     end: int
+    share: float = 1.0
 
 
 @dataclass
@@ -106,7 +111,8 @@ class _Run:
             self.ready[Wait.CENTROIDS] = 0
         last = self._walk()
         total = last + 1 + tail(cfg) - 1
-        self._lose("start and end", FIRST_TAKE + tail(cfg))
+        self._lose("start and end", FIRST_TAKE, 1 + FIRST_TAKE)
+        self._lose("start and end", tail(cfg), total + 1)
         begins = [1, *(self.first[op] for op in cfg.program.phases), total + 1]
         self.result.total = total
         self.result.phases = {name: after - at
@@ -128,20 +134,20 @@ class _Run:
             take = max([at_hand, *waits.values()])
             waited = max(0, take - max(free, at_hand))
             if waited:
-                self._lose(max(waits, key=waits.get), waited)
+                self._lose(max(waits, key=waits.get), waited, take + 1)
             if row.op is Op.OUT and Op.OUT not in self.first:
                 take += self.held
-                self._lose("outputs of the job before", self.held)
+                self._lose("outputs of the job before", self.held, take + 1)
             begins = max(take + 1, since + cfg.b - 1) if loads else take + 1    # of the load
             if loads and row.op is Op.Q and before is Op.SCORE:
                 begins = max(begins, free + 1)      # C0 lies beside K
             moved = max(free, begins + cfg.b - 1) if loads else take
             turn = row.op is Op.HASH and (moved + self._first(row.lsh)) % 2
             load = max(0, moved - max(begins - 1, free)) if loads else 0        # that nothing hides
-            self._lose("value load", moved - free - waited - load if loads else 0)
+            self._lose("value load", moved - free - waited - load if loads else 0, moved + 1 - load)
             length, pad = self._slots(row, part)
             moved += turn           # CACC has the tokens of the other parity
-            self._lose("turn of the tokens", turn)
+            self._lose("turn of the tokens", turn, moved + 1)
             stream = moved + 1
             self.first.setdefault(row.op, stream - turn - load if load else stream)
             loaded, since, before = loads, stream if loads else since, row.op
@@ -228,14 +234,17 @@ class _Run:
             length = min(length, self.k) if row.op is Op.SCORE else length
         begun = sum(op in self.first for op in cfg.program.phases)
         self.result.macs[PHASES[begun]] += cfg.d * columns * length
-        self._lose("value load", load)
-        self._lose("pause", pad + slots - length)
+        self._lose("value load", load, stream - turn)
+        self._lose("pause", pad + slots - length, stream + slots + pad)
         self._lose("idle hash columns" if row.op is Op.HASH else "ragged batch",
-                   length * (1 - columns / cfg.b))
+                   length * (1 - columns / cfg.b), stream + length, length)
 
-    def _lose(self, cause, cycles):
+    def _lose(self, cause, cycles, end, length=None):
+        """``cycles`` are lost before cycle ``end``, in so many or spread over ``length``."""
         if cycles:
             self.result.losses[cause] = self.result.losses.get(cause, 0) + cycles
+            length = length or cycles
+            self.result.uses.append(Use("lost", cause, end - length, end, cycles / length))
 
     def _use(self, unit, what, start, end):
         self.result.uses.append(Use(unit, what, start, end))

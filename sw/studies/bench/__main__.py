@@ -8,6 +8,7 @@ import sys
 
 from model.command import Parser, refusing
 from model.cta.cost import OPERATING_POINTS
+from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
 from sw.studies.bench import cpu, layers
@@ -39,7 +40,7 @@ def run(bench: Bench, seed: int, simulate: bool) -> tuple[dict, bool]:
     return data, agree(data["jobs"])
 
 
-@refusing("sw.studies.bench", InputError)
+@refusing("sw.studies.bench", InputError, ConfigError)
 def main(argv=None) -> int:
     """Run a bench; gives the exit status, 1 where something differs."""
     parser = Parser(prog="sw.studies.bench", description=(__doc__ or "").partition("\n")[0])
@@ -55,9 +56,12 @@ def main(argv=None) -> int:
     narrow.add_argument("--n", type=int, choices=layers.TOKENS, help="one number of tokens")
     narrow.add_argument("--point", choices=[point.name for point in OPERATING_POINTS],
                         help="one operating point")
+    narrow.add_argument("--picture", metavar="FILE", help="draw the schedule of the first layer asked for, "
+                        "losses coloured by cause, as SVG; nothing is measured")
     narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
     args = parser.parse_args(argv)
     require_writable(args.report)
+    require_writable(args.picture)
     if args.engine == "layers":
         return _layers(args)
     if args.engine == "cpu":
@@ -77,6 +81,9 @@ def _layers(args) -> int:
     chosen = layers.sizes([net for net in layers.NETS if args.net in (None, net.name)],
                           layers.TOKENS if args.n is None else (args.n,),
                           None if args.point is None else (args.point,))
+    if args.picture:
+        layers.picture(chosen[0], args.picture, b=args.b)
+        return 0
     rows = layers.run(chosen, b=args.b, simulate=not args.model, seed=args.seed)
     layers.show(rows)
     if args.report:
