@@ -1,5 +1,5 @@
-"""Random legal configurations of both engines, each built and run: `make nightly`; choose seeds
-with HASHLAYER_SWEEP=seed,seed,…"""
+"""Random legal configurations of both engines, each built and run: `make nightly`, which prints how many
+and how many outputs were compared; choose seeds with HASHLAYER_SWEEP=seed,seed,…"""
 
 import os
 
@@ -14,7 +14,8 @@ from sw.sim.cta import run_jobs
 from tests.rtl import test_head, test_lookup
 
 ASKED = os.environ.get("HASHLAYER_SWEEP", "")
-SEEDS = [int(seed) for seed in ASKED.split(",") if seed] or range(16)
+SEEDS = [int(seed) for seed in ASKED.split(",") if seed]
+CTA_SEEDS, LOOKUP_SEEDS = SEEDS or range(200), SEEDS or range(16)
 
 
 def random_config(seed):
@@ -51,7 +52,7 @@ def random_lookup_config(seed):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", LOOKUP_SEEDS)
 def test_random_lookup_configuration(seed):
     cfg = random_lookup_config(seed)
     for note, weights, job in test_lookup.jobs_for(cfg, seed):
@@ -65,10 +66,12 @@ def test_random_lookup_configuration(seed):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_configuration(seed):
+@pytest.mark.parametrize("seed", CTA_SEEDS)
+def test_random_configuration(seed, tried):
     cfg = random_config(seed)
     jobs = test_head.jobs_for(cfg, seed)
     results = run_jobs(cfg, [job[1:] for job in jobs], stalls=(seed % 3) / 4, seed=seed)
     for (note, weights, job), result in zip(jobs, results, strict=True):
         test_head.check(cfg, weights, job, result, f"seed {seed}, {cfg}, {note}")
+    tried("random CTA engines", configurations=1, jobs=len(jobs),
+          outputs=sum(result.o.size for result in results))
