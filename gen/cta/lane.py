@@ -185,7 +185,7 @@ class Lane(wiring.Component):
             output.r_en.eq(self.read_en),
             *(to.eq(by) for to, by in zip(self.read_data, self._elements(output.r_data))),
         ]
-        climb = [LaneCommand(cfg)(at) for at in stages(m, cmd, each, name="cmd")]
+        climb = [LaneCommand(cfg)(at) for at in stages(m, cmd, each, name="cmd", reset=True)]
         m.d.comb += self.cmd_up.eq(climb[each])
         m.d.comb += self.reads_next.eq(climb[each - 1].weight | climb[each - 1].shadow.weight)
 

@@ -225,6 +225,7 @@ def check(cfg, seed, cycles=700, resets=0, block=Lane):
                 twin.behind.clear()
                 for name in ("kv_up", "o_down"):
                     assert ctx.get(getattr(dut, name).en) == 0, f"seed {seed}: {name} after reset"
+                assert ctx.get(dut.cmd_up).as_bits() == 0, f"seed {seed}: cmd_up after reset"
                 for name in ("push", "cag_moved", "pe"):
                     for port in getattr(dut, name):
                         got = ctx.get(port)
