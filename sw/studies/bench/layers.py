@@ -26,7 +26,7 @@ from sw.sim.engines import ENGINES
 from sw.studies.bench.case import VERDICTS
 from sw.studies.bench.layer_picture import draw
 
-__all__ = ["NETS", "Net", "Sizes", "sizes", "heads", "measure", "picture", "run", "show"]
+__all__ = ["NETS", "Net", "Sizes", "sizes", "heads", "operands", "measure", "picture", "run", "show"]
 
 BETWEEN = 3
 """Cycles between two jobs: last events, the outputs handed over, the check of the second."""
@@ -81,7 +81,7 @@ def sizes(nets=NETS, tokens=TOKENS, points=None) -> list[Sizes]:
     return found
 
 
-def _operands(cfg: CTAConfig, size: Sizes, seed: int):
+def operands(cfg: CTAConfig, size: Sizes, seed: int):
     """Weights of the heads, which hash alike, and the layer's job."""
     weights, job = operating_point(cfg, size.k0, size.k1, size.k2, size.n, seed=seed)
     heads = [(replace(weights, **{name: np.roll(getattr(weights, name), head, axis=-1)
@@ -146,7 +146,7 @@ def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, simulate
            "k0": size.k0, "k1": size.k1, "k2": size.k2, "cycles": total,
            "equal_golden": None, "equal_model": None}
     if simulate:
-        weights, job = _operands(cfg, size, seed)
+        weights, job = operands(cfg, size, seed)
         row |= _simulated(cfg, size, weights, job, 2)
         losses["transfers"] = row["cycles"] - total
     formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2)
