@@ -193,20 +193,22 @@ class Lane(wiring.Component):
         at, before = climb[1], Signal(CentroidRead(cfg))
         m.d.sync += before.eq(cag)
         even, odd = (bank.r_data for bank in tokens)
-        for_array = Mux(Mux(at.shadow.token, at.shadow.addr[0], at.addr[0]), odd, even)
-        rows = zip(*(self._elements(word) for word in (
-            for_array, Mux(before.addr[0], odd, even), weight.r_data, key.r_data, value.r_data)))
-        for i, (of_token, for_cacc, of_weight, of_key, of_value) in enumerate(rows):
+        for_array, for_cacc = Signal(len(even)), Signal(len(even))
+        m.d.comb += [for_array.eq(Mux(Mux(at.shadow.token, at.shadow.addr[0], at.addr[0]), odd, even)),
+                     for_cacc.eq(Mux(before.addr[0], odd, even))]
+        rows = zip(*(self._elements(word) for word in (for_array, for_cacc, weight.r_data, key.r_data,
+                                                       value.r_data)))
+        for i, (of_token, of_cacc, of_weight, of_key, of_value) in enumerate(rows):
             residual, _ = self._residual(of_token, of_value)
             centroid, moved = self._centroid(of_token)
             of = {"token": of_token.as_signed(), "weight": of_weight.as_signed(),
                   "key": of_key.as_signed(), "value": of_value.as_signed()}
             chosen = Signal(shape(cfg.left), name=f"chosen_{i}")
             loaded = Signal(shape(cfg.value), name=f"loaded_{i}")
-            self._choose(m, chosen, ((at.residual, residual), *((at[name], of[name]) for name in of)))
-            self._choose(m, loaded, ((at.shadow[name], centroid if name == "token" else of[name])
-                                     for name in of))
             m.d.comb += [
+                chosen.eq(self._choice((at.residual, residual), *((at[name], of[name]) for name in of))),
+                loaded.eq(self._choice(*((at.shadow[name], centroid if name == "token" else of[name])
+                                         for name in of))),
                 self.x[i].eq(delay(m, chosen, 1 + i)), self.shadow[i].eq(delay(m, loaded, 1 + i)),
                 self.pe[i].eq(delay(m, at.pe, 1 + i, name=f"pe_{i}", reset=True)),
                 self.push[i].eq(delay(m, at.shadow.push, 1 + i, name=f"push_{i}", reset=True)),
@@ -214,10 +216,11 @@ class Lane(wiring.Component):
                                              name=f"token_moved_{i}"))]
 
             # The same for CACC.
-            c1 = Mux(before.copy, of_key, of_value)
-            difference, moved = self._residual(for_cacc, c1)
+            c1 = Signal(len(of_key), name=f"c1_{i}")
+            m.d.comb += c1.eq(Mux(before.copy, of_key, of_value))
+            difference, moved = self._residual(of_cacc, c1)
             m.d.comb += [
-                self.cag_x[i].eq(delay(m, Mux(before.residual, difference, for_cacc.as_signed()), 1,
+                self.cag_x[i].eq(delay(m, Mux(before.residual, difference, of_cacc.as_signed()), 1,
                                        name=f"cag_x_{i}")),
                 self.cag_moved[i].eq(delay(m, before.en & before.residual & moved, 1, reset=True,
                                            name=f"cag_moved_{i}"))]
@@ -270,13 +273,12 @@ class Lane(wiring.Component):
         return [word[i * size:(i + 1) * size] for i in range(self.cfg.lane_rows)]
 
     @staticmethod
-    def _choose(m, chosen, ways):
+    def _choice(*ways):
         """The value of the first way whose flag is set, or of the last."""
-        *ways, (_, otherwise) = ways
-        m.d.comb += chosen.eq(otherwise)
+        *ways, (_, chosen) = ways
         for flag, value in reversed(ways):
-            with m.If(flag):
-                m.d.comb += chosen.eq(value)
+            chosen = Mux(flag, value, chosen)
+        return chosen
 
     def _residual(self, token, centroid):
         """The left adder: token less centroid, both as bits of their banks."""
