@@ -24,7 +24,7 @@ __all__ = ["Command"]
 class Command:
     """One generator of a ``config``, whose parameters are its flags; those of ``always``
     stand in the header of the Verilog even at their default; ``fields`` and ``codes`` (enumerations of
-    the words) go into the manifest."""
+    the words) go into the manifest, and so do the ``banks`` of a configuration if the engine lists them."""
 
     program: str
     what: str
@@ -33,6 +33,7 @@ class Command:
     always: tuple[str, ...]
     fields: dict[str, tuple]
     codes: dict[str, type]
+    banks: Callable | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -132,8 +133,9 @@ class Command:
     def describe(self, cfg, emitted) -> dict:
         """The manifest of what was emitted."""
         tables = {name: [list(f) for f in fields] for name, fields in self.fields.items()}
+        listed = {"banks": [bank.as_dict() for bank in self.banks(cfg)]} if self.banks else {}
         return manifest(emitted.component, cfg=cfg.as_dict(), digest=cfg.digest,
                         name=emitted.name, fields=tables, memories=emitted.memories,
                         memory_bits=sum(memory["bits"] for memory in emitted.memories),
-                        **{name: {code.name: int(code) for code in codes}
-                           for name, codes in self.codes.items()})
+                        **listed, **{name: {code.name: int(code) for code in codes}
+                                     for name, codes in self.codes.items()})

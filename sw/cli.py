@@ -33,6 +33,7 @@ COMMANDS = {
     "evaluate": ("sw.studies.evaluate", "what the methods cost on a trained model"),
     "export": ("sw.quant.export", "the layers of a checkpoint as the engines load them"),
     "quantise": ("sw.quant.train", "quantisation-aware training of a checkpoint"),
+    "memories": ("sw.studies.memories", "where the bits of a CTA engine are, bank by bank"),
     "budget": ("sw.studies.budget", "what each format costs"),
     "rules": ("sw.studies.rules", "rules that place the binary points, compared"),
     "pretrained": ("sw.studies.pretrained.__main__", "an encoder on disk: policy, distillation"),

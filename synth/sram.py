@@ -1,8 +1,8 @@
 """Memories: the macros that a design asks for, and what one costs.
 
-The wrappers ``hl_sram_1r1w`` and ``hl_sram_1rw1r`` stand for macros of a foundry. There is none in the
-project, so their area comes from a model per technology, fitted to macros that were published with their
-size. What a figure rests on is said in the technology (:mod:`synth.technology`).
+The wrappers ``hl_sram_1rw``, ``hl_sram_1r1w`` and ``hl_sram_1rw1r`` stand for macros of a foundry. There
+is none in the project, so their area comes from a model per technology, fitted to macros that were
+published with their size. What a figure rests on is said in the technology (:mod:`synth.technology`).
 """
 
 import re
@@ -15,7 +15,8 @@ from synth.cells import Arc, Cell, Pin, Setup, Table
 
 __all__ = ["Macro", "SRAMModel", "SRAMTiming", "macro", "stub", "FAKERAM45", "OPENRAM130"]
 
-KINDS = {"hl_sram_1r1w": "one port to write, one to read", "hl_sram_1rw1r": "two ports, one of which writes"}
+KINDS = {"hl_sram_1rw": "one port", "hl_sram_1r1w": "one port to write, one to read",
+         "hl_sram_1rw1r": "two ports, one of which writes"}
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,25 @@ def macro(name: str) -> Macro:
     return Macro(match[1], int(match[2]), int(match[3]))
 
 
+def _ports(macro: Macro) -> tuple[dict[str, int], dict[str, int]]:
+    """Its inputs beside the clock, and its outputs, with their widths."""
+    address = max(1, (macro.depth - 1).bit_length())
+    if macro.kind == "hl_sram_1rw":
+        return ({"w_en": 1, "r_en": 1, "addr": address, "w_data": macro.width}, {"r_data": macro.width})
+    inputs = {"w_en": 1, "w_addr": address, "w_data": macro.width, "r_en": 1, "r_addr": address}
+    outputs = {"r_data": macro.width}
+    if macro.kind == "hl_sram_1rw1r":
+        inputs |= {"q_en": 1, "q_addr": address}
+        outputs["q_data"] = macro.width
+    return inputs, outputs
+
+
 def stub(macro: Macro) -> str:
     """Its ports as Verilog, for a black box."""
-    address, word = max(1, (macro.depth - 1).bit_length()) - 1, macro.width - 1
-    more = f", input q_en, input [{address}:0] q_addr, output [{word}:0] q_data" \
-        if macro.kind.endswith("1rw1r") else ""
-    return (f"module {macro.name} (input clk, input w_en, input [{address}:0] w_addr, "
-            f"input [{word}:0] w_data, input r_en, input [{address}:0] r_addr, "
-            f"output [{word}:0] r_data{more}); endmodule\n")
+    inputs, outputs = _ports(macro)
+    ports = [f"{way} {name}" if name.endswith("_en") else f"{way} [{width - 1}:0] {name}"
+             for way, some in (("input", inputs), ("output", outputs)) for name, width in some.items()]
+    return f"module {macro.name} (input clk, {', '.join(ports)}); endmodule\n"
 
 
 @dataclass(frozen=True)
@@ -116,12 +128,7 @@ class SRAMModel:
 
     def cell(self, macro: Macro) -> Cell:
         """A memory as a cell for timing, with a pin for each bit: ``r_data[3]``."""
-        address, when = max(1, (macro.depth - 1).bit_length()), self.timing
-        inputs = {"w_en": 1, "w_addr": address, "w_data": macro.width, "r_en": 1, "r_addr": address}
-        outputs = {"r_data": macro.width}
-        if macro.kind.endswith("1rw1r"):
-            inputs |= {"q_en": 1, "q_addr": address}
-            outputs["q_data"] = macro.width
+        when, (inputs, outputs) = self.timing, _ports(macro)
         pins = {"clk": Pin("clk", "input", clock=True)}
         pins |= {name: Pin(name, "input", when.pin) for name in _bits(inputs)}
         pins |= {name: Pin(name, "output") for name in _bits(outputs)}

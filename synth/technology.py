@@ -17,7 +17,7 @@ from synth.sram import FAKERAM45, Macro, SRAMModel, SRAMTiming, fitted
 
 __all__ = ["NAMES", "Technology", "of_liberty", "technology"]
 
-PORTS = {"hl_sram_1r1w": 1.5, "hl_sram_1rw1r": 2.0}
+PORTS = {"hl_sram_1rw": 1.0, "hl_sram_1r1w": 1.5, "hl_sram_1rw1r": 2.0}
 """A cell with a port to write and one to read has 8 transistors for 6, and longer rows; one with two full
 ports is twice as large. The macros of OpenRAM for sky130 bear the second out: 24.1 and 25.4 µm² a bit with
 two ports, 9.6 with one at twice the size."""
@@ -85,8 +85,8 @@ _OPEN45 = SRAMModel(**fitted(), ports=PORTS, least=0.5, timing=_TIMING45)
 _NOTE45 = (f"memories: areas fitted to {len(FAKERAM45)} single-port macros fakeram45 of "
            "OpenROAD-flow-scripts; two ports count 1.5 and 2.0 times")
 _DENSITY130 = 9.6
-_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0, {"hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55},
-                     timing=_TIMING130)
+_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0,
+                     {"hl_sram_1rw": 1.0, "hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55}, timing=_TIMING130)
 """OpenRAM's macros with two ports are 2.5 to 2.6 times those with one, whichever ports they are."""
 
 

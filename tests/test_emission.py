@@ -202,7 +202,7 @@ def test_sram_in_both_flavours(tmp_path):
         def elaborate(self, platform):
             m = Module()
             m.submodules.one = one = SRAM(width=1500, depth=1)
-            m.submodules.two = two = SRAM(width=1500, depth=5, rw=True)
+            m.submodules.two = two = SRAM(width=1500, depth=5, ports="1rw1r")
             m.d.comb += [one.w_en.eq(1), one.w_data.eq(self.d), one.r_en.eq(1),
                          two.w_en.eq(self.d[0]), two.w_data.eq(one.r_data), two.q_en.eq(1),
                          self.q.eq(two.q_data)]
@@ -413,6 +413,9 @@ def test_manifest_lists_memories_and_codes(engine):
     for memory in described["memories"]:
         assert memory["bits"] == memory["count"] * memory["width"] * memory["depth"]
     assert described["memory_bits"] == sum(m["bits"] for m in described["memories"])
+    if "banks" in described:       # the same by what they hold
+        assert sum(bank["bits"] for bank in described["banks"]) == described["memory_bits"]
+        assert sum(bank["count"] for bank in described["banks"]) == sum(found.values())
     assert described["errors"]["LOAD"] and described["targets"]
 
 

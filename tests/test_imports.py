@@ -10,7 +10,7 @@ from tests.reach import ROOT, extras, imports, is_quick, lacking, reached
 pytestmark = pytest.mark.structure
 
 OWN = ("model", "gen", "verif", "sw", "synth", "tests")
-DATA = ("command", "errors", "files", "fixed", "config", "job", "layout", "schedule", "timing",
+DATA = ("command", "errors", "files", "fixed", "banks", "config", "job", "layout", "schedule", "timing",
         "weight_layout")
 
 

@@ -79,13 +79,14 @@ def test_memories_of_ones_own(design, tmp_path):
                                "--top-module", "chip", *design)
     assert run.returncode and "hl_sram_1r1w" in run.stderr
     macros = tmp_path / "macros.v"
+    two = "input [AW-1:0] w_addr, input [AW-1:0] r_addr"
     macros.write_text("".join(
         f"module hl_sram_{kind} #(parameter WIDTH = 8, parameter DEPTH = 16, parameter AW = "
-        "(DEPTH > 1) ? $clog2(DEPTH) : 1) (input clk, input w_en, input [AW-1:0] w_addr, "
-        "input [WIDTH-1:0] w_data, input r_en, input [AW-1:0] r_addr, output [WIDTH-1:0] r_data"
-        f"{more});\n  assign r_data = 0;{body}\nendmodule\n" for kind, more, body in (
-            ("1r1w", "", ""),
-            ("1rw1r", ", input q_en, input [AW-1:0] q_addr, output [WIDTH-1:0] q_data",
+        f"(DEPTH > 1) ? $clog2(DEPTH) : 1) (input clk, input w_en, input r_en, {where}, "
+        "input [WIDTH-1:0] w_data, output [WIDTH-1:0] r_data"
+        f"{more});\n  assign r_data = 0;{body}\nendmodule\n" for kind, where, more, body in (
+            ("1rw", "input [AW-1:0] addr", "", ""), ("1r1w", two, "", ""),
+            ("1rw1r", two, ", input q_en, input [AW-1:0] q_addr, output [WIDTH-1:0] q_data",
              " assign q_data = 0;"))))
     run = verilator.find().run("--lint-only", "-Wno-lint", "-DHASHLAYER_SRAM_EXTERNAL",
                                "--top-module", "chip", macros, *design)

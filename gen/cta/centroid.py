@@ -32,6 +32,7 @@ class CentroidAggregation(wiring.Component):
     Members
     -------
     job : Stream of jobs. Payload :class:`CentroidJob`.
+    turn : Parity of this cycle, which decides whether a job may be taken.
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.
@@ -39,7 +40,8 @@ class CentroidAggregation(wiring.Component):
     ct1 : Cluster of the same token in LSH1, for a residual.
     tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
     tok_addr : Row of the token banks.
-    c1_addr : Row of the C1 banks, for a residual.
+    c1_addr : Row of C1, for a residual: in the value bank, or with ``c1_copy`` in the key bank.
+    c1_copy : The row of C1 is that of the first slice.
     residual : The row is the token less its C1.
     cacc_en : The operand of CACC is at the column, two cycles after ``tok_en``.
     acc[d] : Addend of CACC, two cycles after ``cacc_en``. Format ``cfg.csum``.

@@ -6,7 +6,6 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay, stages
-from gen.cta.centroid_sums import sum_rows
 from gen.emit import place
 from gen.fixed import leading_one, popcount, round_half_up, saturate, shape
 from model.cta.config import CTAConfig
@@ -131,7 +130,7 @@ class CentroidMeans(wiring.Component):
         super().__init__({
             "full": In(1), "full_lsh": In(LSH_WIDTH), "full_slice": In(slices),
             "full_k": In(cfg.count_width),
-            "read_en": Out(1), "read_addr": Out(address_width(sum_rows(cfg))), "read_last": Out(1),
+            "read_en": Out(1), "read_addr": Out(address_width(cfg.sum_rows)), "read_last": Out(1),
             "count": In(cfg.count_width), "sums": In(shape(cfg.csum)).array(cfg.d),
             "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
             "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product_shape(cfg)).array(cfg.d),

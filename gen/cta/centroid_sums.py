@@ -10,13 +10,10 @@ from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
 from model.cta.job import LSH_WIDTH
+from model.cta.timing import issue_delay
 
-__all__ = ["CentroidJob", "CentroidSums", "SumLane", "sum_rows"]
+__all__ = ["CentroidJob", "CentroidSums", "SumLane"]
 
-
-def sum_rows(cfg: CTAConfig) -> int:
-    """Rows of a bank of sums: the clusters of the largest clustering."""
-    return max(cfg.k0, cfg.k1, cfg.k2)
 
 
 class CentroidJob(data.StructLayout):
@@ -95,8 +92,9 @@ class CentroidSums(wiring.Component):
     other. Counts lie in memories of their own, since CAVG wants them a cycle before the sums.
 
     Timing: ``job`` taken in cycle c has token t in stage s in cycle c + 1 + t + s; the next job can
-    be taken in c + count if its bank is free (see ``model.cta.timing.cag_times``). ``read_en`` with
-    ``read_addr`` in cycle c gives ``count`` in c+1 and ``sums`` in c+2; ``read_last`` with it frees
+    be taken in c + count, or a cycle later for its turn, if its bank is free (see
+    ``model.cta.timing.cag_times``). ``read_en`` with ``read_addr`` in cycle c gives ``count`` in c+1 and
+    ``sums`` in c+2; ``read_last`` with it frees
     the bank. Only ``job`` can be held up.
 
     Numerics: exact. Golden ``model.cta.centroid.cluster_sums``.
@@ -106,6 +104,7 @@ class CentroidSums(wiring.Component):
     Members
     -------
     job : Stream of jobs. Payload :class:`CentroidJob`.
+    turn : Parity of this cycle: a job whose first token is of that of ``turn`` + issue_delay may be taken.
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.
@@ -113,7 +112,8 @@ class CentroidSums(wiring.Component):
     ct1 : Cluster of the same token in LSH1, for a residual.
     tok_en : The lanes are asked for a row; its x is due at the column two cycles later.
     tok_addr : Row of the token banks.
-    c1_addr : Row of the C1 banks, for a residual.
+    c1_addr : Row of C1, for a residual: in the value bank, or with ``c1_copy`` in the key bank.
+    c1_copy : The row of C1 is that of the first slice.
     residual : The row is the token less its C1.
     cacc_en : The operand is at the borrowed column, two cycles after ``tok_en``.
     acc[d] : The sum so far, two cycles after ``cacc_en``. Format ``cfg.csum``.
@@ -135,13 +135,13 @@ class CentroidSums(wiring.Component):
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        csum, index = shape(cfg.csum), address_width(sum_rows(cfg))
+        csum, index = shape(cfg.csum), address_width(cfg.sum_rows)
         super().__init__({
-            "job": In(stream.Signature(CentroidJob(cfg))),
+            "job": In(stream.Signature(CentroidJob(cfg))), "turn": In(1),
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct_lsh": Out(LSH_WIDTH),
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
-            "c1_addr": Out(address_width(cfg.value_depth)), "residual": Out(1),
+            "c1_addr": Out(address_width(cfg.row_depth)), "c1_copy": Out(1), "residual": Out(1),
             "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
             "full": Out(1), "full_lsh": Out(LSH_WIDTH), "full_slice": Out(address_width(cfg.slices)),
             "full_k": Out(cfg.count_width),
@@ -163,16 +163,18 @@ class CentroidSums(wiring.Component):
         taken = Signal(cfg.sums)
         bank0 = Signal()
         last0 = Signal()
+        # The hash reads tokens of the other parity (gen.cta.program), each from a bank with one port.
         offer = self.job.payload
+        fits = offer.first[0] ^ self.turn ^ 1 ^ (issue_delay(cfg) & 1)
         m.d.comb += [last0.eq(token == job.count - 1),
-                     self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1)),
+                     self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1) & fits),
                      self.ct_en.eq(active), self.ct_addr.eq(token),
                      self.ct_lsh.eq(job.lsh)]
         with m.If(self.job.valid & self.job.ready):
             m.d.sync += [
                 active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(self.other(filling)),
-                token_base.eq(offer.slice * cfg.tokens + offer.first),
-                c1_base.eq(offer.slice * cfg.k1)]
+                token_base.eq(offer.slice * cfg.token_stride + offer.first),
+                c1_base.eq(Mux(offer.slice == 0, cfg.key_base, offer.slice * cfg.k1))]
         with m.Elif(active):
             m.d.sync += [active.eq(~last0), token.eq(token + 1)]
         valid = stages(m, active, 6, reset=True)
@@ -184,7 +186,8 @@ class CentroidSums(wiring.Component):
                      self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1,
                                              name="tok_addr")),
                      self.residual.eq(delay(m, job.residual, 1, name="residual")),
-                     self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1)]
+                     self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1),
+                     self.c1_copy.eq(delay(m, job.slice == 0, 1, name="c1_copy"))]
         index = [None, *stages(m, self.ct, 5, name="index")]
 
         # Stage 2: a first member makes the running count go up; k is what it comes to.
@@ -253,7 +256,7 @@ class CentroidSums(wiring.Component):
                 ("counts", cfg.count_width, self.read_en, self.read_addr, reading, members)):
             outputs.append(Array())
             for at in range(cfg.sums):
-                m.submodules[f"{name}_{at}"] = ram = SRAM(width=width, depth=sum_rows(cfg))
+                m.submodules[f"{name}_{at}"] = ram = SRAM(width=width, depth=cfg.sum_rows)
                 average = en & (of == at)
                 m.d.comb += [
                     ram.w_en.eq(store & (bank[6] == at)), ram.w_addr.eq(index[6]),

@@ -113,7 +113,7 @@ class ClusterTables(wiring.Component):
             residual = mine & self.residual_en if c == 1 else 0
             tables.append([])
             for odd in range(2):
-                bank = SRAM(width=cfg.token_id_width, depth=depth, rw=True)
+                bank = SRAM(width=cfg.token_id_width, depth=depth, ports="1rw1r")
                 m.submodules[f"ct{c}_{'odd' if odd else 'even'}_{at}"] = place(platform, bank)
                 asked = sent & (output.addr[0] == odd) & (output.all if c else 1)
                 m.d.comb += [

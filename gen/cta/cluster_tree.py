@@ -8,15 +8,8 @@ from gen.blocks.memory import SRAM, address_width
 from model.cta.config import CTAConfig
 from model.cta.job import LSH_WIDTH
 
-__all__ = ["ThreadSignature", "TreeLayer", "layer_rows"]
+__all__ = ["ThreadSignature", "TreeLayer"]
 
-
-def layer_rows(cfg: CTAConfig, layer: int) -> int:
-    """Most nodes that ``layer`` can have: the largest capacity, or all spellings that lead to it.
-
-    Layer ``cfg.tree_digits`` is that of the leaves, i.e. the clusters.
-    """
-    return min(max(cfg.k0, cfg.k1, cfg.k2), 1 << (cfg.digit * layer))
 
 
 class ThreadSignature(wiring.Signature):
@@ -67,7 +60,7 @@ class TreeLayer(wiring.Component):
 
     def __init__(self, cfg: CTAConfig, layer: int):
         self.cfg = cfg
-        self.rows, self.children = layer_rows(cfg, layer), layer_rows(cfg, layer + 1)
+        self.rows, self.children = cfg.tree_rows(layer), cfg.tree_rows(layer + 1)
         # Layers of one size are one hardware: the capacities are the configuration's.
         self.module_name = f"cta_tree_layer_{self.rows}_{self.children}"
         self.row = data.ArrayLayout(

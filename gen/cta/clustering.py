@@ -48,6 +48,7 @@ class Clustering(wiring.Component):
     -------
     start : A job starts.
     job : The word of the job, held while it runs.
+    turn : Parity of this cycle, as the program counts it.
     hash[hash_columns] : Hash value of column j, j cycles after ``flags``. Format ``fmt.hash``.
     flags : What goes with the hash value of column 0.
     residual : A token is looked up whose residual is formed.
@@ -71,7 +72,7 @@ class Clustering(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "start": In(1), "job": In(JobWord),
+            "start": In(1), "job": In(JobWord), "turn": In(1),
             "hash": In(shape(cfg.fmt.hash)).array(cfg.hash_columns), "flags": In(HashFlags(cfg)),
             "residual": In(ResidualLookup(cfg)), "output": In(TokenLookup(cfg)),
             "copy": Out(1), "pairs": In(PairLookup(cfg)), "rows": Out(CentroidRows(cfg)),
@@ -106,15 +107,18 @@ class Clustering(wiring.Component):
         # Tables and tokens to centroids, on two columns of the array.
         wiring.connect(m, order.jobs, cag.job)
         rows, columns = self.rows, self.columns
+        copied = (cag.c_lsh == LSH.KEY) & (cag.c_slice == 0)     # where K will be
         m.d.comb += [
-            tables.cag_en.eq(cag.ct_en), tables.cag_lsh.eq(cag.ct_lsh),
+            cag.turn.eq(self.turn), tables.cag_en.eq(cag.ct_en), tables.cag_lsh.eq(cag.ct_lsh),
             tables.cag_addr.eq(cag.ct_addr), cag.ct.eq(tables.cag), cag.ct1.eq(tables.cag_ct1),
             rows.read.en.eq(cag.tok_en), rows.read.residual.eq(cag.residual),
             rows.read.addr.eq(cag.tok_addr), rows.read.c1_addr.eq(cag.c1_addr),
+            rows.read.copy.eq(cag.c1_copy),
             columns.cacc_en.eq(cag.cacc_en), columns.cavg_en.eq(cag.cavg_en),
             columns.cavg_value.eq(cag.cavg_value),
-            rows.write.key.eq(cag.c_we & (cag.c_lsh == LSH.QUERY)),
-            rows.write.value.eq(cag.c_we & (cag.c_lsh != LSH.QUERY)), rows.write.addr.eq(cag.c_addr),
+            rows.write.key.eq(cag.c_we & ((cag.c_lsh == LSH.QUERY) | copied)),
+            rows.write.key_addr.eq(cag.c_addr + Mux(copied, cfg.key_base, 0)),
+            rows.write.value.eq(cag.c_we & (cag.c_lsh != LSH.QUERY)), rows.write.value_addr.eq(cag.c_addr),
             *(to.eq(by) for pairs in ((columns.cacc_acc, cag.acc), (cag.cacc_sum, columns.cacc_sum),
                                       (columns.cavg_x, cag.cavg_x),
                                       (cag.cavg_sum, columns.cavg_sum), (rows.data, cag.c_data))

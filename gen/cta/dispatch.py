@@ -70,6 +70,7 @@ class Dispatch(wiring.Component):
         m.d.comb += [
             issue.slot.eq(self.slot), tables.en.eq(issue.ct_en), tables.addr.eq(issue.ct_addr),
             issue.ct1.eq(tables.ct1), lanes.cmd.eq(issue.cmd),
+            lanes.weights_next.eq(issue.weights_next),
             self.ap.en.eq(issue.ap_en), self.ap.last.eq(issue.ap_last),
             self.ap.level2.eq(issue.ap_level2), self.ap.index.eq(issue.ap_entry),
             array.bias.en.eq(issue.bias_en), array.bias.v.eq(issue.bias_v),

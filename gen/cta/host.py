@@ -104,6 +104,7 @@ class Host(wiring.Component):
             control.load_busy.eq(loader.busy), control.load_offered.eq(self.load.valid),
             control.load_taken.eq(self.load.valid & self.load.ready),
             lanes.write.eq(loader.write), lanes.group.eq(loader.group), lanes.beat.eq(loader.beat),
+            *(to.eq(by) for to, by in zip(loader.weights_next, lanes.weights_next)),
             parameter.en.eq(loader.p_en), parameter.set.eq(loader.p_set),
             parameter.addr.eq(loader.p_addr), parameter.data.eq(loader.beat),
             self.loading.eq(loader.busy),

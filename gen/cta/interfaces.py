@@ -159,7 +159,7 @@ class PairLookup(Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        one, two = address_width(cfg.entries), address_width(cfg.k2)
+        one, two = address_width(cfg.entry_rows), address_width(cfg.k2)
         super().__init__({"en": Out(1), "addr": Out(address_width(-(-cfg.n // 2))),
                           "ct1_even": In(one), "ct1_odd": In(one), "ct2_even": In(two),
                           "ct2_odd": In(two)})

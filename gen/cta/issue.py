@@ -38,6 +38,7 @@ class Issue(wiring.Component):
     -------
     slot : The slot of this cycle.
     cmd : Command for lane 0.
+    weights_next : That of the next cycle reads the weight bank.
     ct_en : The cluster of a token is asked for, for its residual.
     ct_addr : Token whose cluster is asked for.
     ct1 : Cluster of that token in LSH1, one cycle after ``ct_en``.
@@ -57,7 +58,7 @@ class Issue(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({
-            "slot": In(Slot(cfg)), "cmd": Out(LaneCommand(cfg)),
+            "slot": In(Slot(cfg)), "cmd": Out(LaneCommand(cfg)), "weights_next": Out(1),
             "ct_en": Out(1), "ct_addr": Out(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "bias_en": Out(1), "bias_v": Out(1), "bias_addr": Out(address_width(cfg.d)),
             "inject": Out(InjectControl(cfg)),
@@ -76,6 +77,8 @@ class Issue(wiring.Component):
         m.d.comb += [self.ct_en.eq(early.residual), self.ct_addr.eq(early.index)]
         known = self._later(m, early, 1, reset=True)
         cmd = self.cmd
+        streams = 0 if cfg.program.weights_stay else known.weight
+        m.d.comb += self.weights_next.eq(streams | known.shadow.weight)
         m.d.sync += [
             *(cmd[name].eq(known[name]) for name in cmd.shape().members
               if name not in ("c1_addr", "pe")),

@@ -1,17 +1,19 @@
-"""Lane: it holds all that belongs to one dimension of the token, outside the array."""
+"""Lane: it holds all that belongs to a few dimensions of the token, outside the array."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import SRAM, address_width
+from gen.blocks.pipeline import delay, stages
 from gen.cta.pe import PEControl
 from gen.emit import place
 from gen.fixed import round_half_up, saturate, shape
 from model.cta.config import CTAConfig
 from model.cta.layout import ELEMENT_WIDTH
 
-__all__ = ["Lane", "LaneCommand", "ValueRead", "LinearWrite", "WriteBack", "CentroidRead", "CentroidWrite", "LoadWrite"]
+__all__ = ["Lane", "LaneCommand", "ValueRead", "LinearWrite", "WriteBack", "CentroidRead",
+           "CentroidWrite", "LoadWrite"]
 
 
 class ValueRead(data.StructLayout):
@@ -32,12 +34,12 @@ class ValueRead(data.StructLayout):
 
 
 class LaneCommand(data.StructLayout):
-    """What row i reads and how it drives the array; enters lane 0 and climbs a lane a cycle.
+    """What a lane reads and how it drives the array; enters lane 0 and climbs a row a cycle.
 
-    At most one of the banks reads, at ``addr``. ``residual``
-    subtracts row ``c1_addr`` of C1 from the token. ``pe`` goes to the array with the x that this
-    command reads. ``shadow`` reads a value beside it, of another bank. Where weights stay none is an
-    operand, and ``centroid`` brings a token to the format of a centroid; it is ``counted`` if it saturates.
+    At most one of the banks reads, at ``addr``. ``residual`` subtracts row ``c1_addr`` of C1 from the
+    token. ``pe`` goes to the array with the x that this command reads. ``shadow`` reads a value beside
+    it, of another bank. Where weights stay none is an operand, and ``centroid`` brings a token to the
+    format of a centroid; it is ``counted`` if it saturates.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -73,19 +75,21 @@ def LinearWrite(cfg: CTAConfig) -> data.StructLayout:
 
 
 class CentroidRead(data.StructLayout):
-    """``en``: CACC reads token row ``addr``, less C1 row ``c1_addr`` if ``residual`` is set."""
+    """``en``: CACC reads token row ``addr``, less a row of C1 if ``residual`` is set: row ``c1_addr`` of
+    the value bank, or with ``copy`` of the key bank."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": 1, "residual": 1, "addr": address_width(cfg.token_depth),
-                          "c1_addr": address_width(cfg.value_depth)})
+        super().__init__({"en": 1, "residual": 1, "copy": 1, "addr": address_width(cfg.token_depth),
+                          "c1_addr": address_width(cfg.row_depth)})
 
 
 class CentroidWrite(data.StructLayout):
-    """CAVG writes a finished centroid to row ``addr`` of the key bank or of the value bank."""
+    """CAVG writes a finished centroid to row ``key_addr`` of the key bank, to row ``value_addr`` of the
+    value bank, or to both."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"key": 1, "value": 1,
-                          "addr": address_width(cfg.row_depth)})
+        super().__init__({"key": 1, "value": 1, "key_addr": address_width(cfg.key_depth),
+                          "value_addr": address_width(cfg.value_depth)})
 
 
 class LoadWrite(data.StructLayout):
@@ -97,21 +101,30 @@ class LoadWrite(data.StructLayout):
 
 
 class Lane(wiring.Component):
-    """Row i outside the array: its banks, its left adder, its share of the write-back paths.
+    """``lane_rows`` rows of the array, outside of it: their banks, left adders, write-back paths.
 
-    There is one lane module, d times. The banks are token, weight, key (C0, and K behind it), value
-    (C1 and C2, and V behind them) and output (O, and before it Q where Q is kept). In exact mode, where
-    the array takes the tokens for centroids, K and V have the rows of the centroids as well. An operand
-    and a value are read in one cycle and never from one bank: while C0 is loaded V may stream, while C1
-    and C2 are, weights. Where weights stay, it is weights or Q that are loaded, while all else streams.
-    Each lane has its own small banks, so that the skew of the array is a skew of addresses (a register
-    a lane) and not of d*(d-1)/2 data registers. Why these: docs/decisions/0022-memories.md.
+    There is one lane module, d / lane_rows times. The banks are token (even and odd), weight, key (C0, and K
+    behind it), value (C1 and C2, and V behind them) and output (O, and before it Q where Q is kept); a word
+    has the elements of all rows of the lane. In exact mode, where the array takes the tokens for centroids,
+    K and V have the rows of the centroids as well. An operand and a value are read in one cycle and never
+    from one bank: while C0 is loaded V may stream, while C1 and C2 are, weights. Where weights stay, it is
+    weights or Q that are loaded, while all else streams. The skew of the array is a skew of addresses from lane
+    to lane, and of data registers within one.
 
-    Timing: ``cmd`` in cycle c reads the banks; ``x``, ``pe``, ``shadow`` and ``push`` are valid in c+2 and
-    ``cmd_up`` in c+1. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2. ``linear`` and
-    ``out`` are taken in the cycle of their write-back command and written one later. ``read_data``
-    comes in the cycle after ``read_en``. There is no back-pressure: the sequencer knows every
-    cycle. Reset clears the commands under way, never a bank.
+    Ports: the banks of even and of odd tokens have one each, since the hash reads the one and CACC the other
+    in every cycle (``turn`` of the program); loads come when neither does. The weight bank has one, since
+    loads wait where it is read (``reads_next``). The output bank has one, since no O of a job is written
+    until those of the job before have left; where Q is kept it has two, as O is written beside loads of
+    Q. Of C1 two rows are read in one cycle, for the hash of LSH2 and
+    for CACC behind it, but only while the last slice is hashed, when CACC is at the first; so that slice is
+    written twice, and CACC reads it where K will be. Why these banks:
+    docs/decisions/0022-memories.md, docs/decisions/0026-ports.md.
+
+    Timing: ``cmd`` in cycle c reads the banks; ``x[i]``, ``pe[i]``, ``shadow[i]`` and ``push[i]`` are valid
+    in c+2+i and ``cmd_up`` in c+lane_rows. ``cag`` in cycle c gives ``cag_x`` and ``cag_moved`` in c+2.
+    ``kv`` in cycle c takes element i of ``linear`` in c+i, ``o`` that of ``out`` in c+lane_rows-1-i; both are
+    written in c+lane_rows. ``read_data`` comes in the cycle after ``read_en``. There is no back-pressure: the
+    sequencer knows every cycle. Reset clears the commands under way, never a bank.
 
     Numerics: residual = saturate(token - (C1 << residual_shift)); golden
     ``model.cta.centroid.residuals``. It is formed twice, for LSH2 and later for CACC, because the
@@ -125,157 +138,198 @@ class Lane(wiring.Component):
     Members
     -------
     cmd : What the lane reads for the array.
-    cmd_up : Command for the lane above, ``cmd`` of one cycle before.
-    x : Operand for row i of the array, two cycles after ``cmd``. Format ``cfg.left``.
-    pe : Control of that operand, in the same cycle.
-    push : The second value registers of row i take a value.
-    shadow : Value of that load. Format ``cfg.value``.
-    linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``. Where weights stay, a
-        column is a dimension and so has one lane: the element of that column alone.
+    cmd_up : Command for the lane above, ``cmd`` of lane_rows cycles before.
+    reads_next : The lane above reads its weight bank in the next cycle.
+    x[lane_rows] : Operands for the rows of the array, of row i 2 + i cycles after ``cmd``. Format
+        ``cfg.left``.
+    pe[lane_rows] : Control of those operands, in the same cycles.
+    push[lane_rows] : The second value registers of a row take a value.
+    shadow[lane_rows] : Values of that load. Format ``cfg.value``.
+    linear[b] : Elements of K and V at the top of the columns. Format ``fmt.qkv``. Where weights stay a
+        column is a dimension: those of the lane's lane_rows dimensions alone.
     kv : Write-back of K and V, from the lane below; of Q as well where weights stay.
-    kv_up : Write-back of K and V for the lane above, ``kv`` of one cycle before. Not where weights stay.
+    kv_up : Write-back of K and V for the lane above, ``kv`` of lane_rows cycles before. Not where weights
+        stay.
     out[b] : Outputs at the top of the columns. Format ``fmt.output``.
     o : Write-back of O, from the lane above.
-    o_down : Write-back of O for the lane below, ``o`` of one cycle before.
+    o_down : Write-back of O for the lane below, ``o`` of lane_rows cycles before.
     load : Write of the loader.
-    load_data : Element of that write, in the same cycle.
+    load_data : Elements of that write, 16 bits each, in the same cycle.
     cag : Row that CAG asks for.
-    cag_x : Element of that row, two cycles later. Format ``cfg.left``.
-    cag_moved : ``cag_x`` is a residual that saturated.
-    token_moved : ``shadow``, or a counted ``x``, is a token that saturated as a centroid.
+    cag_x[lane_rows] : Elements of that row, two cycles later. Format ``cfg.left``.
+    cag_moved[lane_rows] : ``cag_x`` is a residual that saturated.
+    token_moved[lane_rows] : A token saturated as a centroid, in the cycle of ``shadow[0]`` or, counted, of
+        ``x[0]``.
     c : Write of a centroid.
-    c_data : Element of that centroid, in the same cycle. Format ``fmt.centroid``.
+    c_data[lane_rows] : Elements of that centroid, in the same cycle. Format ``fmt.centroid``.
     read_en : The output reads a row of O.
     read_addr : Row of O that the output reads.
-    read_data : Element of that row, one cycle later, as the bank holds it.
+    read_data[lane_rows] : Elements of that row, one cycle later, as the bank holds them.
     """
 
     module_name = "cta_lane"
 
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
-        f, stay = cfg.fmt, cfg.program.weights_stay
+        f, each = cfg.fmt, cfg.lane_rows
+        kv, o, stay = LinearWrite(cfg), WriteBack(cfg, cfg.queries), cfg.program.weights_stay
         super().__init__({
-            "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)),
-            "x": Out(shape(cfg.left)), "pe": Out(PEControl), "push": Out(1),
-            "shadow": Out(shape(cfg.value)),
-            "linear": In(shape(f.qkv)).array(1 if stay else cfg.b),
-            "kv": In(LinearWrite(cfg)), **({} if stay else {"kv_up": Out(LinearWrite(cfg))}),
-            "out": In(shape(f.output)).array(cfg.b),
-            "o": In(WriteBack(cfg, cfg.queries)), "o_down": Out(WriteBack(cfg, cfg.queries)),
-            "load": In(LoadWrite(cfg)), "load_data": In(ELEMENT_WIDTH),
-            "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)), "cag_moved": Out(1),
-            "token_moved": Out(1),
-            "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)),
+            "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)), "reads_next": Out(1),
+            "x": Out(shape(cfg.left)).array(each), "pe": Out(PEControl).array(each),
+            "push": Out(1).array(each), "shadow": Out(shape(cfg.value)).array(each),
+            "linear": In(shape(f.qkv)).array(each if stay else cfg.b), "kv": In(kv),
+            **({} if stay else {"kv_up": Out(kv)}),
+            "out": In(shape(f.output)).array(cfg.b), "o": In(o), "o_down": Out(o),
+            "load": In(LoadWrite(cfg)), "load_data": In(each * ELEMENT_WIDTH),
+            "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)).array(each),
+            "cag_moved": Out(1).array(each), "token_moved": Out(1).array(each),
+            "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)).array(each),
             "read_en": In(1), "read_addr": In(address_width(cfg.queries)),
-            "read_data": Out(f.output.width),
+            "read_data": Out(f.output.width).array(each),
         })
 
     def elaborate(self, platform):
         m = Module()
-        cfg, f, cmd, stay = self.cfg, self.cfg.fmt, self.cmd, self.cfg.program.weights_stay
-        weight_width = max(f.weight.width, f.lsh_a.width)
-        row = max(f.centroid.width, f.qkv.width)
-        banks = {"token": SRAM(width=f.token.width, depth=cfg.token_depth, rw=True),
-                 "weight": SRAM(width=weight_width, depth=cfg.weight_depth),
-                 "key": SRAM(width=row, depth=cfg.key_depth),
-                 "value": SRAM(width=row, depth=cfg.value_depth, rw=True),
-                 "output": SRAM(width=max(f.output.width, f.qkv.width if stay else 0), depth=cfg.queries)}
-        for name, bank in banks.items():
-            m.submodules[f"{name}_bank"] = place(platform, bank)
-        token, weight, key, value, output = banks.values()
+        cfg, cmd, each, stay = self.cfg, self.cmd, self.cfg.lane_rows, self.cfg.program.weights_stay
+        banks = self._banks(m, platform)
+        *tokens, weight, key, value, output = banks
 
         # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or V.
-        subtracts, load = self.cag.en & self.cag.residual, cmd.shadow
+        load, cag = cmd.shadow, self.cag
+        of_key, of_value = (cag.en & cag.residual & at for at in (cag.copy, ~cag.copy))
 
         def reads(name):
             """Whether a bank is read for operand or value, and where."""
-            asked = cmd[name] if name in LaneCommand.banks(cfg) else 0
-            loads = load[name] if name in ValueRead.banks(cfg) else 0
+            asked = cmd[name] if name in LaneCommand.banks(cfg) else Const(0)
+            loads = load[name] if name in ValueRead.banks(cfg) else Const(0)
             return asked | loads, Mux(loads, load.addr, cmd.addr)
 
-        of_value, value_addr = reads("value")
+        (of_array, array), (weighs, weight_addr) = reads("token"), reads("weight")
+        (keys, key_addr), (values, value_addr) = reads("key"), reads("value")
+        for odd, bank in enumerate(tokens):
+            writes, for_cag = self.load.token & (self.load.addr[0] == odd), cag.en & (cag.addr[0] == odd)
+            m.d.comb += [
+                bank.w_en.eq(writes), bank.r_en.eq(of_array & (array[0] == odd) | for_cag),
+                bank.addr.eq(Mux(writes, self.load.addr, Mux(for_cag, cag.addr, array)) >> 1)]
         m.d.comb += [
-            *(wire.eq(by) for bank, name in ((token, "token"), (weight, "weight"), (key, "key"))
-              for wire, by in zip((bank.r_en, bank.r_addr), reads(name))),
-            value.r_en.eq(cmd.residual), value.r_addr.eq(cmd.c1_addr),
-            token.q_en.eq(self.cag.en), token.q_addr.eq(self.cag.addr),
-            value.q_en.eq(of_value | subtracts),
-            value.q_addr.eq(Mux(subtracts, self.cag.c1_addr, value_addr)),
-            output.r_en.eq(self.read_en), output.r_addr.eq(self.read_addr),
-            self.read_data.eq(output.r_data),
+            weight.r_en.eq(weighs), weight.addr.eq(Mux(self.load.weight, self.load.addr, weight_addr)),
+            key.r_en.eq(keys | of_key), key.r_addr.eq(Mux(of_key, cag.c1_addr, key_addr)),
+            value.r_en.eq(values | cmd.residual | of_value),
+            value.r_addr.eq(Mux(of_value, cag.c1_addr, Mux(cmd.residual, cmd.c1_addr, value_addr))),
+            output.r_en.eq(self.read_en | (load.query if stay else 0)),
+            *(to.eq(by) for to, by in zip(self.read_data, self._elements(output.r_data))),
         ]
-        if stay:       # Q is loaded when the outputs of the job before have left
-            m.d.comb += [output.r_en.eq(self.read_en | load.query),
-                         output.r_addr.eq(Mux(load.query, load.addr, self.read_addr))]
-        m.d.sync += self.cmd_up.eq(cmd)
+        climb = [LaneCommand(cfg)(at) for at in stages(m, cmd, each, name="cmd", reset=True)]
+        m.d.comb += self.cmd_up.eq(climb[each])
+        above = climb[each - 1]
+        m.d.comb += self.reads_next.eq(above.shadow.weight | (0 if stay else above.weight))
 
-        # Cycle c+1: choose, or subtract the centroid.
-        residual, _ = self._residual(token.r_data, value.r_data)
-        centroid, moved = self._centroid(token.r_data)
-        chosen = Signal(shape(cfg.left))
-        at = self.cmd_up     # the command one cycle later
-        bank_data = {"token": token.r_data.as_signed(), "weight": weight.r_data.as_signed(),
-                     "key": key.r_data.as_signed(), "value": value.q_data.as_signed()}
-        m.d.comb += chosen.eq(bank_data["value"])
-        for name in reversed(LaneCommand.banks(cfg)[:-1]):
-            with m.If(at[name]):
-                m.d.comb += chosen.eq(bank_data[name])
-        if stay:
-            with m.If(at.centroid):
-                m.d.comb += chosen.eq(centroid)
-        with m.If(at.residual):
-            m.d.comb += chosen.eq(residual)
-        loaded = Signal(shape(cfg.value))
-        bank_data |= {"token": centroid, "query": output.r_data[:f.qkv.width].as_signed()}
-        *others, last = ValueRead.banks(cfg)
-        m.d.comb += loaded.eq(bank_data[last])
-        for name in reversed(others):
-            with m.If(at.shadow[name]):
-                m.d.comb += loaded.eq(bank_data[name])
-        x, pe = Signal(shape(cfg.left), reset_less=True), Signal(PEControl)
-        shadow, push = Signal(shape(cfg.value), reset_less=True), Signal()
-        m.d.sync += [x.eq(chosen), pe.eq(at.pe), shadow.eq(loaded), push.eq(at.shadow.push),
-                     self.token_moved.eq((at.centroid & at.counted if stay else at.shadow.token) & moved)]
-        m.d.comb += [self.x.eq(x), self.pe.eq(pe), self.shadow.eq(shadow), self.push.eq(push)]
+        # Cycle c+1: choose, or subtract the centroid; row i has it i cycles later.
+        at, before = climb[1], Signal(CentroidRead(cfg))
+        m.d.sync += before.eq(cag)
+        even, odd = (bank.r_data for bank in tokens)
+        for_array, for_cacc = Signal(len(even)), Signal(len(even))
+        which = at.addr[0] if stay else Mux(at.shadow.token, at.shadow.addr[0], at.addr[0])
+        m.d.comb += [for_array.eq(Mux(which, odd, even)),
+                     for_cacc.eq(Mux(before.addr[0], odd, even))]
+        rows = zip(*(self._elements(word) for word in (for_array, for_cacc, weight.r_data, key.r_data,
+                                                       value.r_data, output.r_data)))
+        for i, (of_token, of_cacc, of_weight, of_key, of_value, of_query) in enumerate(rows):
+            residual, _ = self._residual(of_token, of_value)
+            centroid, moved = self._centroid(of_token)
+            of = {"token": of_token.as_signed(), "weight": of_weight.as_signed(),
+                  "key": of_key.as_signed(), "value": of_value.as_signed(),
+                  "query": of_query[:cfg.fmt.qkv.width].as_signed()}
+            as_centroid = [(at.centroid, centroid)] if stay else []
+            counts = at.centroid & at.counted if stay else at.shadow.token
+            chosen = Signal(shape(cfg.left), name=f"chosen_{i}")
+            loaded = Signal(shape(cfg.value), name=f"loaded_{i}")
+            m.d.comb += [
+                chosen.eq(self._choice((at.residual, residual), *as_centroid,
+                                       *((at[name], of[name]) for name in LaneCommand.banks(cfg)))),
+                loaded.eq(self._choice(*((at.shadow[name], centroid if name == "token" else of[name])
+                                         for name in ValueRead.banks(cfg)))),
+                self.x[i].eq(delay(m, chosen, 1 + i)), self.shadow[i].eq(delay(m, loaded, 1 + i)),
+                self.pe[i].eq(delay(m, at.pe, 1 + i, name=f"pe_{i}", reset=True)),
+                self.push[i].eq(delay(m, at.shadow.push, 1 + i, name=f"push_{i}", reset=True)),
+                self.token_moved[i].eq(delay(m, counts & moved, 1, reset=True, name=f"token_moved_{i}"))]
 
-        # The same for CACC, from the second ports.
-        subtract = Signal()
-        difference, moved = self._residual(token.q_data, value.q_data)
-        cag_x, cag_moved = Signal(shape(cfg.left), reset_less=True), Signal()
-        asked = Signal()
-        m.d.sync += [asked.eq(self.cag.en), subtract.eq(self.cag.residual),
-                     cag_x.eq(Mux(subtract, difference, token.q_data.as_signed())),
-                     cag_moved.eq(asked & subtract & moved)]
-        m.d.comb += [self.cag_x.eq(cag_x), self.cag_moved.eq(cag_moved)]
+            # The same for CACC.
+            c1 = Signal(len(of_key), name=f"c1_{i}")
+            m.d.comb += c1.eq(Mux(before.copy, of_key, of_value))
+            difference, moved = self._residual(of_cacc, c1)
+            m.d.comb += [
+                self.cag_x[i].eq(delay(m, Mux(before.residual, difference, of_cacc.as_signed()), 1,
+                                       name=f"cag_x_{i}")),
+                self.cag_moved[i].eq(delay(m, before.en & before.residual & moved, 1, reset=True,
+                                           name=f"cag_moved_{i}"))]
+        self._writes(m, banks)
+        return m
 
-        # Writes. The banks of keys and of values take CAVG first, and K and V behind it.
-        kv, kv_data = Signal.like(self.kv), Signal(shape(f.qkv), reset_less=True)
-        o, o_data = Signal.like(self.o), Signal(shape(f.output), reset_less=True)
-        m.d.sync += [kv.eq(self.kv), o.eq(self.o), o_data.eq(Array(self.out)[self.o.col]),
-                     kv_data.eq(self.linear[0] if stay else Array(self.linear)[self.kv.col])]
-        k_comes, v_comes = kv.en & ~kv.v, kv.en & kv.v
-        if stay:
-            k_comes &= ~kv.q
-        else:
-            m.d.comb += self.kv_up.eq(kv)
+    def _banks(self, m, platform):
+        """The memories, as wide as the lane."""
+        cfg, f, each = self.cfg, self.cfg.fmt, self.cfg.lane_rows
+        row, weight = each * max(f.centroid.width, f.qkv.width), each * max(f.weight.width, f.lsh_a.width)
+        banks = {
+            **{f"token_{name}": SRAM(width=each * f.token.width, depth=cfg.token_depth // 2, ports="1rw")
+               for name in ("even", "odd")},
+            "weight": SRAM(width=weight, depth=cfg.weight_depth, ports="1rw"),
+            "key": SRAM(width=row, depth=cfg.key_depth), "value": SRAM(width=row, depth=cfg.value_depth),
+            "output": (SRAM(width=each * max(f.output.width, f.qkv.width), depth=cfg.queries)
+                       if cfg.program.weights_stay else
+                       SRAM(width=each * f.output.width, depth=cfg.queries, ports="1rw"))}
+        for name, bank in banks.items():
+            m.submodules[f"{name}_bank"] = place(platform, bank)
+        return banks.values()
+
+    def _writes(self, m, banks):
+        """The banks of keys and of values take CAVG first, and K and V behind it."""
+        each, f, stay = self.cfg.lane_rows, self.cfg.fmt, self.cfg.program.weights_stay
+        *tokens, weight, key, value, output = banks
+        kvs = [self.kv.shape()(at) for at in stages(m, self.kv, each, name="kv", reset=True)]
+        os = [self.o.shape()(at) for at in stages(m, self.o, each, name="o", reset=True)]
+        kv, o = kvs[each], os[each]
+        columns, tops = Array(self.linear), Array(self.out)
+        kv_data = [delay(m, self.linear[i] if stay else columns[kvs[i].col], each - i,
+                         name=f"kv_{i}_data") for i in range(each)]
+        o_data = [delay(m, tops[os[each - 1 - i].col], i + 1, name=f"o_{i}_data") for i in range(each)]
+        width = len(key.w_data) // each
         m.d.comb += [
             self.o_down.eq(o),
-            token.w_en.eq(self.load.token), token.w_addr.eq(self.load.addr),
-            token.w_data.eq(self.load_data),
-            weight.w_en.eq(self.load.weight), weight.w_addr.eq(self.load.addr),
-            weight.w_data.eq(self.load_data),
-            *(wire.eq(by) for bank, mine, c in ((key, k_comes, self.c.key),
-                                                (value, v_comes, self.c.value))
-              for wire, by in ((bank.w_en, mine | c),
-                               (bank.w_addr, Mux(mine, kv.addr, self.c.addr)),
-                               (bank.w_data, Mux(mine, kv_data, self.c_data)))),
-            output.w_en.eq(o.en), output.w_addr.eq(o.addr), output.w_data.eq(o_data),
+            *(bank.w_data.eq(Cat(self.load_data.word_select(i, ELEMENT_WIDTH)[:len(bank.w_data) // each]
+                                 for i in range(each))) for bank in (*tokens, weight)),
+            weight.w_en.eq(self.load.weight),
+            *(wire.eq(by) for bank, mine, c, addr in (
+                (key, kv.en & ~kv.v & ~(kv.q if stay else 0), self.c.key, self.c.key_addr),
+                (value, kv.en & kv.v, self.c.value, self.c.value_addr))
+              for wire, by in ((bank.w_en, mine | c), (bank.w_addr, Mux(mine, kv.addr, addr)),
+                               *((bank.w_data[i * width:(i + 1) * width],
+                                  Mux(mine, kv_data[i], self.c_data[i])) for i in range(each)))),
+            output.w_en.eq(o.en),
         ]
-        if stay:       # all of Q is there before the first O
-            with m.If(kv.en & kv.q):
-                m.d.comb += [output.w_en.eq(1), output.w_addr.eq(kv.addr), output.w_data.eq(kv_data)]
-        return m
+        size = len(output.w_data) // each
+        o_word = Cat(_fit(data, size) for data in o_data)
+        if stay:           # all of Q is there before the first O
+            load, query = self.cmd.shadow, kv.en & kv.q
+            m.d.comb += [output.w_en.eq(o.en | query), output.w_addr.eq(Mux(query, kv.addr, o.addr)),
+                         output.w_data.eq(Mux(query, Cat(_fit(data, size) for data in kv_data), o_word)),
+                         output.r_addr.eq(Mux(load.query, load.addr, self.read_addr))]
+        else:
+            m.d.comb += [self.kv_up.eq(kv), output.w_data.eq(o_word),
+                         output.addr.eq(Mux(o.en, o.addr, self.read_addr))]
+
+    def _elements(self, word):
+        """The elements of a word, as bits."""
+        size = len(word) // self.cfg.lane_rows
+        return [word[i * size:(i + 1) * size] for i in range(self.cfg.lane_rows)]
+
+    @staticmethod
+    def _choice(*ways):
+        """The value of the first way whose flag is set, or of the last."""
+        *ways, (_, chosen) = ways
+        for flag, value in reversed(ways):
+            chosen = Mux(flag, value, chosen)
+        return chosen
 
     def _residual(self, token, centroid):
         """The left adder: token less centroid, both as bits of their banks."""
@@ -286,3 +340,8 @@ class Lane(wiring.Component):
         """The mean of a token alone, from the bits of its bank."""
         rounded = round_half_up(token.as_signed(), self.cfg.residual_shift)
         return saturate(rounded, self.cfg.fmt.centroid)
+
+
+def _fit(value, width):
+    """The bits of a value, sign-extended to ``width``."""
+    return Cat(value, value[-1].replicate(max(0, width - len(value))))[:width]

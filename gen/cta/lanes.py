@@ -1,4 +1,4 @@
-"""Lanes: they hold what lies outside the array, a lane for each of its rows."""
+"""Lanes: they hold what lies outside the array, a lane for a few of its rows."""
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
@@ -21,15 +21,16 @@ class LaneControl(wiring.Signature):
 
     Members
     -------
-    cmd : What lane 0 reads; each lane above does so a cycle later.
-    kv : Write-back of K and V, for lane 0; each lane above has it a cycle later. Where weights stay, of
-        Q, K and V for column 0; each column to the right has it a cycle later.
-    o : Write-back of O, for lane d-1; each lane below has it a cycle later.
+    cmd : What the lowest lane reads; each lane above does so ``lane_rows`` cycles later.
+    weights_next : The lowest lane reads its weight bank in the next cycle.
+    kv : Write-back of K and V, for the lowest lane; each lane above has it ``lane_rows`` cycles later. Where
+        weights stay, of Q, K and V for column 0; each column to the right has it a cycle later.
+    o : Write-back of O, for the highest lane; each lane below has it ``lane_rows`` cycles later.
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"cmd": Out(LaneCommand(cfg)), "kv": Out(LinearWrite(cfg)),
-                          "o": Out(WriteBack(cfg, cfg.queries))})
+        super().__init__({"cmd": Out(LaneCommand(cfg)), "weights_next": Out(1),
+                          "kv": Out(LinearWrite(cfg)), "o": Out(WriteBack(cfg, cfg.queries))})
 
 
 class LaneLoad(wiring.Signature):
@@ -38,13 +39,14 @@ class LaneLoad(wiring.Signature):
     Members
     -------
     write : Bank and row of the beat.
-    group : Lanes of the beat, which are group*lanes and up.
-    beat : Its elements, that of the lowest lane lowest.
+    group : Rows of the beat, which are group*lanes and up.
+    beat : Its elements, that of the lowest row lowest.
+    weights_next[groups] : Weight banks of a group are read in the next cycle, so that none is written.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
-                          "beat": Out(beat_width(cfg))})
+                          "beat": Out(beat_width(cfg)), "weights_next": In(1).array(cfg.groups)})
 
 
 class CentroidRows(wiring.Signature):
@@ -65,8 +67,8 @@ class CentroidRows(wiring.Signature):
 class Lanes(wiring.Component):
     """Keeps tokens, weights, centroids, K, V and O, and feeds the array from the left.
 
-    The cut is all that holds vectors of the token dimension; lane i has their elements i. Commands
-    enter at one end and climb, so each row of the array gets its operand a cycle after the row
+    The cut is all that holds vectors of the token dimension; a lane has ``lane_rows`` of their elements.
+    Commands enter at one end and climb, so each row of the array gets its operand a cycle after the row
     below; K and V climb with their columns, O comes down because row d-1 leaves first. Other banks,
     e.g. one for K and V and one for Q and O, are a change in here and in :class:`Lane`.
 
@@ -111,36 +113,44 @@ class Lanes(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, load, left, centroids = self.cfg, self.load, self.left, self.centroids
-        lanes = [Lane(cfg) for _ in range(cfg.d)]
+        each = cfg.lane_rows
+        lanes = [Lane(cfg) for _ in range(cfg.d // each)]
         if cfg.program.weights_stay:
-            kv = [self.ctl.kv.shape()(each) for each in stages(m, self.ctl.kv, cfg.b - 1, reset=True)]
-        for i, lane in enumerate(lanes):
-            m.submodules[f"lane_{i}"] = place(platform, lane)
-            below, above = lanes[i - 1] if i else None, lanes[i + 1] if i + 1 < cfg.d else None
-            at = i % cfg.lanes * ELEMENT_WIDTH
-            mine = load.group == i // cfg.lanes
+            kv = [self.ctl.kv.shape()(at) for at in stages(m, self.ctl.kv, cfg.b - 1, name="kv", reset=True)]
+        reads = [self.ctl.weights_next, *(lane.reads_next for lane in lanes)]
+        for at, lane in enumerate(lanes):
+            m.submodules[f"lane_{at}"] = place(platform, lane)
+            below, above = lanes[at - 1] if at else None, lanes[at + 1] if at + 1 < len(lanes) else None
+            rows = slice(at * each, (at + 1) * each)
+            first = rows.start % cfg.lanes * ELEMENT_WIDTH
+            mine = load.group == rows.start // cfg.lanes
             m.d.comb += [
                 lane.load.token.eq(load.write.token & mine),
                 lane.load.weight.eq(load.write.weight & mine),
                 lane.load.addr.eq(load.write.addr),
-                lane.load_data.eq(load.beat[at:at + ELEMENT_WIDTH]),
+                lane.load_data.eq(load.beat[first:first + each * ELEMENT_WIDTH]),
                 lane.cmd.eq(below.cmd_up if below else self.ctl.cmd),
                 lane.o.eq(above.o_down if above else self.ctl.o),
-                *(to.eq(by) for to, by in zip(lane.out, self.out)),
-                left.x[i].eq(lane.x), left.ctl[i].eq(lane.pe), left.push[i].eq(lane.push),
-                left.shadow[i].eq(lane.shadow),
-                lane.cag.eq(centroids.read), self.cacc_x[i].eq(lane.cag_x),
-                lane.c.eq(centroids.write), lane.c_data.eq(centroids.data[i]),
+                lane.cag.eq(centroids.read), lane.c.eq(centroids.write),
                 lane.read_en.eq(self.rows.en), lane.read_addr.eq(self.rows.addr),
-                self.rows.data[i].eq(lane.read_data),
+                *(to.eq(by) for tos, bys in (
+                    (lane.out, self.out), (left.x[rows], lane.x),
+                    (left.ctl[rows], lane.pe), (left.push[rows], lane.push),
+                    (left.shadow[rows], lane.shadow), (self.cacc_x[rows], lane.cag_x),
+                    (lane.c_data, centroids.data[rows]), (self.rows.data[rows], lane.read_data))
+                  for to, by in zip(tos, bys, strict=True)),
             ]
             if cfg.program.weights_stay:
-                group, column = divmod(i, cfg.b)
-                m.d.comb += [lane.kv.eq(kv[column]), lane.linear[0].eq(self.linear[column]),
-                             lane.kv.en.eq(kv[column].en & (kv[column].group == group))]
+                group, column = divmod(rows.start, cfg.b)
+                m.d.comb += [lane.kv.eq(kv[column]),
+                             lane.kv.en.eq(kv[column].en & (kv[column].group == group)),
+                             *(to.eq(by) for to, by in zip(lane.linear, self.linear[column:column + each]))]
             else:
                 m.d.comb += [lane.kv.eq(below.kv_up if below else self.ctl.kv),
                              *(to.eq(by) for to, by in zip(lane.linear, self.linear))]
-        m.d.sync += [self.sat_residual.eq(popcount(Cat(lane.cag_moved for lane in lanes))),
-                     self.sat_token.eq(popcount(Cat(lane.token_moved for lane in lanes)))]
+        a_group = cfg.lanes // each
+        m.d.comb += [to.eq(Cat(reads[at * a_group:(at + 1) * a_group]).any())
+                     for at, to in enumerate(load.weights_next)]
+        m.d.sync += [self.sat_residual.eq(popcount(Cat(bit for lane in lanes for bit in lane.cag_moved))),
+                     self.sat_token.eq(popcount(Cat(bit for lane in lanes for bit in lane.token_moved)))]
         return m

@@ -21,9 +21,10 @@ class Loader(wiring.Component):
     A row of dw elements comes slice by slice, ``lanes`` elements a beat; group g of a slice belongs
     to lanes g*lanes and up. The element of a lane and its write are registered.
 
-    The beats of a command wait while the running job has a claim on what they would overwrite. A
-    command is refused if its target or set is unknown, if its rows go beyond the target, or if
-    one of its parameter rows means nothing. A refused command takes and drops as many beats as it
+    The beats of a command wait while the running job has a claim on what they would overwrite, and
+    those of a weight while its bank, which has one port, is about to be read. A command is refused if
+    its target or set is unknown, if its rows go beyond the target, or if one of its parameter rows means
+    nothing. A refused command takes and drops as many beats as it
     announces (of an unknown target a beat a row and lane group and slice, as of tokens) and raises
     ``error``, which the next job reports.
 
@@ -32,7 +33,8 @@ class Loader(wiring.Component):
     reset.
 
     Timing: a command is taken in one cycle, its first beat in the next; a beat is in its bank two
-    cycles after its transfer. Beats are taken whenever they are offered while a command runs.
+    cycles after its transfer. Beats are taken whenever they are offered while a command runs and
+    its bank is free.
 
     Source: ours; the paper leaves the host side open.
 
@@ -45,6 +47,7 @@ class Loader(wiring.Component):
     write : Banks that take the beat, and its row in them.
     group : Lane group of the beat.
     beat : The beat, one cycle after its transfer.
+    weights_next[groups] : The weight banks of a lane group are read in the next cycle.
     p_en : The beat is a parameter, in its low 32 bits.
     p_set : Weight set of the parameter.
     p_addr : Row of the parameter. As :class:`model.cta.layout.Parameter` counts them.
@@ -61,7 +64,7 @@ class Loader(wiring.Component):
             "enable": In(1), "claim": In(Claim), "load": In(stream.Signature(LoadCommand)),
             "data": In(stream.Signature(beat_width(cfg))),
             "write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
-            "beat": Out(beat_width(cfg)),
+            "beat": Out(beat_width(cfg)), "weights_next": In(1).array(cfg.groups),
             "p_en": Out(1), "p_set": Out(SET_WIDTH), "p_addr": Out(16),
             "busy": Out(1), "error": Out(1), "clear_error": In(1),
             "used": In(1), "tokens": Out(range(cfg.tokens + 1)),
@@ -72,7 +75,7 @@ class Loader(wiring.Component):
         cfg, command = self.cfg, self.load.payload
         T = cfg.slices
         # Per target: rows it has, first bank row, bank rows from one slice to the next.
-        table = {Target.TOKEN: (cfg.tokens, 0, cfg.tokens)}
+        table = {Target.TOKEN: (cfg.tokens, 0, cfg.token_stride)}
         for matrix in Matrix:
             each = cfg.matrix_rows(matrix)
             table[Target[matrix.name]] = (each, cfg.weight_base(matrix), each)
@@ -108,7 +111,8 @@ class Loader(wiring.Component):
         claim, is_q, is_a = self.claim, Signal(), Signal()
         of_set = (is_weight & Mux(is_q, claim.q, Mux(is_a, claim.a, claim.kv))) | (is_parameter & claim.q)
         claimed, may = (is_token & claim.tokens) | (of_set & (which == claim.set)), Signal()
-        m.d.comb += [may.eq(busy & (drop | ~claimed)), self.data.ready.eq(may),
+        reads = is_weight & Array(self.weights_next)[group]
+        m.d.comb += [may.eq(busy & (drop | ~(claimed | reads))), self.data.ready.eq(may),
                      self.load.ready.eq(self.enable & ~busy & ~self.busy)]
 
         with m.If(self.clear_error):

@@ -8,7 +8,6 @@ from gen.blocks.memory import SRAM, address_width
 from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
-from model.cta.timing import slice_interval
 
 __all__ = ["Inject", "InjectControl", "PartialSumWrite", "PartialSums"]
 
@@ -30,7 +29,7 @@ class InjectControl(data.StructLayout):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"kind": Inject, "addr": address_width(depth(cfg, True)),
+        super().__init__({"kind": Inject, "addr": address_width(cfg.partial_depth(True)),
                           "bias": shape(cfg.fmt.bias),
                           **({"first": 1} if cfg.program.weights_stay else {"cols": range(cfg.b + 1)})})
 
@@ -39,15 +38,8 @@ class PartialSumWrite(data.StructLayout):
     """``en``: the sum that column 0 shows now is kept at ``addr``."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": 1, "addr": address_width(depth(cfg, True))})
+        super().__init__({"en": 1, "addr": address_width(cfg.partial_depth(True))})
 
-
-def depth(cfg: CTAConfig, hashes: bool) -> int:
-    """Partial sums of a column: one a token where it hashes, one a dimension of K and of V. Where
-    weights stay, one a row of Q, K or V, or of two groups in turn that are shorter than the way."""
-    if cfg.program.weights_stay:
-        return max(cfg.n, cfg.k12, 2 * slice_interval(cfg))
-    return max(cfg.n, 2 * cfg.d) if hashes else 2 * cfg.d
 
 
 class PartialSums(wiring.Component):
@@ -97,7 +89,7 @@ class PartialSums(wiring.Component):
                 bias, exists = at.bias, j < at.cols
             value = Mux((at.kind == Inject.BIAS) & exists, bias, 0)
             if cfg.slices > 1:
-                bank = SRAM(width=cfg.acc.width, depth=depth(cfg, j < cfg.hash_columns))
+                bank = SRAM(width=cfg.acc.width, depth=cfg.partial_depth(j < cfg.hash_columns))
                 m.submodules[f"partial_{j}"] = place(platform, bank)
                 m.d.comb += [
                     bank.r_en.eq(ctl.kind == Inject.PARTIAL), bank.r_addr.eq(ctl.addr),

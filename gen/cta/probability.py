@@ -63,7 +63,7 @@ class Probability(wiring.Component):
 
     Numerics: golden ``model.cta.probability`` (exp2, aggregate, normalise). ``sat_prob`` counts the
     saturated exponentials of live columns only. With ``exact`` CT1 is the token number, CT2 is 0,
-    and level 2 is not accumulated.
+    and level 2 is not accumulated; then the memories of even and of odd tokens have half the entries each.
 
     Source: Sec. IV-B (4), Fig. 6 and 9. Deviations: banks by token parity in place of a merge of
     two (docs/decisions/0004-probability-banks.md); AP leaves normalised to the row.
@@ -75,7 +75,7 @@ class Probability(wiring.Component):
     cs_done : The last score of a batch is written.
     start : PAG takes the oldest batch of scores.
     n : Tokens of the key and value tensor, read with ``start``.
-    exact : The job is exact attention, read with ``start``.
+    exact : The job is exact attention; held while scores come and until they are aggregated and read.
     cols : Live columns of the batch, read with ``start``.
     done : The last sum of the batch is written.
     sat_prob : Exponentials that saturated, of the sums written in this cycle.
@@ -146,8 +146,8 @@ class Probability(wiring.Component):
         for lane, name in enumerate(LANES):
             for level in (1, 2):
                 ct = getattr(self.ct, f"ct{level}_{name}")
-                identity = Cat(Const(lane, 1), asked)[:len(ct)] if level == 1 else 0
-                index[level, lane] = stages(m, Mux(exact, identity, ct), 5,
+                # The memories of a parity have its tokens alone, so that a pair is one row of both.
+                index[level, lane] = stages(m, Mux(exact, asked if level == 1 else 0, ct), 5,
                                             name=f"index{level}_{name}")
         # In the last round a tile may have no live column, the first tile always has one.
         live = [Const(1, 1)] + [(rounds[3] != last_round) | (last_tile >= t)
@@ -165,7 +165,7 @@ class Probability(wiring.Component):
             *(to.eq(of) for to, of in zip(buffer.score, self.score)),
             buffer.valid.eq(self.flags.valid), buffer.first.eq(self.flags.first),
             buffer.level2.eq(self.flags.level2), buffer.last.eq(self.flags.last),
-            self.cs_done.eq(buffer.cs_done), buffer.take.eq(self.start),
+            self.cs_done.eq(buffer.cs_done), buffer.take.eq(self.start), buffer.exact.eq(self.exact),
             buffer.r_en.eq(steps.en[2])]
         units = []
         for lane, name in enumerate(LANES):
@@ -220,14 +220,16 @@ class Probability(wiring.Component):
                 m.d.sync += [half.eq(1), reads.eq(0)]
 
         banks = {}
-        for level, entries in ((1, cfg.entries), (2, cfg.k2)):
+        for level, entries in ((1, cfg.entry_rows), (2, cfg.k2)):
+            halves = self.exact & (level == 1)
             take = Signal(cfg.aps, name=f"take{level}")
             take_index = Signal(address_width(entries), name=f"take{level}_index")
             asked = self.read.en & (self.read.level2 if level == 2 else ~self.read.level2)
             mine = 1 if cfg.aps == 1 else Mux(reads, 0b10, 0b01)
-            m.d.comb += [take.eq(Mux(asked, mine, 0)
-                                 | (sweeping & (sweep < entries)).replicate(cfg.aps)),
-                         take_index.eq(Mux(sweeping, sweep, self.read.index))]
+            swept_too = (sweeping & (sweep < entries)).replicate(cfg.aps)
+            m.d.comb += [take.eq(Mux(asked, mine, 0) | swept_too),
+                         take_index.eq(Mux(sweeping, sweep, Mux(halves, self.read.index >> 1,
+                                                                self.read.index)))]
             for lane, name in enumerate(LANES):
                 bank = APBank(cfg, entries)
                 m.submodules[f"ap{level}_{name}"] = place(platform, bank)
@@ -236,7 +238,8 @@ class Probability(wiring.Component):
                     bank.en.eq(step if level == 1 else step & ~steps.exact),
                     bank.round.eq(steps.round[6]), bank.index.eq(steps.index[level, lane][5]),
                     *(p.eq(unit.p) for p, unit in zip(bank.p, units[lane])),
-                    bank.take.eq(take), bank.take_index.eq(take_index)]
+                    bank.take.eq(Mux(sweeping | ~halves | (self.read.index[0] == lane), take, 0)),
+                    bank.take_index.eq(take_index)]
                 if cfg.aps == 2:
                     m.d.comb += bank.half.eq(half)
                 banks[level, lane] = bank
@@ -248,13 +251,18 @@ class Probability(wiring.Component):
         captured = delay(m, self.done, 1, reset=True, name="captured")
         reads = delay(m, self.read.en, 1, reset=True, name="reads")
         level2 = delay(m, self.read.level2, 1, name="level2")
+        # Of an exact job the other parity has nothing to say.
+        other = self.exact & ~self.read.level2
+        absent = [delay(m, other & (self.read.index[0] != lane), 1, name=f"absent_{name}")
+                  for lane, name in enumerate(LANES)]
         for j in range(self.cfg.b):
             column = Normalise(self.cfg)
             m.submodules[f"normalise_{j}"] = place(platform, column)
             m.d.comb += [
                 column.grown.eq(reduce(or_, (bank.grown[j] for bank in banks.values()))),
                 column.capture.eq(captured), column.en.eq(reads),
-                *(port.eq(Mux(level2, banks[2, lane].entry[j], banks[1, lane].entry[j]))
+                *(port.eq(Mux(absent[lane], 0, Mux(level2, banks[2, lane].entry[j],
+                                                   banks[1, lane].entry[j])))
                   for lane, port in enumerate((column.even, column.odd)))]
             if self.cfg.aps == 2:
                 m.d.comb += [column.half.eq(half), column.reads.eq(delay(m, of, 1, name="of"))]

@@ -46,6 +46,8 @@ class Program(wiring.Component):
     queries_done : The last slot of Q is issued.
     slot : What the array does in this cycle.
     ended : The last slot of the job has been issued.
+    turn : Parity of this cycle, counted from the job's first: a token of the same parity as the cycle of
+        its slot is never hashed.
     activity : Use of the array in this cycle, for the trace.
     """
 
@@ -57,7 +59,7 @@ class Program(wiring.Component):
             "start": In(1), "job": In(JobWord), "clusters": In(ClusterCounts(cfg)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1),
             "outputs_free": In(1), "held": Out(1), "queries_done": Out(1),
-            "slot": Out(Slot(cfg)), "ended": Out(1), "activity": Out(TraceOp)})
+            "slot": Out(Slot(cfg)), "ended": Out(1), "turn": Out(1), "activity": Out(TraceOp)})
 
     def elaborate(self, platform):
         m = Module()
@@ -66,8 +68,9 @@ class Program(wiring.Component):
         m.submodules.sequencer = place(platform, sequencer)
         slot, clusters = sequencer.slot, self.clusters
         wiring.connect(m, schedule.rows, sequencer.rows)
+        m.d.sync += self.turn.eq(~self.turn & ~self.start)
         m.d.comb += [
-            schedule.start.eq(self.start), sequencer.stop.eq(self.start),
+            sequencer.turn.eq(self.turn), schedule.start.eq(self.start), sequencer.stop.eq(self.start),
             schedule.job.eq(self.job), schedule.k0.eq(clusters.k0), schedule.k1.eq(clusters.k1),
             schedule.k.eq(clusters.k), schedule.c1_done.eq(self.c1_done),
             schedule.centroids_done.eq(self.centroids_done), schedule.ap_done.eq(self.ap_done),

@@ -96,7 +96,7 @@ class Schedule(wiring.Component):
         running, pc = Signal(), Signal(range(len(names)))
         part, hpass = Signal(range(max(2, T))), Signal(range(max(2, P)))
         base = Signal(range(max(n, cfg.keys) + b + 1))
-        strides = {"tokens": cfg.tokens, "d": d, "l": l, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2}
+        strides = {"tokens": cfg.token_stride, "d": d, "l": l, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2}
         at = {key: Signal(range(T * step + 1), name=f"part_{key}") for key, step in strides.items()}
 
         # The fields of the row, from the table.

@@ -16,9 +16,11 @@ class ScoreBuffer(wiring.Component):
     """Takes scores as they leave the skewed PPE row, gives them as words of b scores.
 
     Column j comes j cycles after column 0. It is delayed by b-1-j cycles, so that one word holds
-    one centroid's scores with all b queries of the batch. Level 1 and level 2 have two memories
-    each, for alternate batches: one is written while both ports of the other read, one for the even
-    tokens and one for the odd. So a second copy for the second token is not needed.
+    one centroid's scores with all b queries of the batch. Level 1 and level 2 have four memories
+    each: two for alternate batches, of which one is written while the other is read, and of each a
+    copy for the even tokens and one for the odd. So no memory is written and read in one cycle, and
+    one port is enough. In exact mode a token has a word of its own, and its copy alone has it, in half
+    the rows.
 
     Timing: the word is written when the score of column b-1 arrives, b-1 cycles after that of
     column
@@ -41,6 +43,7 @@ class ScoreBuffer(wiring.Component):
     last : The score is the last of its batch.
     cs_done : The last word of a batch is written.
     take : The reading side goes to the next batch.
+    exact : Words of level 1 are those of tokens in turn; held while words come.
     r_en : Lanes that read: bit 0 for the even token, bit 1 for the odd one.
     index1[2] : Word of level 1 that the even, the odd lane reads.
     index2[2] : Word of level 2 that the even, the odd lane reads.
@@ -55,10 +58,11 @@ class ScoreBuffer(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         score = shape(cfg.fmt.score)
-        one, two = address_width(cfg.entries), address_width(cfg.k2)
+        one, two = address_width(cfg.entry_rows), address_width(cfg.k2)
         super().__init__({
             "score": In(score).array(cfg.b), "valid": In(1), "first": In(1), "level2": In(1),
-            "last": In(1), "cs_done": Out(1), "take": In(1), "r_en": In(2),
+            "last": In(1), "cs_done": Out(1), "take": In(1), "exact": In(1),
+            "r_en": In(2),
             "index1": In(one).array(2), "index2": In(two).array(2),
             "cs1": Out(score).array(2, cfg.b), "cs2": Out(score).array(2, cfg.b)})
 
@@ -93,20 +97,21 @@ class ScoreBuffer(wiring.Component):
         with m.If(self.take):
             m.d.sync += [parity_out.eq(parity_next), parity_next.eq(~parity_next)]
 
-        # CS1 and CS2, each a memory for the batches of either parity.
-        for level, depth, w_en, index, out in ((1, cfg.entries, w_en1, self.index1, self.cs1),
+        # CS1 and CS2, each a memory for the batches of either parity and for the tokens of either.
+        odd = w_index[0]
+        for level, depth, w_en, index, out in ((1, cfg.entry_rows, w_en1, self.index1, self.cs1),
                                                (2, cfg.k2, w_en2, self.index2, self.cs2)):
-            halves = []
-            for parity in (0, 1):
-                m.submodules[f"cs{level}_{parity}"] = cs = SRAM(width=len(Cat(word)), depth=depth,
-                                                                rw=True)
-                even, odd = (en & (parity_out == parity) for en in self.r_en)
-                m.d.comb += [
-                    cs.w_en.eq(w_en & (parity_in == parity)), cs.w_addr.eq(w_index),
-                    cs.w_data.eq(Cat(word)),
-                    cs.r_en.eq(even), cs.r_addr.eq(index[0]),
-                    cs.q_en.eq(odd), cs.q_addr.eq(index[1])]
-                halves.append((cs.r_data, cs.q_data))
-            for lane in (0, 1):
-                m.d.comb += Cat(*out[lane]).eq(Mux(parity_out, halves[1][lane], halves[0][lane]))
+            halves = self.exact & (level == 1)
+            for lane, name in enumerate(("even", "odd")):
+                words = []
+                for parity in (0, 1):
+                    m.submodules[f"cs{level}_{name}_{parity}"] = cs = SRAM(
+                        width=len(Cat(word)), depth=depth, ports="1rw")
+                    writes = w_en & (parity_in == parity) & (~halves | (odd == lane))
+                    m.d.comb += [
+                        cs.w_en.eq(writes), cs.w_data.eq(Cat(word)),
+                        cs.r_en.eq(self.r_en[lane] & (parity_out == parity)),
+                        cs.addr.eq(Mux(writes, Mux(halves, w_index >> 1, w_index), index[lane]))]
+                    words.append(cs.r_data)
+                m.d.comb += Cat(*out[lane]).eq(Mux(parity_out, *words[::-1]))
         return m

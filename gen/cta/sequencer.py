@@ -65,6 +65,7 @@ class Sequencer(wiring.Component):
     -------
     rows : Stream of rows from the schedule. Payload ``RowDescriptor``.
     stop : The rows under way are dropped.
+    turn : Parity of this cycle. A hash begins in one that differs in it from its first token.
     slot : Work for the array in this cycle. Its ``op`` is 0 in an empty slot.
     busy : A row is under way.
     activity : What the array does, for the trace. As :class:`model.cta.layout.TraceOp`.
@@ -73,6 +74,7 @@ class Sequencer(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({"rows": In(stream.Signature(RowDescriptor(cfg))), "stop": In(1),
+                          "turn": In(1),
                           "slot": Out(Slot(cfg)), "busy": Out(1), "activity": Out(TraceOp)})
 
     def elaborate(self, platform):
@@ -100,8 +102,10 @@ class Sequencer(wiring.Component):
         beside = busy & (row.op == Op.SCORE) & (ahead.op == Op.Q)
         issues, loaded = self._load(m, ahead, loading & ~beside, moves)
         offer = self.rows.payload
-        m.d.comb += [moves.eq(loading & loaded & free), taken.eq(self.rows.valid & self.rows.ready),
-                     self.rows.ready.eq(Mux(offer.load & cfg.ahead, ~loading | moves, free & ~loading))]
+        m.d.comb += [moves.eq(loading & loaded & free & self._fits(ahead)),
+                     taken.eq(self.rows.valid & self.rows.ready),
+                     self.rows.ready.eq(Mux(offer.load & cfg.ahead, ~loading | moves,
+                                             free & ~loading & (offer.load | self._fits(offer))))]
         with m.If(moves):
             m.d.sync += [row.eq(ahead), busy.eq(1), index.eq(0), pausing.eq(0), loading.eq(0)]
         with m.If(taken & offer.load):
@@ -122,6 +126,11 @@ class Sequencer(wiring.Component):
         with m.Else():
             m.d.comb += self.activity.eq(TraceOp.IDLE)
         return m
+
+    def _fits(self, row):
+        """Whether a row may begin in the next cycle: CACC has the tokens of the other parity
+        (docs/decisions/0026-ports.md)."""
+        return (row.op != Op.HASH) | (row.addr[0] == self.turn)
 
     def _load(self, m, ahead, loading, moves):
         """The reads of a load, column b-1 first. Whether one is issued, and whether it is the last or

@@ -90,7 +90,7 @@ class CTA(wiring.Component):
         join(clustering.clusters, program.clusters)
         m.d.comb += [program.c1_done.eq(clustering.c1_done), program.ap_done.eq(attention.done),
                      program.centroids_done.eq(clustering.centroids_done),
-                     dispatch.slot.eq(program.slot),
+                     dispatch.slot.eq(program.slot), clustering.turn.eq(program.turn),
                      dispatch.exact.eq(host.word.mode == Mode.EXACT)]
         join(dispatch.lanes, lanes.ctl)
         join(dispatch.array, array.ctl)

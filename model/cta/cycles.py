@@ -36,12 +36,17 @@ FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
 
 @dataclass(frozen=True)
 class Use:
-    """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``."""
+    """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``.
+
+    The unit ``lost`` is the multiplier slots that form nothing useful, ``what`` the cause and ``share`` their
+    part of all slots in these cycles.
+    """
 
     unit: str
     what: str
     start: int
     end: int
+    share: float = 1.0
 
 
 @dataclass
@@ -64,16 +69,18 @@ class HeadCycles:
 
 def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
                 mode: Mode = Mode.CTA, shared_a: bool = False,
-                reuse: bool = False, held: int = 0) -> HeadCycles:
+                reuse: bool = False, held: int = 0, cross: bool | None = None) -> HeadCycles:
     """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
 
     In exact mode k0 = m, k1 = n and k2 = 0, whatever is given. ``reuse``: the clusters are those of
     the job before, so that the program begins behind the clustering. ``held``: cycles that its first
-    outputs waited for those of the job before, as the engine reports them.
+    outputs waited for those of the job before, as the engine reports them. ``cross``: the queries are
+    other tokens, which lie behind the keys; where it is not said, they are if ``m`` is not ``n``.
     """
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
-    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held).result
+    cross = m != n if cross is None else cross
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, n if cross else 0).result
 
 
 def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResult, *,
@@ -82,7 +89,7 @@ def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResul
     n = len(job.xkv)
     m = n if job.xq is None else len(job.xq)
     return head_cycles(cfg, n, m, result.k0, result.k1, result.k2, job.mode, weights.shared_a, reuse,
-                       result.held)
+                       result.held, job.xq is not None)
 
 
 def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
@@ -101,7 +108,7 @@ def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
 class _Run:
     """One walk through the program."""
 
-    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held):
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, first_query):
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
@@ -109,7 +116,7 @@ class _Run:
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
         self.result = HeadCycles(macs=dict.fromkeys(PHASES, 0))
         self.ready = {Wait.DRAIN: 0}
-        self.reuse, self.held = reuse, held
+        self.reuse, self.held, self.first_query = reuse, held, first_query
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = [0] * cfg.aps     # cycles from which a bank of AP that is not in use may be written
@@ -119,7 +126,8 @@ class _Run:
             self.ready[Wait.CENTROIDS] = 0
         last = self._walk()
         total = last + 1 + tail(cfg) - 1
-        self._lose("start and end", FIRST_TAKE + tail(cfg))
+        self._lose("start and end", FIRST_TAKE, 1 + FIRST_TAKE)
+        self._lose("start and end", tail(cfg), total + 1)
         begins = [1, *(self.first[op] for op in cfg.program.phases), total + 1]
         self.result.total = total
         self.result.phases = {name: after - at
@@ -142,26 +150,33 @@ class _Run:
             take = max([at_hand, *waits.values()])
             waited = max(0, take - max(free, at_hand))
             if waited:
-                self._lose(max(waits, key=waits.get), waited)
+                self._lose(max(waits, key=waits.get), waited, take + 1)
             if row.op is outputs and outputs not in self.first:
                 take += self.held
                 held = max(0, take - max(free, at_hand)) - waited
-                self._lose("outputs of the job before", held)
+                self._lose("outputs of the job before", held, take + 1)
                 waited += held
             begins = max(take + 1, since + cfg.b - 1) if loads else take + 1    # of the load
             if loads and row.op is Op.Q and before is Op.SCORE:    # only where centroids stay
                 begins = max(begins, free + 1)      # C0 lies beside K
             moved = max(free, begins + cfg.b - 1) if loads else take
+            turn = row.op is Op.HASH and (moved + self._first(row.lsh)) % 2
             load = max(0, moved - max(begins - 1, free)) if loads else 0        # that nothing hides
-            self._lose("value load", moved - free - waited - load if loads else 0)
+            self._lose("value load", moved - free - waited - load if loads else 0, moved + 1 - load)
             length, pad = self._slots(step)
+            moved += turn           # CACC has the tokens of the other parity
+            self._lose("turn of the tokens", turn, moved + 1)
             stream = moved + 1
-            self.first.setdefault(row.op, stream - load)
+            self.first.setdefault(row.op, stream - turn - load if load else stream)
             loaded, since, before = loads, stream if loads else since, row.op
             free = stream + length + pad - 1      # its last slot
             self._effects(step, stream, stream + length - 1)
-            self._record(step, stream - load, load, length, pad)
+            self._record(step, stream, load, length, pad, turn)
         return free
+
+    def _first(self, lsh: LSH) -> int:
+        """Number of the first token of a clustering."""
+        return self.first_query if lsh == LSH.QUERY else 0
 
     def _slots(self, step: Step):
         """Slots of the stream and of the pause behind it."""
@@ -217,7 +232,7 @@ class _Run:
         """CAG works through the slices of a clustering that is offered from that cycle on."""
         cfg, count, k = self.cfg, self.m if lsh == LSH.QUERY else self.n, self.sizes[lsh]
         for part in range(cfg.slices):
-            job = cag_times(cfg, offered, count, k, self.cag)
+            job = cag_times(cfg, offered, count, k, self.cag, self._first(lsh))
             self.cag.append(job)
             offered = job.following
             name = f"C{lsh}" + (f" slice {part}" if cfg.slices > 1 else "")
@@ -228,15 +243,15 @@ class _Run:
         if lsh == self.order[-1]:
             self.ready[Wait.CENTROIDS] = job.done + 1
 
-    def _record(self, step: Step, start, load, length, pad):
+    def _record(self, step: Step, stream, load, length, pad, turn):
         """The row in the picture, and its useful products."""
         cfg, row, slots, batch = self.cfg, step.row, length, step.batch * self.cfg.b
         if load:
-            self._use("SA", "LOAD", start, start + load)
+            self._use("SA", "LOAD", stream - turn - load, stream - turn)
         what = f"HASH {row.lsh}" if row.op is Op.HASH else row.op.name
-        self._use("SA", what, start + load, start + load + length)
+        self._use("SA", what, stream, stream + length)
         if pad:
-            self._use("SA", "PAUSE", start + load + length, start + load + length + pad)
+            self._use("SA", "PAUSE", stream + length, stream + length + pad)
         if row.op is Op.HASH:
             columns = min(cfg.b, cfg.l - step.hpass * cfg.b)
         elif cfg.program.weights_stay and row.op in (Op.K, Op.V, Op.Q):
@@ -247,14 +262,17 @@ class _Run:
             length = min(length, self.k) if row.op is Op.SCORE else length
         begun = sum(op in self.first for op in cfg.program.phases)
         self.result.macs[PHASES[begun]] += cfg.d * columns * length
-        self._lose("value load", load)
-        self._lose("pause", pad + slots - length)
+        self._lose("value load", load, stream - turn)
+        self._lose("pause", pad + slots - length, stream + slots + pad)
         self._lose("idle hash columns" if row.op is Op.HASH else "ragged batch",
-                   length * (1 - columns / cfg.b))
+                   length * (1 - columns / cfg.b), stream + length, length)
 
-    def _lose(self, cause, cycles):
+    def _lose(self, cause, cycles, end, length=None):
+        """``cycles`` are lost before cycle ``end``, in so many or spread over ``length``."""
         if cycles:
             self.result.losses[cause] = self.result.losses.get(cause, 0) + cycles
+            length = length or cycles
+            self.result.uses.append(Use("lost", cause, end - length, end, cycles / length))
 
     def _use(self, unit, what, start, end):
         self.result.uses.append(Use(unit, what, start, end))

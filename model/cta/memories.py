@@ -1,7 +1,7 @@
 """What the memories of the CTA engine hold, and how deep they are: a part of its configuration.
 
-Every vector memory is one bank a lane, i.e. a row of the array. Which lies where, and why:
-docs/decisions/0022-memories.md.
+Every vector memory is one bank a lane, i.e. ``lane_rows`` rows of the array. Which lies where, and why:
+docs/decisions/0022-memories.md, docs/decisions/0026-ports.md.
 """
 
 from model.cta.job import Matrix
@@ -12,6 +12,13 @@ __all__ = ["Memories"]
 class Memories:
     """Depths of the banks and rows within them, from the parameters that
     :class:`model.cta.config.CTAConfig` has as fields."""
+
+    @property
+    def lane_rows(self) -> int:
+        """Rows of the array, i.e. dimensions, whose elements lie side by side in the words of a lane's
+        banks: a memory of 12 columns would be a quarter wires, and its rows as many as of a wide one.
+        Where weights stay the columns that stand side by side write a word, so no more than b."""
+        return min(4, self.b) if self.program.weights_stay else 4
 
     @property
     def k12(self) -> int:
@@ -30,13 +37,26 @@ class Memories:
 
     @property
     def entries(self) -> int:
-        """Most entries of level 1 of CS and of AP: clusters, or the keys of an exact job."""
+        """Most entries of level 1 of a batch: clusters, or the keys of an exact job."""
         return max(self.k1, self.exact)
 
     @property
+    def entry_rows(self) -> int:
+        """Rows of a memory of CS and of AP at level 1. Even and odd tokens have one each: in CTA mode
+        both hold all clusters, in exact mode, where a token is its own cluster, each holds its own."""
+        return max(self.k1, -(-self.exact // 2))
+
+    @property
+    def token_stride(self) -> int:
+        """Rows from a slice to the next: as many as there are tokens, and even, so that the parity of a
+        row is that of its token."""
+        return self.tokens + self.tokens % 2
+
+    @property
     def token_depth(self) -> int:
-        """Rows of a token bank, slice by slice: the keys, and behind them the queries of a cross job."""
-        return self.tokens * self.slices
+        """Rows of the tokens, slice by slice: the keys, and behind them the queries of a cross job. Even
+        and odd ones lie in two banks."""
+        return self.token_stride * self.slices
 
     def matrix_rows(self, matrix: Matrix) -> int:
         """Rows of one slice of a matrix: one a dimension of the head, or a hash function."""
@@ -58,7 +78,8 @@ class Memories:
 
     @property
     def key_base(self) -> int:
-        """First row of K in the key bank, behind C0; those of an exact job begin at 0."""
+        """First row of K in the key bank, behind C0; those of an exact job begin at 0. Until K is there
+        the first slice of C1 is, a second time."""
         return self.k0 * self.slices
 
     @property
@@ -85,6 +106,23 @@ class Memories:
     def row_depth(self) -> int:
         """Rows of the deeper of the banks of keys and values."""
         return max(self.key_depth, self.value_depth)
+
+    @property
+    def sum_rows(self) -> int:
+        """Rows of a bank of centroid sums: the clusters of the largest clustering."""
+        return max(self.k0, self.k1, self.k2)
+
+    def tree_rows(self, layer: int) -> int:
+        """Most nodes that ``layer`` of the cluster tree can have: the largest capacity, or all spellings
+        that lead to it. Layer ``tree_digits`` is that of the leaves, i.e. the clusters."""
+        return min(self.sum_rows, 1 << (self.digit * layer))
+
+    def partial_depth(self, hashes: bool) -> int:
+        """Partial sums of a column: one a token where it hashes, one a dimension of K and of V. Where
+        weights stay, one a row of Q, K or V, or of two groups in turn, which have fewer than 2 d."""
+        if self.program.weights_stay:
+            return max(self.n, self.k12, 4 * self.d)
+        return max(self.n, 2 * self.d) if hashes else 2 * self.d
 
     @property
     def bank_depth(self) -> int:

@@ -89,7 +89,7 @@ def slice_interval(cfg: CTAConfig) -> int:
 def query_guard(cfg: CTAConfig) -> int:
     """Cycles from the first slot of the last row of Q to the take of the first row that loads it,
     where Q is kept: its row b-1, which is loaded first, is then in the bank."""
-    return cfg.b + top_latency(cfg) + LINEAR_STAGES - issue_delay(cfg)
+    return cfg.b + top_latency(cfg) + LINEAR_STAGES + cfg.lane_rows - 1 - issue_delay(cfg)
 
 
 def drain_guard(cfg: CTAConfig, keys: int) -> int:
@@ -143,8 +143,9 @@ class CagTimes:
 
 
 def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
-              before: list[CagTimes] = ()) -> CagTimes:
-    """Times of a job of ``count`` tokens in ``k`` clusters that is offered from cycle ``offered``.
+              before: list[CagTimes] = (), first: int = 0) -> CagTimes:
+    """Times of a job of ``count`` tokens from number ``first`` on in ``k`` clusters that is offered from
+    cycle ``offered``, counted as a job of the engine counts.
 
     ``before`` has the jobs taken since the reset, in order (the last two matter): the job waits
     for CACC, which takes a token a cycle without a gap between jobs, and for its bank, which is
@@ -152,6 +153,7 @@ def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
     """
     accept = max([offered] + [job.following for job in before[-1:]]
                  + [job.bank_free for job in before[-cfg.sums:][:1] if len(before) >= cfg.sums])
+    accept += (accept + first + issue_delay(cfg)) % 2     # its turn at the banks of tokens
     written = accept + count + CAG_WRITE_BACK
     average = max([written + 1] + [job.bank_free for job in before[-1:]])
     started = average + CAG_FIRST_ROW

@@ -112,6 +112,10 @@ class Run:
         return np.asarray(values, dtype=np.int64)[index]
 
 
+ASSERT = ("--assert", "-DHASHLAYER_ASSERT")
+"""The contract of the memories with one port is checked in every run, from its first reset on."""
+
+
 @dataclass(frozen=True)
 class Simulator:
     """A compiled component."""
@@ -127,11 +131,14 @@ class Simulator:
             lines.write_text("\n".join(script.lines) + "\n")
             process = subprocess.Popen([self.binary, lines, result], text=True,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            told = []
             with _bar(progress, "simulating", " cycles") as bar:
                 for line in process.stdout:
                     if line.strip().isdigit():
                         bar.update(int(line) - bar.n)
-            error = process.stderr.read()
+                    else:
+                        told.append(line)          # an assertion of the Verilog
+            error = "".join(told[:1]) + process.stderr.read()
             status = process.wait()
             if not result.exists():
                 raise EngineError(f"the simulation did not start: status {status}, {error.strip()}")
@@ -232,7 +239,7 @@ def build_component(component, name: str, *, opt: str = "-O1", progress: bool = 
             bar.total = of
             bar.update(done - bar.n)
         binary = verilator.build(name, emit(component), component.module_name, sources=[HARNESS],
-                                 files={"streams.inc": include}, opt=opt, progress=advance)
+                                 files={"streams.inc": include}, flags=ASSERT, opt=opt, progress=advance)
     return Simulator(binary, described)
 
 

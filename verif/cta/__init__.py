@@ -13,7 +13,8 @@ SMALL = ({"b": 2, "d": 8, "l": 1, "n": 8}, {"b": 4, "d": 8, "l": 3, "n": 16, "dw
 
 def _sram(cfg):
     from gen.blocks.memory import SRAM
-    return Wrapped(SRAM(width=cfg.d * cfg.fmt.token.width, depth=cfg.n - 1, rw=cfg.b == 2), "sram")
+    ports = {2: "1rw1r", 8: "1rw"}.get(cfg.b, "1r1w")
+    return Wrapped(SRAM(width=cfg.d * cfg.fmt.token.width, depth=cfg.n - 1, ports=ports), "sram")
 
 
 def _pe(cfg):
@@ -58,7 +59,7 @@ def _cta(cfg):
 
 BENCHES = {
     "sram": Bench("verif.cta.bench_sram", _sram, ({"b": 2, "d": 8, "n": 2}, {"b": 2, "n": 12},
-                                                  {"b": 4, "d": 128, "n": 17})),
+                                                  {"b": 4, "d": 128, "n": 17}, {"n": 14})),
     "pe": Bench("verif.cta.bench_pe", _pe, ({"b": 2, "d": 8, "n": 2}, {})),
     "systolic_array": Bench("verif.cta.bench_systolic_array", _array, (
         {"b": 2, "d": 8, "l": 5, "n": 16, "dw": 16}, {"b": 4, "d": 8, "l": 8, "n": 16},

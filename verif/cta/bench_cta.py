@@ -39,7 +39,7 @@ def check(cfg, weights, job, result, note, reuse=False):
         assert getattr(result, name) == getattr(golden, name), f"{name}: {note}"
     m = len(job.xkv if job.xq is None else job.xq)
     cycles = head_cycles(cfg, len(job.xkv), m, golden.k0, golden.k1, golden.k2, job.mode,
-                         weights.shared_a, reuse, result.held)
+                         weights.shared_a, reuse, result.held, job.xq is not None)
     assert (result.cycles, result.phases) == (cycles.total, cycles.phases), note
 
 

@@ -44,5 +44,5 @@ async def every_hazard(dut):
 async def exact_mode(dut):
     cfg, rng = config(), np.random.default_rng(seed() + 3)
     await play(dut, overlapped(rng, cfg, [
-        random_batch(rng, cfg, n=int(rng.integers(1, cfg.k1 + 1)), exact=exact)
-        for exact in (True, False, True, True)]))
+        random_batch(rng, cfg, n=n, exact=True)
+        for n in (cfg.exact, 1, int(rng.integers(1, cfg.exact + 1)), cfg.exact)]))

@@ -112,6 +112,7 @@ class Player:
 
     def drive(self, now):
         ports, rng = self.ports, self.rng
+        ports.set("turn", now & 1)
         if self.offered is None and len(self.taken) < len(self.jobs):
             if self.idle == 0:
                 self.offered = now
@@ -160,7 +161,8 @@ class Player:
             self.accept(now, self.jobs[len(self.taken)])
 
     def accept(self, now, job):
-        job.times = cag_times(self.cfg, self.offered, len(job.ct), job.k, [j.times for j in self.taken])
+        job.times = cag_times(self.cfg, self.offered, len(job.ct), job.k, [j.times for j in self.taken],
+                              job.first)
         assert now == job.times.accept, f"taken in {now}, due in {job.times.accept}"
         for token in range(len(job.ct)):
             self.requests[now + CAG_ROW_REQUEST + token] = job, token
@@ -178,11 +180,13 @@ class Player:
         assert ports.get("tok_en") == (now in self.requests), now
         if now in self.requests:
             job, token = self.requests.pop(now)
-            base = job.slice * cfg.tokens + job.first
+            base = job.slice * cfg.token_stride + job.first
             assert ports.get("tok_addr") == base + token, now
             assert ports.get("residual") == job.residual, now
             if job.residual:
-                assert ports.get("c1_addr") == job.slice * cfg.k1 + job.ct1[token], now
+                base = job.slice * cfg.k1 if job.slice else cfg.key_base     # the first slice is a copy
+                assert ports.get("c1_addr") == base + job.ct1[token], now
+                assert ports.get("c1_copy") == (job.slice == 0), now
             self.operands[now + CAG_OPERAND - CAG_ROW_REQUEST] = job.x[token]
 
 

@@ -78,6 +78,7 @@ class Program(PortTable):
     def feed(self, batch, at):
         """Scores of a batch from cycle ``at`` on; gives the cycle of ``cs_done``."""
         count = batch.scores.shape[1]
+        self.static["exact", None] = int(batch.exact)       # all batches of a job are of its mode
         for x in range(count):
             at += int(batch.gaps[x]) if batch.gaps is not None else 0
             self.drive[at] |= {("flags__valid", None): 1, ("flags__first", None): int(x == 0),
@@ -93,8 +94,7 @@ class Program(PortTable):
     def walk(self, batch, at):
         """Start in cycle ``at``; gives the AP banks and the cycle of ``done``."""
         cols, n = len(batch.scores), len(batch.ct1)
-        self.drive[at] |= {("start", None): 1, ("n", None): n, ("cols", None): cols,
-                           ("exact", None): int(batch.exact)}
+        self.drive[at] |= {("start", None): 1, ("n", None): n, ("cols", None): cols}
         pairs = -(-n // 2)
         for step in range(-(-cols // self.cfg.tiles) * pairs):
             pair = step % pairs

@@ -91,6 +91,8 @@ def _timeline(cfg, rng, head, start, slow, program):
                 slot |= {"shadow_push": 1, **{f"shadow_{name}": v for name, v in fields.items()}}
                 at += 1
             moved = max(free, at - 1)
+        if row.op is Op.HASH:      # in odd cycles of the job even tokens, in even ones odd
+            moved += (moved + 1 - start + row.stream[0]["addr"]) % 2
         at = moved + 1
         loaded, since, before = bool(row.load), at if row.load else since, row.op
         for index, fields in enumerate(row.stream):

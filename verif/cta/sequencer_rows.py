@@ -92,7 +92,7 @@ def _hash(cfg, head, lsh, hpass, part, kept):
         function = hpass * cfg.b + column
         row.load.append({} if function >= cfg.l else
                         {"weight": 1, "addr": base + (lsh * cfg.slices + part) * cfg.l + function})
-    first = part * cfg.tokens + (_first_query(head) if lsh == LSH.QUERY else 0)
+    first = part * cfg.token_stride + (_first_query(head) if lsh == LSH.QUERY else 0)
     for token in range(head.m if lsh == LSH.QUERY else head.n):
         slot = {"token": 1, "addr": first + token, "inject": _inject(part, Inject.ZERO), **common,
                 "part_last": part == cfg.slices - 1, "cols": cfg.b}
@@ -166,7 +166,7 @@ def _operand(cfg, head, op, part, number):
     """Row ``number`` of the compressed queries or keys; in exact mode the token itself."""
     if head.exact:
         token = number + (_first_query(head) if op is Op.Q else 0)
-        return {"token": 1, "centroid": 1, "addr": part * cfg.tokens + token}
+        return {"token": 1, "centroid": 1, "addr": part * cfg.token_stride + token}
     if op is Op.Q:
         return {"key": 1, "addr": part * cfg.k0 + number}
     if number < head.k1:
@@ -236,7 +236,7 @@ def _first_query(head):
 
 def _token(cfg, part, number):
     """The load of a token that is its own centroid."""
-    return {"token": 1, "addr": part * cfg.tokens + number}
+    return {"token": 1, "addr": part * cfg.token_stride + number}
 
 
 def _inject(part, first):

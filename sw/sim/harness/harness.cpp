@@ -259,6 +259,7 @@ int main(int argc, char** argv) {
             if (word == "seed" && in >> number) context.randSeed(int(number % 0x7fffffff) + 1);
             top = std::make_unique<Vtop>(&context);
             top->rst = 0;
+            context.assertOn(false);     // until a reset there is nothing to be held to
         }
         if (word == "seed") continue;
         if (word == "push") {
@@ -298,6 +299,7 @@ int main(int argc, char** argv) {
             top->rst = 1;
             for (in >> number; number; --number) step();
             top->rst = 0;
+            context.assertOn(true);
         } else if (word == "memory") {
             Memory m;
             std::string file;

@@ -9,6 +9,7 @@ import sys
 from model.command import Parser, refusing
 from model.cta.cost import OPERATING_POINTS
 from model.cta.programs import PROGRAMS
+from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
 from sw.studies.bench import cpu, layers
@@ -40,7 +41,7 @@ def run(bench: Bench, seed: int, simulate: bool) -> tuple[dict, bool]:
     return data, agree(data["jobs"])
 
 
-@refusing("sw.studies.bench", InputError)
+@refusing("sw.studies.bench", InputError, ConfigError)
 def main(argv=None) -> int:
     """Run a bench; gives the exit status, 1 where something differs."""
     parser = Parser(prog="sw.studies.bench", description=(__doc__ or "").partition("\n")[0])
@@ -60,9 +61,12 @@ def main(argv=None) -> int:
                         help="the order of the work (default: that of the configuration)")
     narrow.add_argument("--products", choices=["plain"], default="plain",
                         help="how linears multiply (default %(default)s)")
+    narrow.add_argument("--picture", metavar="FILE", help="draw the schedule of the first layer asked for, "
+                        "losses coloured by cause, as SVG; nothing is measured")
     narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
     args = parser.parse_args(argv)
     require_writable(args.report)
+    require_writable(args.picture)
     if args.engine == "layers":
         return _layers(args)
     if args.engine == "cpu":
@@ -82,6 +86,9 @@ def _layers(args) -> int:
     chosen = layers.sizes([net for net in layers.NETS if args.net in (None, net.name)],
                           layers.TOKENS if args.n is None else (args.n,),
                           None if args.point is None else (args.point,))
+    if args.picture:
+        layers.picture(chosen[0], args.picture, b=args.b, program=args.program)
+        return 0
     rows = layers.run(chosen, b=args.b, program=args.program, simulate=not args.model, seed=args.seed)
     layers.show(rows)
     if args.report:

@@ -15,7 +15,7 @@ from model.cta import head as head_model
 from model.cta import layer as golden
 from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, POINT_TOKENS, table1_cycles
-from model.cta.cycles import head_cycles
+from model.cta.cycles import HeadCycles, head_cycles
 from model.cta.job import LayerJob, Mode
 from model.cta.stimulus import layer_of, operating_point, random_job
 from model.errors import ConfigError
@@ -24,11 +24,16 @@ from sw.sim.cta import Session, build
 from sw.sim.engine import Script
 from sw.sim.engines import ENGINES
 from sw.studies.bench.case import VERDICTS
+from sw.studies.bench.layer_picture import draw
 
-__all__ = ["EXACT", "NETS", "Net", "Sizes", "sizes", "measure", "run", "show"]
+__all__ = ["EXACT", "NETS", "Net", "Sizes", "sizes", "heads", "operands", "measure", "picture", "run", "show"]
 
 BETWEEN = 3
 """Cycles between two jobs: last events, the outputs handed over, the check of the second."""
+
+
+DRAWN = 3
+"""Heads of a picture: one that clusters, and two that follow it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def sizes(nets=NETS, tokens=TOKENS, points=None) -> list[Sizes]:
     return found
 
 
-def _operands(cfg: CTAConfig, size: Sizes, seed: int):
+def operands(cfg: CTAConfig, size: Sizes, seed: int):
     """Weights of the heads, which hash alike, and the layer's job."""
     if size.mode is Mode.EXACT:
         weights, job = random_job(cfg, np.random.default_rng(seed), size.n, mode=size.mode)
@@ -92,12 +97,16 @@ def _operands(cfg: CTAConfig, size: Sizes, seed: int):
     return layer_of(heads)
 
 
+def heads(cfg: CTAConfig, size: Sizes, shared_a: bool) -> list[HeadCycles]:
+    """The heads of a layer by the cycle model."""
+    return [head_cycles(cfg, size.n, size.n, size.k0, size.k1, size.k2, size.mode, shared_a=shared_a,
+                        reuse=size.net.shared and head > 0) for head in range(size.net.heads)]
+
+
 def _modelled(cfg: CTAConfig, size: Sizes, shared_a: bool) -> tuple[int, dict, float]:
     """Cycles of a layer by the cycle model, its losses by cause, and the useful cycles."""
     losses, total, useful = {"between jobs": BETWEEN * size.net.heads}, 0, 0.0
-    for head in range(size.net.heads):
-        one = head_cycles(cfg, size.n, size.n, size.k0, size.k1, size.k2, size.mode, shared_a=shared_a,
-                          reuse=size.net.shared and head > 0)
+    for one in heads(cfg, size, shared_a):
         total += one.total + BETWEEN
         useful += sum(one.macs.values()) / (cfg.b * cfg.d)
         for cause, cycles in one.losses.items():
@@ -144,7 +153,7 @@ def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, program:
            "k0": size.k0, "k1": size.k1, "k2": size.k2, "cycles": total,
            "equal_golden": None, "equal_model": None}
     if simulate:
-        weights, job = _operands(cfg, size, seed)
+        weights, job = operands(cfg, size, seed)
         row |= _simulated(cfg, size, weights, job, 2)
         losses["transfers"] = row["cycles"] - total
     formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2, exact=size.mode is Mode.EXACT)
@@ -152,6 +161,17 @@ def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, program:
                   "useful": useful / row["cycles"],
                   "losses": {cause: round(cycles) for cause, cycles in sorted(
                       losses.items(), key=lambda item: -item[1]) if round(cycles)}}
+
+
+def picture(size: Sizes, path, *, b: int = 8, lanes: int = 16, sets: int = 2, program: str = "") -> None:
+    """Draw the first heads of a layer as the engine works on them, losses by cause, into an SVG.
+
+    Raises ConfigError where the engine cannot be, InputError for another kind of file.
+    """
+    cfg = size.config(b, lanes, sets, program)
+    drawn = heads(cfg, size, cfg.slices == 1)[:DRAWN]
+    draw(drawn, f"{size.net.name}, n {size.n}, {size.point}, b {b}: heads 1 to {len(drawn)} of "
+         f"{size.net.heads}", path)
 
 
 def run(chosen: list[Sizes], **how) -> list[dict]:

@@ -16,11 +16,13 @@ from tests.gen.mutants import each_found
 CONFIGS = {"small": dict(b=4, d=8, l=2, n=6, k0=5, k1=6, k2=3),
            "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2, program="table1"),
            "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
-           "weights": dict(b=2, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3)}
+           "weights": dict(b=4, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3),
+           "weights, two columns": dict(b=2, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3)}
 
 
 class Twin:
-    """The lane as dictionaries: what a cycle's inputs do to the banks and show, and when."""
+    """The lane as dictionaries: what a cycle's inputs do to the banks and show, and when. A row of a bank is
+    a list, an element a dimension."""
 
     def __init__(self, cfg, ctx, dut, rng):
         self.cfg, self.ctx, self.dut, self.rng = cfg, ctx, dut, rng
@@ -30,12 +32,14 @@ class Twin:
                       "output": [None] * cfg.queries}
         self.formats = {"token": f.token, "weight": f.weight, "key": f.centroid, "value": f.centroid}
         self.stay = cfg.program.weights_stay
-        self.due = {}             # cycle -> {output: value}
-        self.kv = self.o = None   # the write-back under way: (bank, row, value)
+        self.due = {}             # cycle -> {(output, element or None): value}
+        self.behind = {}          # cycle -> write-backs that end in it: (bank, row, column, first cycle)
+        self.shown = {}           # cycle -> elements at the top of the columns, by port
         self.cycle = 0
 
     def raw(self, fmt):
-        return self.rng.choice((fmt.min, fmt.max, self.rng.randint(fmt.min, fmt.max)))
+        return [self.rng.choice((fmt.min, fmt.max, self.rng.randint(fmt.min, fmt.max)))
+                for _ in range(self.cfg.lane_rows)]
 
     def known(self, bank, avoid=()):
         """A row of a bank that may be read now, or None."""
@@ -43,76 +47,81 @@ class Twin:
                 if value is not None and row not in avoid]
         return self.rng.choice(rows) if rows else None
 
-    def residual(self, token, centroid):
-        value, moved = residuals(self.cfg, np.array([[token]]), np.array([[centroid]]),
-                                 np.array([0]))
-        return int(value[0, 0]), moved
+    def residual(self, tokens, c1):
+        """Elements, and which of them saturated."""
+        each = [residuals(self.cfg, np.array([[token]]), np.array([[centroid]]), np.array([0]))
+                for token, centroid in zip(tokens, c1)]
+        return [int(value[0, 0]) for value, _ in each], [moved for _, moved in each]
 
-    def centroid(self, token):
-        value, moved = centroids(self.cfg, np.array([[token]]), np.array([0]), 1)
-        return int(value[0, 0]), moved
+    def centroid(self, tokens):
+        each = [centroids(self.cfg, np.array([[token]]), np.array([0]), 1) for token in tokens]
+        return [int(value[0, 0]) for value, _ in each], [moved for _, moved in each]
+
+    def expect(self, after, name, values, skew=0):
+        """Element i of an output in ``after`` + i * ``skew`` cycles."""
+        for i, value in enumerate(values):
+            self.due.setdefault(self.cycle + after + i * skew, {})[name, i] = value
 
     def step(self):
         """Drives one cycle."""
         rng, ctx, dut = self.rng, self.ctx, self.dut
         written = {bank: set() for bank in self.banks}
-        stores = []
+        stores = [self._written_back(*late) for late in self.behind.pop(self.cycle, [])]
 
         def chance(p=0.5):
             return rng.random() < p
 
-        # Writes: of the loader, of K or V after their write-back command of the last cycle, else of
-        # CAVG, and of O.
+        # Writes: of the loader, of K or V or O where their write-back ends, else of CAVG.
         load_token = chance()
         load_weight = not load_token and chance()
         row = rng.randrange(len(self.banks["token" if load_token else "weight"]))
         value = self.raw(self.cfg.fmt.token if load_token else self.cfg.fmt.weight)
         ctx.set(dut.load, {"token": load_token, "weight": load_weight, "addr": row})
-        ctx.set(dut.load_data, value & 0xFFFF)
+        ctx.set(dut.load_data, sum((x & 0xFFFF) << 16 * i for i, x in enumerate(value)))
         if load_token or load_weight:
             stores.append(("token" if load_token else "weight", row, value))
-        bank = rng.choice(("key", "value"))
-        means = (self.kv is None or self.kv[0] != bank) and chance()
-        row = rng.randrange(len(self.banks[bank]))
+        taken = {bank for bank, *_ in stores}
+        means = {bank: bank not in taken and chance() for bank in ("key", "value")}
+        rows = {bank: rng.randrange(len(self.banks[bank])) for bank in means}
         value = self.raw(self.cfg.fmt.centroid)
-        ctx.set(dut.c, {"key": means and bank == "key", "value": means and bank == "value",
-                        "addr": row})
-        ctx.set(dut.c_data, value)
-        if means:
-            stores.append((bank, row, value))
-        stores += [store for store in (self.kv, self.o) if store]
+        ctx.set(dut.c, {**means, "key_addr": rows["key"], "value_addr": rows["value"]})
+        for port, element in zip(dut.c_data, value):
+            ctx.set(port, element)
+        stores += [(bank, rows[bank], value) for bank, writes in means.items() if writes]
         for bank, row, _ in stores:
             written[bank].add(row)
 
-        taken = self._command(chance, written)
-        self._for_cacc(chance, written, taken)
+        self._for_cacc(chance, written, *self._command(chance, written))
         self._write_back(chance)
         for bank, row, value in stores:
             self.banks[bank][row] = value
 
     def _command(self, chance, written):
-        """An operand of one bank, a value of another; port 0 of the token and value banks either reads or
-        writes. Whether C1, C2 or V is read."""
-        banks, rng = self.banks, self.rng
+        """An operand of one bank, a value of another; a bank with one port is not read where it is written.
+        Gives the banks that are read, and the parity of a token."""
+        banks, rng, cfg = self.banks, self.rng, self.cfg
+        # Tokens of a parity have a bank of their own.
+        parities = {row % 2 for row in written["token"]}
+        busy = [row for row in range(cfg.token_depth) if row % 2 in parities]
 
-        def pick(kinds, taken=None):
-            """What is read, and its row; never of the bank ``taken``."""
+        def pick(kinds, taken=()):
+            """What is read, and its row; never of the banks ``taken``."""
             kind = rng.choice(kinds)
             bank = {"residual": "token", "centroid": "token", "query": "output"}.get(kind, kind)
-            row = None if kind == "none" else self.known(bank, written[bank])
-            if row is None or bank == taken or (bank == "token" and written["token"]) or chance(0.1):
+            row = None if kind == "none" else self.known(bank, (*written[bank], *busy * (bank == "token")))
+            if row is None or bank in taken or (bank == "weight" and written[bank]) or chance(0.1):
                 return "none", 0
             return kind, row
 
-        operands, values = LaneCommand.banks(self.cfg), ValueRead.banks(self.cfg)
+        operands, values = LaneCommand.banks(cfg), ValueRead.banks(cfg)
         kind, row = pick((*operands, "residual", *(["centroid"] if self.stay else []), "none"))
-        c1_row = self.known("value") if not written["value"] else None
+        c1_row = self.known("value", written["value"])
         if kind == "residual" and c1_row is None:
             kind = "none"
-        bank = "token" if kind in ("residual", "centroid") else kind
-        load, load_row = pick((*values, "none"), bank)
+        read = {"residual": {"token", "value"}, "centroid": {"token"}, "none": set()}.get(kind, {kind})
+        load, load_row = pick((*values, "none"), read)
         push = load != "none" or chance()
-        # Only a token as a centroid may be counted, and an operand that is none asks for nothing.
+        # Only a token as a centroid may be counted.
         stays = {"centroid": kind == "centroid", "counted": chance()} if self.stay else {}
         command = {
             **{name: kind == name for name in operands}, **stays,
@@ -123,81 +132,99 @@ class Twin:
                 name: load == name for name in values}}}
         self.ctx.set(self.dut.cmd, command)
         self.ctx.set(self.dut.read_en, 0)
-        later = self.due.setdefault(self.cycle + 2, {})
-        later["token_moved"] = 0
+        each = cfg.lane_rows
+        self.expect(2, "token_moved", [0] * each)
         if kind == "residual":
-            later["x"] = self.residual(banks["token"][row], banks["value"][c1_row])[0]
+            self.expect(2, "x", self.residual(banks["token"][row], banks["value"][c1_row])[0], 1)
         elif kind == "centroid":
-            later["x"], moved = self.centroid(banks["token"][row])
-            later["token_moved"] = moved and command["counted"]
+            values, moved = self.centroid(banks["token"][row])
+            self.expect(2, "x", values, 1)
+            self.expect(2, "token_moved", [each_moved and command["counted"] for each_moved in moved])
         elif kind != "none":
-            later["x"] = banks[kind][row]
+            self.expect(2, "x", banks[kind][row], 1)
         if load == "token":
-            later["shadow"], later["token_moved"] = self.centroid(banks["token"][load_row])
-        elif load == "query":      # what is there has the width of Q or of O
-            width = self.cfg.fmt.qkv.width
-            value = banks["output"][load_row] & ((1 << width) - 1)
-            later["shadow"] = value - (value >> (width - 1) << width)
+            values, moved = self.centroid(banks["token"][load_row])
+            self.expect(2, "shadow", values, 1)
+            self.expect(2, "token_moved", moved)
+        elif load == "query":
+            self.expect(2, "shadow", banks["output"][load_row], 1)
         elif load != "none":
-            later["shadow"] = banks[load][load_row]
-        later["pe"], later["push"] = command["pe"], push
-        self.due.setdefault(self.cycle + 1, {})["cmd_up"] = command
-        row = self.known("output", written["output"])
-        if row is not None and load != "query" and chance():
+            self.expect(2, "shadow", banks[load][load_row], 1)
+        self.expect(2, "pe", [command["pe"]] * each, 1)
+        self.expect(2, "push", [push] * each, 1)
+        self.due.setdefault(self.cycle + each, {})["cmd_up", None] = command
+        self.due.setdefault(self.cycle + each - 1, {})["reads_next", None] = "weight" in (kind, load)
+        operand, row = row, self.known("output", written["output"])
+        one_port = written["output"] and not self.stay
+        if row is not None and load != "query" and not one_port and chance():
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
-            self.due[self.cycle + 1]["read_data"] = banks["output"][row]
-        return "value" in (kind, load)
+            self.expect(1, "read_data", banks["output"][row])
+        return read | {load}, {array_row % 2 for kind, array_row in (
+            ("token" if "token" in read else "", operand), (load, load_row)) if kind == "token"}
 
-    def _for_cacc(self, chance, written, taken):
+    def _for_cacc(self, chance, written, read, parities):
         ctx, dut, banks = self.ctx, self.dut, self.banks
-        row, c1_row = self.known("token", written["token"]), self.known("value", written["value"])
-        residual = c1_row is not None and not taken and chance()
+        copy = chance()
+        bank = "key" if copy else "value"
+        parities |= {row % 2 for row in written["token"]}
+        row = self.known("token", [row for row in range(self.cfg.token_depth) if row % 2 in parities])
+        c1_row = self.known(bank, written[bank])
+        residual = c1_row is not None and bank not in read and chance()
         asked = row is not None and chance(0.8)
-        ctx.set(dut.cag, {"en": asked, "residual": residual, "addr": row or 0,
+        ctx.set(dut.cag, {"en": asked, "residual": residual, "copy": copy, "addr": row or 0,
                           "c1_addr": c1_row or 0})
-        later = self.due.setdefault(self.cycle + 2, {})
-        later["cag_moved"] = 0
+        self.expect(2, "cag_moved", [0] * self.cfg.lane_rows)
         if asked and residual:
-            later["cag_x"], later["cag_moved"] = self.residual(banks["token"][row],
-                                                               banks["value"][c1_row])
+            values, moved = self.residual(banks["token"][row], banks[bank][c1_row])
+            self.expect(2, "cag_x", values)
+            self.expect(2, "cag_moved", moved)
         elif asked:
-            later["cag_x"] = banks["token"][row]
+            self.expect(2, "cag_x", banks["token"][row])
 
     def _write_back(self, chance):
-        """Commands for K, V and for O; the value is taken now and written a cycle later."""
+        """Commands for K, V and for O; an element a cycle is taken, and all are written together."""
         cfg, ctx, dut, rng = self.cfg, self.ctx, self.dut, self.rng
-        under_way = []
         v, q = rng.getrandbits(1), self.stay and rng.getrandbits(1)
-        v &= not q
+        v, asked = v & (not q), False      # Q is written for the bank of O
         for name, values, bank, fmt in (
                 ("kv", dut.linear, "output" if q else "value" if v else "key", cfg.fmt.qkv),
                 ("o", dut.out, "output", cfg.fmt.output)):
-            shown = [self.raw(fmt) for _ in range(len(values))]
+            shown = [rng.choice((fmt.min, fmt.max, rng.randint(fmt.min, fmt.max))) for _ in values]
+            self.shown[name, self.cycle] = shown
             for port, value in zip(values, shown):
                 ctx.set(port, value)
-            en, col = chance(0.3), rng.randrange(len(values))
-            en &= not (name == "o" and under_way[0] and under_way[0][0] == "output")
+            en, col = chance(0.3) and not asked, rng.randrange(cfg.b)
+            asked = en and q
             row = rng.randrange(len(self.banks[bank]))
             command = {"en": en, "v": v, "col": col, "addr": row}
             if self.stay and name == "kv":
-                command = {"en": en, "v": v, "q": q, "group": 0, "addr": row}
+                command, col = {"en": en, "v": v, "q": q, "group": 0, "addr": row}, None
             ctx.set(getattr(dut, name), command)
             onward = "kv_up" if name == "kv" else "o_down"
+            end = self.cycle + cfg.lane_rows
             if onward in dut.signature.members:
-                self.due.setdefault(self.cycle + 1, {})[onward] = command
-            under_way.append((bank, row, shown[col]) if en else None)
-        self.kv, self.o = under_way
+                self.due.setdefault(end, {})[onward, None] = command
+            if en:
+                self.behind.setdefault(end, []).append((name, bank, row, col))
+
+    def _written_back(self, name, bank, row, col):
+        """The row of a write-back that ends: of K and V the lowest element came first, of O the highest."""
+        each = self.cfg.lane_rows
+        values = [self.shown[name, at][i if col is None else col]
+                  for i, at in enumerate(range(self.cycle - each, self.cycle))]
+        return bank, row, values if name == "kv" else values[::-1]
 
     def look(self, note):
         """Compares what is due in this cycle."""
-        for name, want in self.due.pop(self.cycle, {}).items():
-            got = self.ctx.get(getattr(self.dut, name))
+        for (name, at), want in self.due.pop(self.cycle, {}).items():
+            port = getattr(self.dut, name)
+            got = self.ctx.get(port if at is None else port[at])
             if isinstance(want, dict):
                 got, want = got.as_bits(), got.shape().const(want).as_bits()
             elif name == "read_data":
-                want &= (1 << len(self.dut.read_data)) - 1
-            assert got == want, f"{note}: {name} in cycle {self.cycle}"
+                want &= (1 << len(port[at])) - 1
+            assert got == want, f"{note}: {name}, {at}, in cycle {self.cycle}"
 
 
 def check(cfg, seed, cycles=700, resets=0, block=Lane):
@@ -215,11 +242,14 @@ def check(cfg, seed, cycles=700, resets=0, block=Lane):
             if restart:
                 # Commands under way are gone, the banks stay.
                 twin.due.clear()
-                twin.kv = twin.o = None
+                twin.behind.clear()
                 for name in {"kv_up", "o_down"} & set(dut.signature.members):
                     assert ctx.get(getattr(dut, name).en) == 0, f"seed {seed}: {name} after reset"
-                assert ctx.get(dut.push) == 0 and ctx.get(dut.cag_moved) == 0, f"seed {seed}"
-                assert ctx.get(dut.pe).as_bits() == 0, f"seed {seed}"
+                assert ctx.get(dut.cmd_up).as_bits() == 0, f"seed {seed}: cmd_up after reset"
+                for name in ("push", "cag_moved", "pe"):
+                    for port in getattr(dut, name):
+                        got = ctx.get(port)
+                        assert (got.as_bits() if name == "pe" else got) == 0, f"seed {seed}: {name}"
 
     sim = Simulator(ResetInserter(reset)(dut))
     sim.add_clock(1e-9)
@@ -238,23 +268,30 @@ def test_reset(name):
 
 
 MUTANTS = {
-    "residual of the last command": ("m.If(at.residual)", "m.If(cmd.residual)"),
-    "K from the next column": ("[self.kv.col]", "[self.kv.col ^ 1]"),
-    "K at the row of a centroid": ("Mux(mine, kv.addr, self.c.addr)", "self.c.addr"),
-    "V among the keys": ("k_comes, v_comes = kv.en & ~kv.v,", "k_comes, v_comes = kv.en,"),
-    "tokens cut off": ('bank_data |= {"token": centroid', 'bank_data |= {"token": token.r_data'),
-    "moves of other reads counted": ("stay else at.shadow.token)", "stay else 1)"),
-    "CACC behind the array": ("Mux(subtracts, self.cag.c1_addr,", "Mux(0, self.cag.c1_addr,"),
-    "Q among the keys": ("k_comes &= ~kv.q", "pass"),
-    "Q where O is read": ("Mux(load.query, load.addr, self.read_addr)", "self.read_addr"),
-    "no Q": ("m.If(kv.en & kv.q)", "m.If(0)"),
-    "operands cut off": ("m.d.comb += chosen.eq(centroid)", "m.d.comb += chosen.eq(token.r_data)"),
+    "residual of the last command": ("(at.residual, residual)", "(cmd.residual, residual)"),
+    "K from the next column": ("columns[kvs[i].col]", "columns[kvs[i].col ^ 1]", "_writes"),
+    "K of one row in all": ("columns[kvs[i].col]", "columns[kvs[0].col]", "_writes"),
+    "O of the rows turned": ("os[each - 1 - i].col], i + 1", "os[i].col], each - i", "_writes"),
+    "K at the row of a centroid": ("Mux(mine, kv.addr, addr)", "addr", "_writes"),
+    "V among the keys": ("(key, kv.en & ~kv.v &", "(key, kv.en &", "_writes"),
+    "tokens cut off": ('centroid if name == "token" else of[name]', "of[name]"),
+    "moves of other reads counted": ("stay else at.shadow.token", "stay else 1"),
+    "Q among the keys": ("& ~(kv.q if stay else 0)", "", "_writes"),
+    "Q where O is read": ("Mux(load.query, load.addr, self.read_addr)", "self.read_addr", "_writes"),
+    "no Q": ("kv.en & kv.q", "0", "_writes"),
+    "operands cut off": ("(at.centroid, centroid)", "(at.centroid, of_token.as_signed())"),
     "every token counted": ("at.centroid & at.counted if stay", "at.centroid if stay"),
+    "Q of one column in all": ("self.linear[i] if stay", "self.linear[0] if stay", "_writes"),
+    "CACC behind the array": ("Mux(of_value, cag.c1_addr,", "Mux(0, cag.c1_addr,"),
+    "tokens of the other parity": ("Mux(before.addr[0], odd, even)", "even"),
+    "C1 of another bank": ("Mux(before.copy, of_key, of_value)", "of_value"),
     "values of the operand's row": ("Mux(loads, load.addr, cmd.addr)", "cmd.addr"),
-    "values not pushed": ("push.eq(at.shadow.push)", "push.eq(0)"),
+    "values not pushed": ("delay(m, at.shadow.push, 1 + i,", "delay(m, at.shadow.push & 0, 1 + i,"),
+    "rows without skew": ("delay(m, chosen, 1 + i)", "delay(m, chosen, 1)"),
+    "a weight that is read is not told": ("above.shadow.weight |", "0 |"),
     "centroid not aligned": ("<< self.cfg.residual_shift", "<< 0", "_residual"),
-    "moves of plain tokens counted": ("asked & subtract & moved", "asked & moved"),
-    "moves of unasked rows counted": ("asked & subtract & moved", "subtract & moved"),
+    "moves of plain tokens counted": ("before.en & before.residual & moved", "before.en & moved"),
+    "moves of unasked rows counted": ("before.en & before.residual & moved", "before.residual & moved"),
 }
 
 

@@ -41,7 +41,8 @@ def writes(cfg, load):
     # Slice by slice, and in each slice group by group.
     order = [(row, part, group) for row in range(len(load.rows)) for part in range(T)
              for group in range(cfg.groups)]
-    return [(kind, at + part * extent(cfg, target) + load.base + row, group, word)
+    stride = cfg.token_stride if token else extent(cfg, target)
+    return [(kind, at + part * stride + load.base + row, group, word)
             for (row, part, group), word in zip(order, words, strict=True)]
 
 
@@ -160,15 +161,22 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
             offered = offered or (bool(words) and rng.random() >= stall)
             ctx.set(dut.data.valid, offered)
             ctx.set(dut.data.payload, words[0] if offered else rng.getrandbits(64))
+            # Weight banks that are read: a beat for one of them waits, all others go on.
+            reads = [rng.random() < stall for _ in range(cfg.groups)]
+            for port, value in zip(dut.weights_next, reads):
+                ctx.set(port, value)
+            free = not (words and legal and due[written][0] == "weight" and reads[due[written][2]])
             if words:
-                assert ctx.get(dut.data.ready) == 1, note
+                assert ctx.get(dut.data.ready) == free, note
             moved = None
-            if offered:
+            if offered and free:
                 words.pop(0)
                 moved, written, offered = written, written + 1, False
             ctx.set(dut.load.valid, 0)
             await ctx.tick()
             ctx.set(dut.data.valid, 0)
+        for port in dut.weights_next:
+            ctx.set(port, 0)
         assert (ctx.get(dut.busy), ctx.get(dut.data.ready)) == (0, 0), note
 
     simulate(dut, bench)
@@ -247,7 +255,7 @@ def test_reset_in_mid_load():
             await ctx.tick()
             if ctx.get(dut.write.token):
                 rows.append((ctx.get(dut.write.addr), ctx.get(dut.group)))
-        assert rows == [(3 + cfg.tokens * part, group) for part in range(3) for group in range(2)]
+        assert rows == [(3 + cfg.token_stride * part, group) for part in range(3) for group in range(2)]
 
     simulate(dut, bench, reset)
 
@@ -267,9 +275,12 @@ MUTANTS = {
     "tokens that are read": ("(is_token & claim.tokens)", "0"),
     "A that is read": ("Mux(is_a, claim.a, claim.kv)", "claim.kv"),
     "weights of any set held": ("(which == claim.set)", "1"),
+    "weights that are read": ("is_weight & Array(self.weights_next)[group]", "0"),
+    "all waits for weights": ("is_weight & Array(self.weights_next)", "Array(self.weights_next)"),
+    "another group's weights": ("Array(self.weights_next)[group]", "self.weights_next[0]"),
     "error never cleared": ("self.error.eq(0)", "self.error.eq(self.error)"),
 }
 
 
 test_mutants = each_found(Loader, MUTANTS, lambda block: check(
-    CTAConfig(**CONFIGS["slices"]), 81, 0.3, block, count=150))
+    CTAConfig(**CONFIGS["slices"]), 81, 0.3, block, count=250))

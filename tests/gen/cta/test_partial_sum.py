@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gen.cta.partial_sum import Inject, PartialSums, depth
+from gen.cta.partial_sum import Inject, PartialSums
 from model.cta.config import CTAConfig
 from tests.gen.mutants import each_found
 from tests.gen.native import simulate
@@ -20,7 +20,7 @@ def check(cfg, seed, block=PartialSums, cycles=600):
     """Random injections and writes in every cycle; an address is not read as it is written."""
     dut, rng = block(cfg), random.Random(seed)
     # A sum of the hash may stand at any row; K and V use the first 2d.
-    rows = [depth(cfg, j < cfg.hash_columns) for j in range(cfg.b)]
+    rows = [cfg.partial_depth(j < cfg.hash_columns) for j in range(cfg.b)]
     bank = [{} for _ in range(cfg.b)]              # column: row -> sum
     writes, due = {}, {}                           # (column, cycle) -> row, value
 

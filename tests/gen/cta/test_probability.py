@@ -113,8 +113,16 @@ def test_wrong_row_scale_is_found(monkeypatch):
 def test_exact_mode():
     cfg = config(n=13, k1=13, k2=2, pag=4)
     rng = np.random.default_rng(6)
-    play(overlapped(rng, cfg, [random_batch(rng, cfg, n=n, exact=exact) for n, exact in (
-        (13, True), (12, False), (12, True), (1, True), (13, False))]))
+    for exact in (True, False):            # a job, and all its batches, is of one mode
+        play(overlapped(rng, cfg, [random_batch(rng, cfg, n=n, exact=exact) for n in (13, 12, 1, 13)]))
+
+
+def test_exact_mode_takes_half_the_rows():
+    """More keys than rows: k1 is far below, and each parity has its own tokens."""
+    cfg = config(n=21, k1=3, k2=2, pag=4)
+    assert cfg.entry_rows == 11 < cfg.entries == 21
+    rng = np.random.default_rng(8)
+    play(overlapped(rng, cfg, [random_batch(rng, cfg, n=n, exact=True) for n in (21, 20, 1, 21)]))
 
 
 @pytest.mark.parametrize("spread", [40, 5000])

@@ -107,7 +107,7 @@ MUTANTS = {
     "values over those on their way": (Sequencer, "since.eq(b - 1)", "since.eq(b - 2)", "_load"),
     "values never exchanged": (Sequencer, "slot.first & row.load", "0", "_stream"),
     "C0 read beside K": (Sequencer, "loading & ~beside", "loading", "elaborate"),
-    "another row passes": (Sequencer, "free & ~loading)", "free)", "elaborate"),
+    "another row passes": (Sequencer, "free & ~loading &", "free &", "elaborate"),
     "shortcut before the last slice": (Sequencer, "slot.last & row.part_last", "slot.last", "_stream"),
     "zero in CTA mode": (Schedule, "row.exact.eq(exact)", "row.exact.eq(op == Op.SCORE)"),
     "scores of centroids": (Schedule, "Mux(exact, 0, cfg.key_base)", "0"),

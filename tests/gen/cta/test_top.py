@@ -101,7 +101,7 @@ def check(seed, jobs, stall=0.0, block=CTA):
                 assert getattr(result, name) == getattr(golden, name), f"{note}: {name}"
             n, m = values["n"], values["m"]
             cycles = head_cycles(CFG, n, m, golden.k0, golden.k1, golden.k2, job.mode,
-                                 weights.shared_a)
+                                 weights.shared_a, cross=job.xq is not None)
             assert (result.cycles, result.phases) == (cycles.total, cycles.phases), note
             if not stall:
                 # The first beat follows the last O by its cluster, its row and itself.

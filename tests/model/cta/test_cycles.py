@@ -31,25 +31,38 @@ def test_one_token_counted_by_hand():
     # Job in 0, checked in 1, the first row is taken in 2. A load takes b = 2 slots.
     # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 4 later,
     # and its index 1 + 4 later (four layers of two bits): 24 cycles in all.
-    # CT1: slot 5, index in 29. Offered to CAG in 30; sums written in 30 + 1 + 6, averaged from
-    # 38 on, C1 written in 45, so that residuals can begin in 46.
-    # CT0: slot 8, index in 32; offered in 33, C0 written in 48. CT2: slot 49, index in 73, offered
-    # in 74, C2 written in 89: K is taken in 90.
-    # K: load 91..92, weights 93..100, V 101..108. Q: load 109..110, weights 111..118, three empty.
-    # S: 122 and 123; the last score leaves the row in 123 + 15 + 2, and column 1's word is written
-    # in 141. PAG from 142, one step and 9 cycles, done in 152; O: 154 and 155.
+    # Token 0 is hashed in odd cycles; CACC, which reads the other bank, is taken in odd ones too.
+    # CT1: slot 5, index in 29. Offered to CAG in 30, taken in 31; sums written in 31 + 1 + 6, averaged
+    # from 39 on, C1 written in 46, so that residuals can begin in 47.
+    # CT0: load 6..7, slot 9, index in 33; offered in 34, taken in 35, C0 written in 50. CT2: load 48..49,
+    # slot 51, index in 75, offered in 76, taken in 77, C2 written in 92: K is taken in 93.
+    # K: load 94..95, weights 96..103, V 104..111. Q: load 112..113, weights 114..121, three empty.
+    # S: 125 and 126; the last score leaves the row in 126 + 15 + 2, and column 1's word is written
+    # in 144. PAG from 145, one step and 9 cycles, done in 155; O: 157 and 158.
     assert uses(result, "SA") == [
-        ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 8, 9), ("LOAD", 47, 49),
-        ("HASH 2", 49, 50), ("LOAD", 91, 93), ("K", 93, 101), ("V", 101, 109), ("LOAD", 109, 111),
-        ("Q", 111, 119), ("PAUSE", 119, 122), ("SCORE", 122, 124), ("OUT", 154, 156)]
-    assert uses(result, "CIM") == [("CT1", 29, 30), ("CT0", 32, 33), ("CT2", 73, 74)]
-    assert uses(result, "CACC") == [("C1", 30, 31), ("C0", 33, 34), ("C2", 74, 75)]
-    assert uses(result, "CAVG") == [("C1", 38, 39), ("C0", 41, 42), ("C2", 82, 83)]
-    assert uses(result, "PAG") == [("AP 0", 142, 152)]
+        ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 9, 10), ("LOAD", 48, 50),
+        ("HASH 2", 51, 52), ("LOAD", 94, 96), ("K", 96, 104), ("V", 104, 112), ("LOAD", 112, 114),
+        ("Q", 114, 122), ("PAUSE", 122, 125), ("SCORE", 125, 127), ("OUT", 157, 159)]
+    assert uses(result, "CIM") == [("CT1", 29, 30), ("CT0", 33, 34), ("CT2", 75, 76)]
+    assert uses(result, "CACC") == [("C1", 31, 32), ("C0", 35, 36), ("C2", 77, 78)]
+    assert uses(result, "CAVG") == [("C1", 39, 40), ("C0", 43, 44), ("C2", 85, 86)]
+    assert uses(result, "PAG") == [("AP 0", 145, 155)]
     # The last O is in its bank 15 + 7 + b + d + 1 = 33 cycles after the last slot.
-    assert result.total == 155 + 33
-    assert result.phases == {"compress": 90, "linear": 18, "attention": 80}
+    assert result.total == 158 + 33
+    assert result.losses["turn of the tokens"] == 2
+    assert result.phases == {"compress": 93, "linear": 18, "attention": 80}
     assert result.macs == {"compress": 3 * 8, "linear": 2 * 2 * 8 * 8, "attention": 8 * (8 + 2 + 2)}
+
+
+def test_queries_of_their_own_begin_at_the_other_parity():
+    """Behind an odd number of keys their hash follows at once, where that of the same tokens waits."""
+    cfg = CTAConfig(b=4, d=8, l=2, n=9, tokens=18)
+    starts = {}
+    for cross in (False, True):
+        result = head_cycles(cfg, 9, 9, 4, 4, 4, shared_a=True, cross=cross)
+        starts[cross] = {what: start for what, start, _ in uses(result, "SA") if what.startswith("HASH")}
+    assert starts[True]["HASH 0"] == starts[True]["HASH 1"] + 9
+    assert starts[False]["HASH 0"] == starts[False]["HASH 1"] + 10
 
 
 def test_exact_token_counted_by_hand():
