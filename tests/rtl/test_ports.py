@@ -16,7 +16,7 @@ from sw.sim.engine import EngineError, Script, build_component
 from tests.gen.mutants import edited
 from tests.rtl.test_layer import made, queue, same
 
-CFG = CTAConfig(b=2, d=8, dw=16, n=24, tokens=48, l=3)
+CFG = CTAConfig(b=2, d=8, dw=16, n=24, tokens=48, l=3, sets=2)
 
 
 def played(seed=4):
