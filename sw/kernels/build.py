@@ -18,7 +18,7 @@ from sw.io.toolchain import ToolError, cache_dir, compiler
 
 __all__ = ["VARIANTS", "load", "variant"]
 
-FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fwrapv")
+FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fwrapv", "-Wno-psabi")
 VARIANTS = {"plain": (), "avx2": ("-mavx2",),
             "avx512": ("-mavx2", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni",
                        "-mprefer-vector-width=512")}
@@ -39,10 +39,11 @@ def load(name: str, kind: str) -> ctypes.CDLL:
 
 def _built(name: str, kind: str) -> Path:
     source, command = HERE / f"{name}.cpp", compiler()
+    text = [(path.name, path.read_text()) for path in (source, *sorted(HERE.glob("*.h")))]
     flags = (*FLAGS, *VARIANTS[kind])
     version = subprocess.run([*command, "-dumpfullversion", "-dumpmachine"], text=True,
                              capture_output=True).stdout
-    digest = hashlib.sha256(repr((source.read_text(), flags, command, version)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((text, flags, command, version)).encode()).hexdigest()[:12]
     folder, product = cache_dir() / f"kernel-{name}-{kind}-{digest}", f"{name}.so"
     if not (folder / product).exists():
         with scratch(folder.parent) as work:
