@@ -26,6 +26,7 @@ template <int OUTS, int NV> INLINE void product(const int32_t* w, int outs, cons
     for (int o = 0; o < OUTS; ++o)
 #pragma GCC unroll 2
         for (int v = 0; v < NT; ++v) acc[o][v] = V{};
+#pragma GCC unroll 2
     for (int p = 0; p < pairs; ++p, w += outs) {
         V in[NT];
 #pragma GCC unroll 2
@@ -115,13 +116,15 @@ inline void count(const ToFormat* to, int vectors, int live, int64_t& moved) {
 
 // Tokens as pairs, (n / 2, NV); those that are not live and what is beyond d are 0.
 template <int NV> void take(const Layer& l, const int16_t* x, int live, V* to) {
-    std::fill_n(to, size_t(l.n / 2) * NV, V{});
-    int32_t* lane = reinterpret_cast<int32_t*>(to);
-    for (int t = 0; t < live; ++t, x += l.d)
-        for (int p = 0; p < l.d / 2; ++p) {
-            const uint32_t low = uint16_t(x[2 * p]), high = uint16_t(x[2 * p + 1]);
-            lane[p * NV * W + t] = int32_t(high << 16 | low);
+    for (int v = 0; v < NV; ++v) {
+        V index, here;
+        for (int t = 0; t < W; ++t) {
+            here[t] = -(v * W + t < live);
+            index[t] = std::max(std::min(v * W + t, live - 1), 0) * (l.d / 2);
         }
+        for (int p = 0; p < l.d / 2; ++p) to[p * NV + v] = look_up_pairs(x + 2 * p, index) & here;
+    }
+    std::fill_n(to + size_t(l.d / 2) * NV, size_t(l.n - l.d) / 2 * NV, V{});
 }
 
 // z (codes, NV) of `live` tokens.

@@ -97,6 +97,18 @@ INLINE V look_up(const int32_t* table, V index) {
 #endif
 }
 
+// Two words at 2 * index in every lane, the first in the low half.
+INLINE V look_up_pairs(const int16_t* words, V index) {
+#if defined(__AVX2__)
+    return look_up(reinterpret_cast<const int32_t*>(words), index);
+#else
+    V v;
+    for (int i = 0; i < W; ++i)
+        v[i] = int32_t(uint32_t(uint16_t(words[2 * index[i] + 1])) << 16 | uint16_t(words[2 * index[i]]));
+    return v;
+#endif
+}
+
 // H over M vectors: levels that are M / 2, ..., 1 vectors apart.
 template <int M, typename T> INLINE void butterflies(T* v) {
 #pragma GCC unroll 4
