@@ -16,7 +16,7 @@ from sw.io.build_cache import scratch, settle
 from sw.io.errors import InputError
 from sw.io.toolchain import ToolError, cache_dir, compiler
 
-__all__ = ["VARIANTS", "load", "variant"]
+__all__ = ["VARIANTS", "load", "source_digest", "variant"]
 
 FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fwrapv", "-Wno-psabi")
 VARIANTS = {"plain": (), "avx2": ("-mavx2",),
@@ -37,13 +37,19 @@ def load(name: str, kind: str) -> ctypes.CDLL:
         raise InputError(f"the cpu backend needs a C++ compiler: {error}") from None
 
 
+def source_digest(name: str) -> str:
+    """Of the source of a kernel and of all headers."""
+    files = (HERE / f"{name}.cpp", *sorted(HERE.glob("*.h")))
+    text = [(path.name, path.read_text("utf-8")) for path in files]
+    return hashlib.sha256(repr(text).encode()).hexdigest()[:12]
+
+
 def _built(name: str, kind: str) -> Path:
     source, command = HERE / f"{name}.cpp", compiler()
-    text = [(path.name, path.read_text()) for path in (source, *sorted(HERE.glob("*.h")))]
     flags = (*FLAGS, *VARIANTS[kind])
     version = subprocess.run([*command, "-dumpfullversion", "-dumpmachine"], text=True,
                              capture_output=True).stdout
-    digest = hashlib.sha256(repr((text, flags, command, version)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((source_digest(name), flags, command, version)).encode()).hexdigest()[:12]
     folder, product = cache_dir() / f"kernel-{name}-{kind}-{digest}", f"{name}.so"
     if not (folder / product).exists():
         with scratch(folder.parent) as work:

@@ -8,6 +8,7 @@ every kind of CPU that the machine has.
 import ctypes
 import os
 import weakref
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,12 +16,16 @@ from model.lookup import gather
 from model.lookup import layer as golden
 from model.lookup.config import LookupConfig
 from model.lookup.job import Job, LayerResult, LayerWeights, Saturation
-from sw.kernels.build import load, variant
+from sw.kernels.build import load, source_digest, variant
+from sw.kernels.tuning import DEFAULT, SMALL, Switches, kept
 
 __all__ = ["Kernel", "refusal", "run"]
 
 TILE = 256 << 10
 """Bytes of a tile of the tables: it stays in a second-level cache, beside the sums of a batch."""
+
+BATCH = 2048
+"""Tokens that walk a tile together: their sums are half a megabyte."""
 
 SUM, OPERAND = 31, 16
 """Bits of a sum and of an operand that the kernel has room for: half a unit more still is an int32."""
@@ -50,14 +55,7 @@ class _Job(ctypes.Structure):
                 *((name, ctypes.c_void_p) for name in ("x", "residual", "y", "codes"))]
 
 
-class Walk(ctypes.Structure):
-    """How a job is walked; the result is the same.
-
-    ``threads``; ``rows_up_to`` : so many tokens that are left over from whole tiles are projected one by
-    one; ``whole_from`` : from so many tokens on tiles of the tables are fetched whole, below row by row;
-    ``batch`` : tokens that share what is fetched, at most.
-    """
-
+class _Walk(ctypes.Structure):
     _fields_ = [(name, ctypes.c_int32) for name in ("threads", "rows_up_to", "whole_from", "batch")]
 
 
@@ -116,7 +114,9 @@ class Kernel:
         reason = refusal(cfg)
         if reason:
             raise ValueError(f"the cpu kernel does not take this configuration: {reason}")
-        self.cfg, self.kind = cfg, kind or variant()
+        self.cfg, self.kind, self._tile = cfg, kind or variant(), tile
+        self._measured: Switches | None = None
+        self.seconds: dict[str, float] = {}
         self._library = library = load("lookup", self.kind)
         found = {**{name: getattr(weights, name) for name in ARRAYS if hasattr(weights, name)},
                  "w": _paired(cfg, weights.w), "log_table": np.append(cfg.log_table, 0),
@@ -139,10 +139,14 @@ class Kernel:
         del held["tables"]                      # packed: the others are read where they are
         self._held = held
 
-    def run(self, job: Job, threads: int | None = None, walk: Walk | None = None) -> LayerResult:
+    def run(self, job: Job, threads: int | None = None, switches: Switches | None = None,
+            batch: int = BATCH) -> LayerResult:
         """The layer's output and report, on ``threads`` threads (default: the cores that the process has).
 
-        y and codes are of 32 bits. The job is taken as it is: :func:`run` holds it against the formats.
+        y and codes are of 32 bits. ``switches`` say how the job is walked (default: as was measured,
+        :mod:`sw.kernels.tuning`), ``batch`` how many tokens share what is fetched; neither shows in the
+        result. ``seconds`` has the time on the clock of its two parts afterwards. The job is taken as it
+        is: :func:`run` holds it against the formats.
         """
         cfg = self.cfg
         x = np.ascontiguousarray(job.x, np.int16)
@@ -151,13 +155,31 @@ class Kernel:
         events, seconds = np.zeros(len(Saturation), np.int64), np.zeros(2)
         asked = _Job(len(x), job.gain, job.skip, job.shift_skip, job.shift_y,
                      *map(_address, (x, residual, y, codes)))
-        walk = walk or Walk(_threads(threads), 8, 256, 2048)
+        chosen = switches or self._switches(job)
+        walk = _Walk(_threads(threads), chosen.rows_up_to, chosen.whole_from, batch)
         if self._library.hl_lookup(ctypes.c_void_p(self._packed), ctypes.byref(asked), ctypes.byref(walk),
                                    ctypes.c_void_p(events.ctypes.data), ctypes.c_void_p(seconds.ctypes.data)):
             raise MemoryError(f"the cpu kernel has no memory for {len(x)} tokens")
         self.seconds = {"hash": float(seconds[0]), "gather": float(seconds[1])}
         return LayerResult(y, codes, {event: int(events[event]) for event in Saturation},
                            gather.table_bytes(cfg, len(x), job.order))
+
+    def _switches(self, like: Job) -> Switches:
+        """Measured at the first job, on random tokens with the coefficients of that job."""
+        if self.cfg.table_bytes < SMALL:
+            return DEFAULT
+        if self._measured is None:
+            fmt, rng = self.cfg.fmt.x, np.random.default_rng(0)
+
+            def seconds(tokens, switches):
+                x = rng.integers(fmt.min, fmt.max, (tokens, self.cfg.d), np.int16, endpoint=True)
+                past = np.zeros((tokens, self.cfg.d), np.int32) if self.cfg.residual else None
+                self.run(replace(like, x=x, residual=past), 1, switches)
+                return self.seconds
+            sizes = ("d", "h", "tau", "block", "projection", "neighbours")
+            self._measured = kept((self.kind, self._tile, source_digest("lookup"),
+                                   *(getattr(self.cfg, name) for name in sizes)), seconds)
+        return self._measured
 
 
 def run(cfg: LookupConfig, weights: LayerWeights, job: Job, threads: int | None = None,
