@@ -19,8 +19,8 @@ from sw.io.toolchain import ToolError, cache_dir, compiler
 __all__ = ["VARIANTS", "load", "source_digest", "variant"]
 
 FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fwrapv", "-Wno-psabi")
-VARIANTS = {"plain": (), "avx2": ("-mavx2",),
-            "avx512": ("-mavx2", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni",
+VARIANTS = {"plain": (), "avx2": ("-mavx2", "-mfma"),
+            "avx512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni",
                        "-mprefer-vector-width=512")}
 """Flags of each kind of CPU. The plain one is what the compiler takes for all machines of its kind."""
 

@@ -20,25 +20,16 @@ constexpr int WIDE = 2;                      // vectors of tokens in a tile
 struct Packed {
     Layer layer;
     int tables, chunks, run;                 // tables of a tile; chunks of 64 columns; entries that go together
-    size_t tile;                             // bytes
     Buffer<int8_t> rows;
 };
 
 }  // namespace
 
-// How a job is walked. sw/kernels/tuning.py measures both switches.
-struct Walk {
-    int32_t threads;
-    int32_t rows_up_to;                      // so many tokens that are left over are projected one by one
-    int32_t whole_from;                      // from so many tokens on, tiles are fetched whole
-    int32_t batch;                           // tokens at most
-};
-
 namespace {
 
 // Project and hash up to a tile of tokens, which begin at `in_batch` of the batch and `first` of the job.
 void codes_of(const Layer& l, const Job& job, const Walk& walk, int64_t first, int64_t in_batch, int live,
-              Entries& entries, int64_t* events) {
+              Batch& entries, int64_t* events) {
     static thread_local Room room;
     const int16_t* x = job.x + first * l.d;
     const int outs = (l.h * l.tau + 15) / 16 * 16;
@@ -61,38 +52,16 @@ void codes_of(const Layer& l, const Job& job, const Walk& walk, int64_t first, i
 }
 
 // One chunk of columns for the tokens from..to of a batch that begins at `first`.
-void columns(const Packed& p, const Job& job, const Walk& walk, const Entries& entries, int chunk, int64_t first,
+void columns(const Packed& p, const Job& job, const Walk& walk, const Batch& entries, int chunk, int64_t first,
              int64_t from, int64_t to, int64_t* events) {
     static thread_local Buffer<int32_t> room;
-    const int64_t tokens = to - from, steps = entries.groups;
-    int32_t* acc = room.room(size_t(tokens) * COLUMNS);
-    const size_t column = p.layer.h * (size_t(COLUMNS) << p.layer.tau);
-    const int8_t* tables = p.rows + chunk * column;
-    const size_t each = size_t(entries.each), slab = size_t(entries.tokens) * each;
-    const auto lines = [&](int64_t group) {
-        return std::min(p.tile, column - size_t(group) * p.tile) / COLUMNS;
-    };
-    const bool whole = tokens >= walk.whole_from;
-    // Rows that are fetched one by one: so many steps ahead that memory has something to do meanwhile.
-    const int64_t ahead = whole ? 1 : std::max<int64_t>(1, 32 / (tokens * entries.each));
-    const auto fetch = [&](int64_t group) {
-        Ahead next;
-        if (group >= steps) return next;
-        next.tile = tables + size_t(group) * p.tile;
-        next.tokens = tokens;
-        if (whole) next.lines = int64_t(lines(group));
-        else next.rows = entries.row + size_t(group) * slab + size_t(from) * each;
-        return next;
-    };
-    for (int64_t group = 0; group < std::min(ahead, steps); ++group) {
-        Ahead now = fetch(group);
-        for (int64_t t = 0; t < tokens; ++t) now.token(t, entries.each);
-    }
-    for (int64_t group = 0; group < steps; ++group)
-        add_rows(tables + size_t(group) * p.tile, entries.row + size_t(group) * slab + size_t(from) * each,
-                 entries.score + size_t(group) * slab + size_t(from) * each, tokens, entries.each, p.run,
-                 group == 0, acc, fetch(group + ahead));
-    finish(p.layer, job, entries, chunk, first, from, to, acc, events);
+    int32_t* acc = room.room(size_t(to - from) * COLUMNS);
+    const size_t table = size_t(COLUMNS) << p.layer.tau;
+    walk_tiles(p.rows + size_t(chunk) * size_t(p.layer.h) * table, p.layer.h, table, COLUMNS, entries, from, to, walk,
+               [&](const int8_t* tile, const int32_t* rows, const int16_t* scores, bool fresh, Ahead ahead) {
+                   add_rows(tile, rows, scores, to - from, entries.each, p.run, fresh, acc, ahead);
+               });
+    finish(p.layer, job, entries.excess, chunk, first, from, to, acc, events);
 }
 
 }  // namespace
@@ -105,7 +74,7 @@ int hl_level() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
         && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
         return 2;
-    return __builtin_cpu_supports("avx2") ? 1 : 0;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
 #else
     return 0;
 #endif
@@ -118,12 +87,9 @@ Packed* hl_lookup_open(const Layer* layer, int64_t tile, int threads) {
         Packed* p = new Packed;
         const Layer& l = p->layer = *layer;
         const int64_t table = int64_t(COLUMNS) << l.tau;
-        p->tables = int(std::min<int64_t>(std::max<int64_t>(tile / table, 1), l.h));
-        p->tile = size_t(p->tables * table);
+        p->tables = tables_of(tile, table, l.h);
         p->chunks = (l.d + COLUMNS - 1) / COLUMNS;
-        const int64_t largest = std::max<int64_t>(l.score.high, -int64_t(l.score.low));
-        p->run = int(std::max<int64_t>(2, (int64_t(1) << 23) / (128 * largest) / 2 * 2));
-        p->run = std::min(p->run, 1 << 14);
+        p->run = entries_together(std::max<int64_t>(l.score.high, -int64_t(l.score.low)));
         int8_t* rows = nullptr;
         try {
             rows = p->rows.room(size_t(p->chunks) * size_t(l.h) * size_t(table));
@@ -144,7 +110,7 @@ void hl_lookup_close(Packed* p) { delete p; }
 // Run a job; `events` gets the five counters of saturated values, `seconds` what projection with hash, and gather
 // took on the clock. Nonzero where there was no memory.
 int hl_lookup(const Packed* p, const Job* job, const Walk* walk, int64_t* events, double* seconds) {
-    static thread_local Entries entries;
+    static thread_local Batch entries;
     std::atomic<int64_t> counts[EVENTS] = {};
     std::atomic<bool> failed{false};
     const auto share = [&](int64_t items, const auto& work) {
@@ -164,10 +130,11 @@ int hl_lookup(const Packed* p, const Job* job, const Walk* walk, int64_t* events
     constexpr int64_t TILE = WIDE * W;
     seconds[0] = seconds[1] = 0;
     try {
-        Entries& all = entries;              // that of this thread, also in the others
+        Batch& all = entries;              // that of this thread, also in the others
         for (int64_t first = 0; first < job->tokens && !failed; first += walk->batch) {
             const int64_t count = std::min<int64_t>(walk->batch, job->tokens - first);
-            all.shape(p->layer, p->tables, count);
+            all.shape(p->layer.h, p->layer.neighbours ? 1 + p->layer.tau : 1, p->tables, count);
+            all.excess.room(size_t(count));
             seconds[0] += share((count + TILE - 1) / TILE, [&](int64_t tile, int64_t* mine) {
                 codes_of(p->layer, *job, *walk, first + tile * TILE, tile * TILE,
                          int(std::min(TILE, count - tile * TILE)), all, mine);

@@ -11,6 +11,7 @@
 
 namespace {
 
+constexpr int COLUMNS = 64;                  // of a packed row, a cache line: a chunk
 constexpr int LINE = COLUMNS / (4 * W);      // vectors of a packed row
 constexpr int SUMS = COLUMNS / W;            // vectors of its sums
 
@@ -32,24 +33,6 @@ inline void pack(const Layer& l, int chunk, int8_t* to) {
             to[where[c]] = int8_t(c / W & 1 ? value : value ^ -128);
         }
 }
-
-// What is fetched while a step runs: `lines` of a tile that are read anyway, spread over its tokens, or the
-// very rows of a later step.
-struct Ahead {
-    const int8_t* tile = nullptr;
-    const int32_t* rows = nullptr;
-    int64_t lines = 0, tokens = 1, done = 0, due = 0;
-
-    INLINE void token(int64_t t, int each) {
-        if (rows) {
-            for (int e = 0; e < each; ++e)
-                __builtin_prefetch(tile + size_t(rows[t * each + e]) * COLUMNS, 0, 3);
-        } else if (tile) {
-            for (due += lines; due >= tokens; due -= tokens, ++done)
-                __builtin_prefetch(tile + done * COLUMNS, 0, 2);
-        }
-    }
-};
 
 // One group of tables for all tokens of a batch: acc (tokens, 64) += sums.
 inline void add_rows(const int8_t* tile, const int32_t* rows, const int16_t* scores, int64_t tokens, int each,
@@ -89,8 +72,13 @@ inline void add_rows(const int8_t* tile, const int32_t* rows, const int16_t* sco
     }
 }
 
+// How many entries go together, when no score is beyond so much.
+inline int entries_together(int64_t largest) {
+    return int(std::min<int64_t>(std::max<int64_t>(2, (int64_t(1) << 23) / (128 * largest) / 2 * 2), 1 << 14));
+}
+
 // Sums to outputs: bias, rounding, residual, format.
-inline void finish(const Layer& l, const Job& job, const Entries& entries, int chunk, int64_t first, int64_t from,
+inline void finish(const Layer& l, const Job& job, const int32_t* excesses, int chunk, int64_t first, int64_t from,
                    int64_t to, const int32_t* acc, int64_t* events) {
     const int width = std::min(COLUMNS, l.d - chunk * COLUMNS);
     V bias[SUMS], moved{};
@@ -101,7 +89,7 @@ inline void finish(const Layer& l, const Job& job, const Entries& entries, int c
     for (int64_t t = from; t < to; ++t, acc += COLUMNS) {
         int32_t* y = job.y + (first + t) * l.d + chunk * COLUMNS;
         const int32_t* past = l.residual ? job.residual + (first + t) * l.d + chunk * COLUMNS : nullptr;
-        const V excess = splat(entries.excess[t]);
+        const V excess = splat(excesses[t]);
         for (int i = 0; i < SUMS && i * W < width; ++i) {
             const bool whole = (i + 1) * W <= width;
             const size_t bytes = 4 * size_t(whole ? W : width - i * W);

@@ -5,6 +5,10 @@
 
 namespace {
 
+struct Batch : Entries<int16_t> {
+    Buffer<int32_t> excess;                  // (token): 128 times the sum of its scores
+};
+
 // One table of one token; z has `stride` values from one to the next. For words of any width.
 inline int32_t hash_one(const Layer& l, const int32_t* z, size_t stride, int table, int32_t first_row,
                         int32_t* rows, int16_t* scores, int64_t& sum_of_scores, int64_t& moved) {
@@ -41,7 +45,7 @@ inline int32_t hash_one(const Layer& l, const int32_t* z, size_t stride, int tab
 
 // Tokens one by one: z (codes) of token t begins at z + t * step.
 inline void hash_each(const Layer& l, const Job& job, const int32_t* z, size_t stride, size_t step, int live,
-                      int64_t first, int64_t in_batch, Entries& to, int64_t* events) {
+                      int64_t first, int64_t in_batch, Batch& to, int64_t* events) {
     for (int t = 0; t < live; ++t) {
         int64_t sum = 0;
         for (int k = 0; k < l.h; ++k) {
@@ -56,7 +60,7 @@ inline void hash_each(const Layer& l, const Job& job, const int32_t* z, size_t s
 
 // A tile of tokens, z (codes, NV); where a score has at most 31 bits on its way.
 template <int NV> void hash(const Layer& l, const Job& job, const V* z, int live, int64_t first,
-                            int64_t in_batch, Entries& to, int64_t* events) {
+                            int64_t in_batch, Batch& to, int64_t* events) {
     const int entries = l.neighbours ? 1 + l.tau : 1;
     const V mask = splat((1 << l.exp_index) - 1), size = splat(l.log_size), one = splat(l.one);
     for (int v = 0; v < NV && v * W < live; ++v) {

@@ -2,10 +2,9 @@
 // order of fields.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <algorithm>
 #include <vector>
 
-#include "vectors.h"
+#include "walk.h"
 
 struct Format {
     int32_t low, high;
@@ -42,8 +41,6 @@ namespace {
 
 enum { BLOCK, HADAMARD, Z, SCORE, OUTPUT, EVENTS };
 
-constexpr int COLUMNS = 64;      // columns of a table in one cache line: a chunk
-
 inline int32_t half_of(int shift) { return shift > 0 ? int32_t(1) << (shift - 1) : 0; }
 
 // floor(value / 2**shift + 1/2)
@@ -63,35 +60,6 @@ struct ToFormat {
         const V v = (value + half) >> shift, held = least(most(v, low), high);
         moved -= V(held != v);
         return held;
-    }
-};
-
-// Rows and scores of the tokens of a batch, in the order in which the gather reads them:
-// (group of tables, token, entry).
-struct Entries {
-    int per_table, tables, groups, each;     // entries of a table; tables and entries of a group (even)
-    int64_t tokens = 0;
-    Buffer<int32_t> row;                     // cache line in the group's tile
-    Buffer<int16_t> score;
-    Buffer<int32_t> excess;                  // (token): 128 times the sum of its scores
-
-    void shape(const Layer& l, int tables_of_a_tile, int64_t count) {
-        per_table = l.neighbours ? 1 + l.tau : 1;
-        tables = std::min(tables_of_a_tile, l.h);
-        groups = (l.h + tables - 1) / tables;
-        each = (tables * per_table + 1) / 2 * 2;
-        tokens = count;
-        row.room(size_t(groups) * each * count);
-        score.room(size_t(groups) * each * count);
-        excess.room(size_t(count));
-        // Entries that fill up a group weigh nothing.
-        if (each != tables * per_table || l.h % tables) {
-            std::fill_n(row.get(), size_t(groups) * each * count, 0);
-            std::fill_n(score.get(), size_t(groups) * each * count, int16_t(0));
-        }
-    }
-    INLINE size_t at(int table, int64_t token) const {
-        return (size_t(table / tables) * size_t(tokens) + size_t(token)) * each + (table % tables) * per_table;
     }
 };
 

@@ -190,7 +190,7 @@ MUTANTS = {
     "the next row": ("hash", "if (e) {\n                    row ^= 1 << (l.tau - e);",
                      "if (e) {\n                    row ^= 1 << (e - 1);"),
     "128 too much": ("gather", "if (!(i & 1)) sum -= excess;", ""),
-    "too many entries together": ("", "<< 23) / (128 * largest)", "<< 25) / (128 * largest)"),
+    "too many entries together": ("gather", "<< 23) / (128 * largest)", "<< 25) / (128 * largest)"),
 }
 
 
