@@ -17,9 +17,9 @@ from model.lookup import layer as golden
 from model.lookup.config import LookupConfig
 from model.lookup.job import Job, LayerResult, LayerWeights, Saturation
 from sw.kernels.build import load, source_digest, variant
-from sw.kernels.tuning import DEFAULT, SMALL, Switches, kept
+from sw.kernels.tuning import DEFAULT, SMALL, Switches, Walk, kept
 
-__all__ = ["Kernel", "refusal", "run"]
+__all__ = ["Kernel", "address", "available", "refusal", "run"]
 
 TILE = 256 << 10
 """Bytes of a tile of the tables: it stays in a second-level cache, beside the sums of a batch."""
@@ -55,10 +55,6 @@ class _Job(ctypes.Structure):
                 *((name, ctypes.c_void_p) for name in ("x", "residual", "y", "codes"))]
 
 
-class _Walk(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int32) for name in ("threads", "rows_up_to", "whole_from", "batch")]
-
-
 def refusal(cfg: LookupConfig) -> str | None:
     """Why the kernel cannot take a configuration, or None: its words are of 16 and 32 bits."""
     for name in ("block_acc", "hadamard", "z_sum", "gather_acc"):
@@ -90,13 +86,13 @@ def _paired(cfg: LookupConfig, w) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pairs, -2, -3))
 
 
-def _address(array: np.ndarray | None) -> int | None:
+def address(array: np.ndarray | None) -> int | None:
+    """Where the entries of an array begin; None for none."""
     return None if array is None else array.ctypes.data
 
 
-def _threads(asked: int | None) -> int:
-    if asked:
-        return asked
+def available() -> int:
+    """Cores that the process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -130,9 +126,9 @@ class Kernel:
         formats = {"stage": cfg.fmt.stage, "z": cfg.fmt.z, "score": cfg.score, "output": cfg.fmt.output}
         layer = _Layer(*(int(sizes.get(name, getattr(cfg, name, 0))) for name in SIZES),
                        *(_Format(formats[name].min, formats[name].max) for name in FORMATS),
-                       *(_address(held[name]) for name in ARRAYS))
+                       *(address(held[name]) for name in ARRAYS))
         library.hl_lookup_open.restype = ctypes.c_void_p
-        self._packed = library.hl_lookup_open(ctypes.byref(layer), ctypes.c_int64(tile), _threads(None))
+        self._packed = library.hl_lookup_open(ctypes.byref(layer), ctypes.c_int64(tile), available())
         if not self._packed:
             raise MemoryError(f"the cpu kernel has no memory for {cfg.table_bytes} bytes of tables")
         weakref.finalize(self, library.hl_lookup_close, ctypes.c_void_p(self._packed))
@@ -154,9 +150,9 @@ class Kernel:
         y, codes = np.empty((len(x), cfg.d), np.int32), np.empty((len(x), cfg.h), np.int32)
         events, seconds = np.zeros(len(Saturation), np.int64), np.zeros(2)
         asked = _Job(len(x), job.gain, job.skip, job.shift_skip, job.shift_y,
-                     *map(_address, (x, residual, y, codes)))
+                     *map(address, (x, residual, y, codes)))
         chosen = switches or self._switches(job)
-        walk = _Walk(_threads(threads), chosen.rows_up_to, chosen.whole_from, batch)
+        walk = Walk(threads or available(), chosen.rows_up_to, chosen.whole_from, batch)
         if self._library.hl_lookup(ctypes.c_void_p(self._packed), ctypes.byref(asked), ctypes.byref(walk),
                                    ctypes.c_void_p(events.ctypes.data), ctypes.c_void_p(seconds.ctypes.data)):
             raise MemoryError(f"the cpu kernel has no memory for {len(x)} tokens")

@@ -5,6 +5,7 @@ Few tokens fetch the table rows that they need, many fetch tiles whole. Where th
 depends on the machine's caches and on the sizes of the layer; the result of a job does not depend on it.
 """
 
+import ctypes
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from sw.io.errors import InputError
 from sw.io.toolchain import cache_dir
 from sw.io.writing import make_folder, write_json
 
-__all__ = ["Switches", "DEFAULT", "NEVER", "SMALL", "kept", "measure"]
+__all__ = ["Switches", "Walk", "DEFAULT", "NEVER", "SMALL", "kept", "measure"]
 
 NEVER = 1 << 30
 """Tokens from which on nothing changes any more."""
@@ -26,6 +27,12 @@ SMALL = 4 << 20
 ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32)
 WHOLE = (64, 128, 256, 512, 1024)
 REPEATED = 3
+
+
+class Walk(ctypes.Structure):
+    """What the kernels are told: threads, the switches, and how many tokens are a batch."""
+
+    _fields_ = [(name, ctypes.c_int32) for name in ("threads", "rows_up_to", "whole_from", "batch")]
 
 
 @dataclass(frozen=True)
