@@ -3,7 +3,6 @@
 // and on any number of threads.
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
-#include <chrono>
 #include <vector>
 
 #include "float_gather.h"
@@ -94,15 +93,15 @@ FloatPacked* hl_float_open(const FloatLayer* layer, int64_t tile, int threads) {
 
 void hl_float_close(FloatPacked* p) { delete p; }
 
-// y (tokens, d) of x (tokens, d); `seconds` gets what projection with hash, and gather took on the clock. Nonzero
-// where there was no memory.
+// y (tokens, d) of x (tokens, d); `seconds` gets what projection with hash, and gather took of all threads'
+// time. Nonzero where there was no memory.
 int hl_float(const FloatPacked* p, const float* x, float* y, int64_t tokens, const Walk* walk, double* seconds) {
     static thread_local FloatBatch batch;
     FloatBatch& all = batch;                 // that of this thread, also in the others
     const FloatLayer& l = p->layer;
     std::atomic<bool> failed{false};
     const auto share = [&](int64_t items, const auto& work) {
-        const auto begin = std::chrono::steady_clock::now();
+        const double begin = processor_seconds();
         Pool::each(walk->threads, items, [&](int64_t item) {
             try {
                 work(item);
@@ -110,7 +109,7 @@ int hl_float(const FloatPacked* p, const float* x, float* y, int64_t tokens, con
                 failed = true;
             }
         });
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        return processor_seconds() - begin;
     };
     seconds[0] = seconds[1] = 0;
     try {

@@ -6,7 +6,8 @@
 // sure that none is wider (sw/kernels/lookup.py). The file is compiled once plainly, once for AVX2 and once for
 // AVX-512 with VNNI.
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
+
+#include <atomic>
 
 #include "lookup_gather.h"
 #include "lookup_hash.h"
@@ -108,13 +109,13 @@ Packed* hl_lookup_open(const Layer* layer, int64_t tile, int threads) {
 void hl_lookup_close(Packed* p) { delete p; }
 
 // Run a job; `events` gets the five counters of saturated values, `seconds` what projection with hash, and gather
-// took on the clock. Nonzero where there was no memory.
+// took of all threads' time. Nonzero where there was no memory.
 int hl_lookup(const Packed* p, const Job* job, const Walk* walk, int64_t* events, double* seconds) {
     static thread_local Batch entries;
     std::atomic<int64_t> counts[EVENTS] = {};
     std::atomic<bool> failed{false};
     const auto share = [&](int64_t items, const auto& work) {
-        const auto begin = std::chrono::steady_clock::now();
+        const double begin = processor_seconds();
         Pool::each(walk->threads, items, [&](int64_t item) {
             int64_t mine[EVENTS] = {};
             try {
@@ -125,7 +126,7 @@ int hl_lookup(const Packed* p, const Job* job, const Walk* walk, int64_t* events
             for (int e = 0; e < EVENTS; ++e)
                 if (mine[e]) counts[e] += mine[e];
         });
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        return processor_seconds() - begin;
     };
     constexpr int64_t TILE = WIDE * W;
     seconds[0] = seconds[1] = 0;

@@ -141,7 +141,7 @@ class Kernel:
 
         y and codes are of 32 bits. ``switches`` say how the job is walked (default: as was measured,
         :mod:`sw.kernels.tuning`), ``batch`` how many tokens share what is fetched; neither shows in the
-        result. ``seconds`` has the time on the clock of its two parts afterwards. The job is taken as it
+        result. ``seconds`` has the process time of its two parts afterwards. The job is taken as it
         is: :func:`run` holds it against the formats.
         """
         cfg = self.cfg

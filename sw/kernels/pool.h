@@ -2,6 +2,7 @@
 // caller; a process that was forked makes its own. One job at a time; a second caller works alone.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +14,13 @@
 #include <vector>
 
 namespace {
+
+// Of all threads of the process: other load on the machine does not count.
+inline double processor_seconds() {
+    timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return double(now.tv_sec) + 1e-9 * double(now.tv_nsec);
+}
 
 class Pool {
 public:

@@ -38,7 +38,8 @@ template <typename T = V> INLINE T load(const void* at) {
 }
 template <typename T> INLINE void store(void* at, T v) { std::memcpy(at, &v, sizeof v); }
 INLINE V splat(int32_t value) { return V{} + value; }
-INLINE F splat(float value) { return F{} + value; }
+// Less 0, which is no operation; plus 0 would be one, for the sake of -0.
+INLINE F splat(float value) { return value - F{}; }
 INLINE V least(V a, V b) { return a < b ? a : b; }
 INLINE V most(V a, V b) { return a > b ? a : b; }
 

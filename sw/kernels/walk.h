@@ -46,22 +46,29 @@ template <typename Score> struct Entries {
     }
 };
 
-// What is fetched while a step runs: `lines` of a tile that are read anyway, spread over its tokens, or the
-// very rows of a later step.
+constexpr int IN_FLIGHT = 128;               // cache lines that are asked for before they are read
+
+// What is fetched while a step runs: `lines` of the next tile, which are read anyway, spread over the tokens; or
+// the very rows of the token that comes `distance` later, in this step or as one of the first of a later one.
 struct Ahead {
-    const int8_t* tile = nullptr;
-    const int32_t* rows = nullptr;
-    int64_t lines = 0, tokens = 1, done = 0, due = 0;
+    const int8_t *tile = nullptr, *next = nullptr;
+    const int32_t *rows = nullptr, *next_rows = nullptr;
+    int64_t lines = 0, tokens = 1, distance = 0, done = 0, due = 0;
     int bytes = CACHE_LINE;                  // of a row
 
+    INLINE void fetch(const int8_t* from, const int32_t* row, int each) const {
+        for (int e = 0; e < each; ++e)
+            for (int at = 0; at < bytes; at += CACHE_LINE)
+                __builtin_prefetch(from + size_t(row[e]) * size_t(bytes) + at, 0, 3);
+    }
     INLINE void token(int64_t t, int each) {
-        if (rows) {
-            for (int e = 0; e < each; ++e)
-                for (int at = 0; at < bytes; at += CACHE_LINE)
-                    __builtin_prefetch(tile + size_t(rows[t * each + e]) * size_t(bytes) + at, 0, 3);
-        } else if (tile) {
+        if (lines) {
             for (due += lines; due >= tokens; due -= tokens, ++done)
-                __builtin_prefetch(tile + done * CACHE_LINE, 0, 2);
+                __builtin_prefetch(next + done * CACHE_LINE, 0, 2);
+        } else if (t + distance < tokens) {
+            fetch(tile, rows + (t + distance) * each, each);
+        } else if (next) {
+            fetch(next, next_rows + (t + distance - tokens) * each, each);
         }
     }
 };
@@ -80,26 +87,30 @@ void walk_tiles(const int8_t* column, int h, size_t table, int bytes, const Entr
     const size_t each = size_t(entries.each), slab = size_t(entries.tokens) * each;
     const size_t tile = size_t(entries.tables) * table;
     const bool whole = tokens >= walk.whole_from;
-    // Rows that are fetched one by one: so many steps ahead that memory has something to do meanwhile.
-    const int64_t ahead = whole ? 1 : std::max<int64_t>(1, 32 / (tokens * entries.each));
-    const auto fetch = [&](int64_t group) {
-        Ahead next;
-        if (group >= steps) return next;
-        next.tile = column + size_t(group) * tile;
-        next.tokens = tokens;
-        next.bytes = bytes;
-        if (whole) next.lines = int64_t(std::min(tile, (size_t(h) * table - size_t(group) * tile)) / CACHE_LINE);
-        else next.rows = entries.row + size_t(group) * slab + size_t(from) * each;
-        return next;
+    // The rows of so many tokens are on their way; with few tokens, those of all in so many steps.
+    const int64_t some = std::max<int64_t>(1, IN_FLIGHT * CACHE_LINE / bytes / entries.each);
+    const int64_t distance = std::min(tokens, some), later = std::max<int64_t>(1, some / tokens);
+    const auto ahead = [&](int64_t group, int64_t other) {
+        Ahead a;
+        a.tokens = tokens;
+        a.bytes = bytes;
+        a.distance = distance;
+        a.tile = column + size_t(group) * tile;
+        a.rows = entries.row + size_t(group) * slab + size_t(from) * each;
+        if (other >= steps) return a;
+        a.next = column + size_t(other) * tile;
+        a.next_rows = entries.row + size_t(other) * slab + size_t(from) * each;
+        if (whole) a.lines = int64_t(std::min(tile, (size_t(h) * table - size_t(other) * tile)) / CACHE_LINE);
+        return a;
     };
-    for (int64_t group = 0; group < std::min(ahead, steps); ++group) {
-        Ahead now = fetch(group);
-        for (int64_t t = 0; t < tokens; ++t) now.token(t, entries.each);
+    for (int64_t group = 0; group < std::min(later, steps); ++group) {
+        const Ahead now = ahead(group, steps);
+        for (int64_t t = 0; t < distance; ++t) now.fetch(now.tile, now.rows + t * entries.each, entries.each);
     }
     for (int64_t group = 0; group < steps; ++group) {
         const size_t at = size_t(group) * slab + size_t(from) * each;
         step(column + size_t(group) * tile, entries.row + at, entries.score + at, group == 0,
-             fetch(group + ahead));
+             ahead(group, group + (whole ? 1 : later)));
     }
 }
 
