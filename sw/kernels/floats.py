@@ -12,7 +12,7 @@ import numpy as np
 from model.lookup.bh4 import hadamard
 from model.lookup.config import LookupConfig
 from sw.kernels.build import load, source_digest, variant
-from sw.kernels.lookup import BATCH, TILE, address, available
+from sw.kernels.lookup import TILE, address, available
 from sw.kernels.tuning import DEFAULT, SMALL, Switches, Walk, kept
 
 __all__ = ["TABLES", "FloatKernel"]
@@ -20,6 +20,9 @@ __all__ = ["TABLES", "FloatKernel"]
 TABLES = {"fp32": 0, "bf16": 1, "int8": 2}
 """What the entries of packed tables are: as they are, rounded to bfloat16, or to 8 bits with a unit for each
 table; then weights have 12 bits and a sign, with a unit for each token."""
+
+BATCH = 8192
+"""Tokens that walk a tile together: tables of 32 bits are large, and each batch reads them all."""
 
 INTEGERS = ("d", "n", "h", "tau", "block", "copies", "dense", "neighbours", "gelu_scaled", "kind", "outs")
 ARRAYS = ("w", "z_bias", "tables", "out_bias")
