@@ -117,7 +117,7 @@ def _(x, *others):
 @lookup_ffn.register_vmap
 def _(info, dims, x, *others):
     if any(dim is not None for dim in dims[1:]):
-        raise NotImplementedError("vmap over the parameters of LookupFFN in eval mode: set cpu_tables to None")
+        raise NotImplementedError("vmap over parameters of LookupFFN in eval mode: set cpu_tables to None")
     return lookup_ffn(x.movedim(dims[0], 0), *others), 0
 
 
