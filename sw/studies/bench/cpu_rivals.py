@@ -7,6 +7,7 @@ that fails to build, is left out.
 import io
 import warnings
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -83,6 +84,12 @@ _MAKE: dict[str, Callable] = {"torch bf16": _bf16, "torch int8": _int8, "torch.c
                               "onnx fp32": _onnx}
 
 
+@cache
+def _say(what: str) -> None:
+    """Once."""
+    print(what)
+
+
 def rivals(d: int, x, threads: int) -> dict[str, Callable]:
     """Calls without arguments by name, "torch fp32" first; ``x`` (t, d) are torch's tokens."""
     torch = require_torch()
@@ -93,5 +100,5 @@ def rivals(d: int, x, threads: int) -> dict[str, Callable]:
             found[name] = make(torch, d, x, threads)
         except Exception as error:              # of a package that we do not know: it is no rival here
             reason = (str(error).splitlines() or [""])[0][:80]
-            print(f"{name} is left out: {type(error).__name__}: {reason}")
+            _say(f"{name} is left out: {type(error).__name__}: {reason}")
     return found

@@ -19,6 +19,7 @@ def two_rivals(monkeypatch):
     kept = {name: cpu_rivals._MAKE[name] for name in ("torch int8", "torch bf16")}
     kept["absent"] = lambda *others: __import__("no_such_package")
     monkeypatch.setattr(cpu_rivals, "_MAKE", kept)
+    cpu_rivals._say.cache_clear()
 
 
 def test_a_row_for_each_variant(capsys):
