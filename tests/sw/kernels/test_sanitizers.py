@@ -43,8 +43,8 @@ SANITIZERS = {
 }
 FAULTS = {
     "address": ("floats.cpp", "room.room(size_t(to - from) * size_t(wide))", "room.room(1)"),
-    "undefined": ("lookup_layer.h", "inline int32_t half_of(int shift) { return shift > 0 ?",
-                  "inline int32_t half_of(int shift) { return shift < 99 ?"),
+    "undefined": ("lookup_hash.h", "magnitude[j] = most(value, -value);",
+                  "magnitude[j + 16] = most(value, -value);"),
     "thread": ("lookup.cpp", "if (mine[e]) counts[e] += mine[e];", "events[e] += mine[e] + 1;"),
 }
 
