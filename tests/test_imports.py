@@ -18,7 +18,7 @@ ROOMS = {
     "sw.io": (),
     "sw.kernels": ("sw.io",),
     "sw.sim": ("gen", "sw.io", "sw.kernels"),
-    "sw.nn": ("sw.io",),
+    "sw.nn": ("sw.io", "sw.kernels"),
     "sw.exported": ("sw.io", "sw.sim", "sw.nn"),
     "sw.run": ("sw.io", "sw.kernels", "sw.sim", "sw.exported"),
     "sw.rivals": ("sw.io", "sw.run"),

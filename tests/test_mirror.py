@@ -26,6 +26,7 @@ OF_SEVERAL = {
     "sw/exported/test_engine.py": "hooks and layer in a model",
     "sw/exported/test_export.py": "writer and reader against each other",
     "sw/exported/test_stream.py": "codec against the drivers of sw/sim",
+    "sw/kernels/test_sanitizers.py": "both kernels under sanitizers and other compilers",
     "sw/nn/test_attached_state.py": "attached models saved, copied, wrapped and tampered with",
     "sw/policy/test_policy.py": "plan and search",
     "sw/quant/test_events.py": "saturations on the way from fake to export",

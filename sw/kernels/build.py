@@ -16,11 +16,11 @@ from sw.io.build_cache import scratch, settle
 from sw.io.errors import InputError
 from sw.io.toolchain import ToolError, cache_dir, compiler
 
-__all__ = ["VARIANTS", "load", "variant"]
+__all__ = ["VARIANTS", "load", "source_digest", "variant"]
 
-FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fwrapv")
-VARIANTS = {"plain": (), "avx2": ("-mavx2",),
-            "avx512": ("-mavx2", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni",
+FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fwrapv", "-Wno-psabi")
+VARIANTS = {"plain": (), "avx2": ("-mavx2", "-mfma"),
+            "avx512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni",
                        "-mprefer-vector-width=512")}
 """Flags of each kind of CPU. The plain one is what the compiler takes for all machines of its kind."""
 
@@ -37,12 +37,19 @@ def load(name: str, kind: str) -> ctypes.CDLL:
         raise InputError(f"the cpu backend needs a C++ compiler: {error}") from None
 
 
+def source_digest(name: str) -> str:
+    """Of the source of a kernel and of all headers."""
+    files = (HERE / f"{name}.cpp", *sorted(HERE.glob("*.h")))
+    text = [(path.name, path.read_text("utf-8")) for path in files]
+    return hashlib.sha256(repr(text).encode()).hexdigest()[:12]
+
+
 def _built(name: str, kind: str) -> Path:
     source, command = HERE / f"{name}.cpp", compiler()
     flags = (*FLAGS, *VARIANTS[kind])
     version = subprocess.run([*command, "-dumpfullversion", "-dumpmachine"], text=True,
                              capture_output=True).stdout
-    digest = hashlib.sha256(repr((source.read_text(), flags, command, version)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((source_digest(name), flags, command, version)).encode()).hexdigest()[:12]
     folder, product = cache_dir() / f"kernel-{name}-{kind}-{digest}", f"{name}.so"
     if not (folder / product).exists():
         with scratch(folder.parent) as work:

@@ -12,6 +12,7 @@ from model.lookup.config import LookupConfig
 from model.lookup.cost import account
 from model.lookup.reference import Layer
 from sw.nn.bh4 import bhk
+from sw.nn.ffn import lookup_cpu
 from sw.nn.ffn.lookup_gather import codes, gather, weights
 from sw.nn.quantised_mark import mark
 
@@ -44,6 +45,8 @@ class LookupFFN(nn.Module):
     fake : None, or a callable ``fake(layer, x) -> y`` that forward calls instead of the layer's
         own arithmetic: fake quantisation, or an engine.
     aux_loss : None; the layer has no loss of its own.
+    cpu_tables : what a kernel on the CPU takes the tables as in inference, "fp32", "bf16" or "int8", or
+        None for no kernel (:mod:`sw.nn.ffn.lookup_cpu`). It is "fp32" at first.
 
     Raises ConfigError for a parameter outside its range, ValueError for a token of another size.
 
@@ -58,6 +61,8 @@ class LookupFFN(nn.Module):
                  neighbours: bool = False, gelu_scaled: bool = True, seed: int | None = None):
         super().__init__()
         self.projection, self.fake, self.aux_loss = projection, None, None
+        self.cpu_tables: str | None = "fp32"
+        self.number = lookup_cpu.new_number(self)
         mark(self)
         own = isinstance(projection, nn.Module)
         self._cfg = cfg = LookupConfig(
@@ -134,9 +139,20 @@ class LookupFFN(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.fake is not None:
             return self.fake(self, x)
+        if lookup_cpu.serves(self, x):
+            return lookup_cpu.forward(self, x)
         z = self.project(x.reshape(-1, x.shape[-1]))
         y = gather(self.tables, self.codes(z), self.weights(z)) + self.out_bias
         return y.reshape(x.shape)
+
+    def __setstate__(self, state: dict) -> None:
+        """A copy, or what was pickled: packed tables are not shared."""
+        super().__setstate__({"cpu_tables": "fp32", **state, "number": lookup_cpu.new_number(self)})
+
+    def train(self, mode: bool = True):
+        """As every module's; what was packed for inference is dropped."""
+        lookup_cpu.drop(self.number)
+        return super().train(mode)
 
     # -- the same layer elsewhere -----------------------------------------------------------------
 

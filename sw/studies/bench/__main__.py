@@ -64,13 +64,23 @@ def main(argv=None) -> int:
     narrow.add_argument("--picture", metavar="FILE", help="draw the schedule of the first layer asked for, "
                         "losses coloured by cause, as SVG; nothing is measured")
     narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
+    narrow = parser.add_argument_group("cpu")
+    narrow.add_argument("--tokens", type=int, action="append", metavar="T",
+                        help=f"tokens of a call, 1 or more; may be given again (default {cpu.TOKENS})")
+    narrow.add_argument("--threads", type=int, action="append", metavar="N",
+                        help="threads of all variants, 1 or more; may be given again (default 1)")
+    narrow.add_argument("--d", type=int, choices=[cfg.d for cfg in cpu.CONFIGS], help="one size")
     args = parser.parse_args(argv)
     require_writable(args.report)
     require_writable(args.picture)
     if args.engine == "layers":
         return _layers(args)
     if args.engine == "cpu":
-        data = cpu.run()
+        for name in ("tokens", "threads"):
+            if any(value < 1 for value in getattr(args, name) or ()):
+                raise InputError(f"--{name} is {min(getattr(args, name))}, must be at least 1")
+        data = cpu.run([cfg for cfg in cpu.CONFIGS if args.d in (None, cfg.d)], args.tokens or cpu.TOKENS,
+                       args.threads or (1,))
         if args.report:
             write_json(args.report, data)
         return int(not all(row["equal"] in (True, None) for row in data))

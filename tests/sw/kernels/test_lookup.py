@@ -1,6 +1,7 @@
 """The CPU kernel against the golden model: every bit and every counter, on any legal configuration."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from model.lookup import layer as golden
 from model.lookup.config import LookupConfig, LookupFormats
 from model.lookup.stimulus import PATTERNS, patterned_job, random_job
 from sw.kernels import build, lookup
+from sw.kernels.tuning import NEVER, Switches
 from sw.sim.engines import ENGINES
 from tests.rtl import test_formats
 
@@ -42,15 +44,21 @@ def random_config(rng) -> LookupConfig:
             return cfg
 
 
-def same(cfg, weights, job, **how):
+def same(cfg, weights, job, kind=None, tile=lookup.TILE, **how):
     """Hold the kernel to the golden model; gives the outputs that were compared."""
-    want, got = golden.run(cfg, weights, job), lookup.run(cfg, weights, job, **how)
-    note = f"{cfg}, {len(job.x)} tokens, {how}"
+    want, got = golden.run(cfg, weights, job), lookup.Kernel(cfg, weights, kind, tile).run(job, **how)
+    note = f"{cfg}, {len(job.x)} tokens, {kind}, tile {tile}, {how}"
     np.testing.assert_array_equal(got.codes, want.codes, err_msg=note)
     np.testing.assert_array_equal(got.y, want.y, err_msg=note)
     assert got.saturations == want.saturations and got.table_bytes == want.table_bytes, note
-    assert got.y.dtype == want.y.dtype and got.codes.dtype == want.codes.dtype
     return want.y.size
+
+
+def any_walk(rng) -> dict:
+    """A tile, switches and a batch, of which nothing may show."""
+    return {"tile": int(rng.choice([1, 1 << 10, 1 << 14, lookup.TILE])), "threads": int(rng.integers(1, 5)),
+            "switches": Switches(int(rng.choice([0, 1, 5, 64])), int(rng.choice([1, 20, NEVER]))),
+            "batch": int(rng.choice([32, 64, 2048]))}
 
 
 @pytest.mark.reliability
@@ -65,18 +73,19 @@ def test_random_configurations(seed, tried):
         weights, job = random_job(cfg, rng, int(rng.integers(1, 70 if seed == 0 else 300)),
                                   saturating=bool(rng.integers(2)))
         for kind in KINDS:
-            compared += same(cfg, weights, job, kind=kind, threads=int(rng.integers(1, 5)))
+            compared += same(cfg, weights, job, kind=kind, **any_walk(rng))
         tried("cpu kernel", configurations=1)
     tried("cpu kernel", outputs=compared)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("tokens", [1, 15, 16, 17, 64])
+@pytest.mark.parametrize("tokens", [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100])
 def test_any_number_of_tokens_on_any_number_of_threads(kind, tokens):
     cfg = LookupConfig(d=24, h=5, tau=4, block=8, residual=True)
     weights, job = random_job(cfg, np.random.default_rng(tokens), tokens)
     for threads in (1, 2, 3, 16):
-        same(cfg, weights, job, kind=kind, threads=threads)
+        for rows in (0, 3, 64):
+            same(cfg, weights, job, kind=kind, threads=threads, switches=Switches(rows, 20), batch=32)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,6 +133,40 @@ def test_what_the_kernel_does_not_take_the_golden_model_does(change, reason):
     assert not engine.differences(engine.run(cfg, weights, job, "cpu"), engine.run(cfg, weights, job))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("least", [-128, 127])
+def test_the_largest_scores_and_entries(kind, least):
+    """Every score at its end, every entry at one of its: what goes together must not reach 24 bits."""
+    cfg = LookupConfig(d=72, h=100, tau=2, block=8)
+    weights, job = random_job(cfg, np.random.default_rng(0), 40)
+    weights = dataclasses.replace(weights, shift_s=np.zeros_like(weights.shift_s),
+                                  tables=np.full_like(weights.tables, least))
+    for switches in (Switches(0), Switches(64)):
+        same(cfg, weights, dataclasses.replace(job, shift_y=12), kind=kind, switches=switches)
+
+
+def test_run_gives_what_the_golden_model_gives():
+    cfg = LookupConfig(d=16, h=4, tau=3, block=4)
+    weights, job = random_job(cfg, np.random.default_rng(0), 30)
+    want, got = golden.run(cfg, weights, job), lookup.run(cfg, weights, job)
+    assert got.y.dtype == want.y.dtype and got.codes.dtype == want.codes.dtype
+    assert np.array_equal(got.y, want.y) and got.saturations == want.saturations
+
+
+def test_switches_are_measured_at_the_first_job_of_a_large_layer(monkeypatch):
+    cfg = LookupConfig(d=64, h=64, tau=10, block=16)
+    assert cfg.table_bytes >= lookup.SMALL
+    weights, job = random_job(cfg, np.random.default_rng(0), 30)
+    asked = []
+    monkeypatch.setattr(lookup, "kept", lambda what, seconds: asked.append((what, seconds(3, Switches())))
+                        or Switches())
+    kernel = lookup.Kernel(cfg, weights)
+    want = golden.run(cfg, weights, job).y
+    assert np.array_equal(kernel.run(job).y, want) and np.array_equal(kernel.run(job).y, want)
+    (what, seconds), = asked
+    assert what[0] == kernel.kind and set(seconds) == {"hash", "gather"}
+
+
 def test_a_job_that_the_engine_refuses_is_refused():
     cfg = LookupConfig(d=16, h=4, tau=3, block=4)
     weights, job = random_job(cfg, np.random.default_rng(0), 3)
@@ -134,26 +177,33 @@ def test_a_job_that_the_engine_refuses_is_refused():
 
 
 MUTANTS = {
-    "ties go down": ("return (value + (shift > 0 ? Int(1) << (shift - 1) : Int(0))) >> shift;",
-                     "return (value + (shift > 0 ? (Int(1) << (shift - 1)) - 1 : Int(0))) >> shift;"),
-    "a zero is a one": ("2 * code[t] + (z[t] > 0);", "2 * code[t] + (z[t] >= 0);"),
-    "the tokens beyond the last count": ("t < live; ++t) moved += count[t];",
-                                         "t < LANES; ++t) moved += count[t];"),
-    "a level is left out": ("for (; half < n; half *= 2)", "for (; half < n / 2; half *= 2)"),
-    "the residual is forgotten": ("if (l.residual) y +=", "if (0) y +="),
-    "a score beyond its format": ("std::max<int64_t>(s, l.score.low), l.score.high)",
-                                  "std::max<int64_t>(s, l.score.low), s)"),
-    "the next row": ("row ^= 1 << (l.tau - e);", "row ^= 1 << (e - 1);"),
+    "ties go down": ("layer", "return shift > 0 ? int32_t(1) << (shift - 1) : 0;",
+                     "return shift > 0 ? (int32_t(1) << (shift - 1)) - 1 : 0;"),
+    "a zero is a one": ("hash", "code += code - V(value > 0);", "code += code - V(value >= 0);"),
+    "the tokens beyond the last count": ("project", "t < live && t < vectors * W;", "t < vectors * W;"),
+    "a level is left out": ("project", "case 4: return last_levels<2, NV>",
+                            "case 4: return last_levels<1, NV>"),
+    "a level of a row is left out": ("rows", "v = level<2>(v, all);", ""),
+    "the residual is forgotten": ("gather", "l.residual ? job.residual", "false ? job.residual"),
+    "a score beyond its format": ("hash", "const V score = held((product + half) >> shift);",
+                                  "const V score = (product + half) >> shift;"),
+    "the next row": ("hash", "if (e) {\n                    row ^= 1 << (l.tau - e);",
+                     "if (e) {\n                    row ^= 1 << (e - 1);"),
+    "128 too much": ("gather", "if (!(i & 1)) sum -= excess;", ""),
+    "too many entries together": ("gather", "<< 23) / (128 * largest)", "<< 25) / (128 * largest)"),
 }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant(name, tmp_path, monkeypatch):
     """Each of these faults is found."""
-    old, new = MUTANTS[name]
-    source = (build.HERE / "lookup.cpp").read_text()
+    part, old, new = MUTANTS[name]
+    for path in (*build.HERE.glob("*.h"), build.HERE / "lookup.cpp"):
+        shutil.copy(path, tmp_path)
+    file = tmp_path / (f"lookup_{part}.h" if part else "lookup.cpp")
+    source = file.read_text()
     assert source.count(old) == 1, "the line that was to be broken is gone"
-    (tmp_path / "lookup.cpp").write_text(source.replace(old, new))
+    file.write_text(source.replace(old, new))
     monkeypatch.setattr(build, "HERE", tmp_path)
     monkeypatch.setenv("HASHLAYER_CACHE", str(tmp_path / "cache"))
     build.load.cache_clear()
@@ -162,7 +212,10 @@ def test_mutant(name, tmp_path, monkeypatch):
             for seed in range(6):
                 rng = np.random.default_rng(seed)
                 cfg = LookupConfig(d=24, h=6, tau=4, block=8, neighbours=True, residual=True)
-                same(cfg, *random_job(cfg, rng, 21, saturating=seed % 2 == 1), kind="plain")
-                same(cfg, *patterned_job(cfg, rng, PATTERNS[seed % len(PATTERNS)], 21), kind="plain")
+                for rows in (0, 64):
+                    how = {"kind": "plain", "switches": Switches(rows)}
+                    same(cfg, *random_job(cfg, rng, 21, saturating=seed % 2 == 1), **how)
+                    same(cfg, *patterned_job(cfg, rng, PATTERNS[seed % len(PATTERNS)], 21), **how)
+                test_the_largest_scores_and_entries("plain", -128)
     finally:
         build.load.cache_clear()
