@@ -94,7 +94,9 @@ class Cell:
     """A standard cell: ``area`` in µm², ``leakage`` in nW; ``sequential`` is a flip-flop or a latch.
 
     ``energies`` has, by pin, what the cell takes inside when the pin toggles, in fJ: the mean of a rising and
-    a falling edge, without the charge of the net."""
+    a falling edge, without the charge of the net. ``flip_flop`` has, of a flip-flop without clear and
+    preset, the names of its state and of the inverse, and what it takes at the rising clock.
+    """
 
     name: str
     area: float
@@ -104,6 +106,7 @@ class Cell:
     arcs: tuple[Arc, ...] = ()
     setups: tuple[Setup, ...] = ()
     energies: dict[str, float] = field(default_factory=dict)
+    flip_flop: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ class _Units:
             raise LibertyError(f"capacitive_load_unit is {text!r}, must be a number of ff or pf")
         self.load = float(number) * scale
         self.energy = self.load * self._volts(library) ** 2
-        self.templates = {template.name: template for template in library.children("lu_table_template", "power_lut_template")}
+        self.templates = {template.name: template for template in library.children(
+            "lu_table_template", "power_lut_template")}
 
     @staticmethod
     def _volts(library):
@@ -200,7 +204,16 @@ def _cell(group: Group, units: _Units) -> Cell:
                     setups += [Setup(pin.name, start, tuple(tables)) for start in starts]
     sequential = any(True for _ in group.children("ff", "latch", "ff_bank", "latch_bank"))
     return Cell(group.name, group.number("area"), group.number("cell_leakage_power", 0.0) * units.power,
-                sequential, pins, tuple(arcs), tuple(setups), energies)
+                sequential, pins, tuple(arcs), tuple(setups), energies, _flip_flop(group))
+
+
+def _flip_flop(group: Group) -> tuple[str, str, str] | None:
+    """State, its inverse and what follows it, of a cell that is a flip-flop of the plainest kind."""
+    found = list(group.children("ff"))
+    if len(found) != 1 or {"clear", "preset"} & found[0].attributes.keys() or len(found[0].arguments) != 2 \
+            or "!" in found[0].attributes.get("clocked_on", "!"):
+        return None
+    return (*found[0].arguments, found[0].attributes.get("next_state", ""))
 
 
 def _toggle_energy(pin: Group, units: _Units) -> float:
@@ -210,7 +223,8 @@ def _toggle_energy(pin: Group, units: _Units) -> float:
     falling edge is taken, over all conditions and related pins. Of a table that is the value a third of the
     way along its knots: these grow by a factor, so it is where a cell drives a few others.
     """
-    found = [float(np.mean([_middle(edge, units) for edge in edges])) for power in pin.children("internal_power")
+    found = [float(np.mean([_middle(edge, units) for edge in edges]))
+             for power in pin.children("internal_power")
              if (edges := list(power.children("rise_power", "fall_power", "power")))]
     return float(np.mean(found)) * units.energy if found else 0.0
 

@@ -6,7 +6,8 @@ The default technology must work without a download, and a whole library has 60,
 that mapping needs most are kept, with the area, the capacitances, the leakage and the logic of the library,
 and each table of 7 × 7 delays becomes one of 3 × 3: its knots are three of the library's, and its values
 are those whose bilinear interpolation comes nearest to all 49 by least squares of relative errors. Of
-energies one figure a pin is kept, as :mod:`synth.cells` takes it from the full tables. What that costs is printed: the errors over all entries of all tables.
+energies one figure a pin is kept, as :mod:`synth.cells` takes it from the full tables. What that costs is
+printed: the errors over all entries of all tables of delays.
 """
 
 import sys

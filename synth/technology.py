@@ -5,27 +5,19 @@ memories, and a factor by which areas of cells are scaled, with the reason for e
 default, all from the compact library in ``synth/data``, and any Liberty of one's own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 
 from model.errors import ConfigError
+from model.memory_area import FAKERAM45, Macro, MemoryArea
+from model.technology import NAND2_45, NAND2_130, costs
 from synth.cells import Cell, Library, cells_of
 from synth.delays import fan_out_of_four
 from synth.liberty import parse, read, written
-from synth.sram import FAKERAM45, Macro, SRAMModel, SRAMTiming, fitted
+from synth.sram import SRAMModel, SRAMTiming
 
 __all__ = ["NAMES", "Technology", "of_liberty", "technology"]
-
-PORTS = {"hl_sram_1r1w": 1.5, "hl_sram_1rw1r": 2.0}
-"""A cell with a port to write and one to read has 8 transistors for 6, and longer rows; one with two full
-ports is twice as large. The macros of OpenRAM for sky130 bear the second out: 24.1 and 25.4 µm² a bit with
-two ports, 9.6 with one at twice the size."""
-
-NAND2_130, NAND2_45 = 3.7536, 0.798
-"""µm² of a NAND of two inputs and the least drive: sky130_fd_sc_hd__nand2_1, and NAND2_X1 of the
-NanGate 45 nm open cell library."""
-
 
 FO4_45 = 0.0220
 """ns of an inverter INV_X1 that drives four of itself in the NanGate 45 nm open cell library, typical corner,
@@ -81,19 +73,19 @@ cost a multiplexer."""
 _TIMING130 = SRAMTiming(access=3.0, root=0.0, stacked=0.2, setup=0.0, pin=6.9, loads=(1.7, 27.6),
                         slews=(0.055, 0.345))
 """OpenRAM's macros for sky130 that were simulated, 8 and 16 kbit: 2.4 to 3.4 ns, the smaller the slower."""
-_OPEN45 = SRAMModel(**fitted(), ports=PORTS, least=0.5, timing=_TIMING45)
+
+
+def _timed(area: MemoryArea, timing: SRAMTiming) -> SRAMModel:
+    """Areas of a technology, with times."""
+    return SRAMModel(**{each.name: getattr(area, each.name) for each in fields(area)}, timing=timing)
+
+
 _NOTE45 = (f"memories: areas fitted to {len(FAKERAM45)} single-port macros fakeram45 of "
            "OpenROAD-flow-scripts; two ports count 1.5 and 2.0 times")
-_DENSITY130 = 9.6
-_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0, {"hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55},
-                     timing=_TIMING130)
-"""OpenRAM's macros with two ports are 2.5 to 2.6 times those with one, whichever ports they are."""
 
 
 def _scaled(name: str, nm: int) -> Technology:
-    shrink = (nm / 45) ** 2
-    area = SRAMModel(*(value * shrink for value in (_OPEN45.bit, _OPEN45.column, _OPEN45.row, _OPEN45.fixed)),
-                     ports=PORTS, least=_OPEN45.least * shrink, timing=_TIMING45.scaled(nm / 45))
+    cost = costs(name)
     text = _compact()
     library = cells_of(parse(text))
     time = FO4_45 / fan_out_of_four(library) * nm / 45
@@ -103,15 +95,17 @@ def _scaled(name: str, nm: int) -> Technology:
              "in the NanGate 45 nm library", _NOTE45]
     if nm != 45:
         notes.append(f"all areas once more by ({nm}/45)², all delays by {nm}/45")
-    return Technology(name, "scaled from sky130, typical", text, library, area,
-                      NAND2_45 / NAND2_130 * shrink, time, tuple(notes), "Apache-2.0")
+    return Technology(name, "scaled from sky130, typical", text, library,
+                      _timed(cost.memory, _TIMING45.scaled(nm / 45)), cost.gate / NAND2_130, time,
+                      tuple(notes), "Apache-2.0")
 
 
 def _sky130() -> Technology:
-    text = _compact()
-    return Technology("sky130", "typical, 1.8 V, 25 °C", text, cells_of(parse(text)), _OPEN130, 1.0, 1.0, (
+    text, memory = _compact(), costs("sky130").memory
+    return Technology("sky130", "typical, 1.8 V, 25 °C", text, cells_of(parse(text)),
+                      _timed(memory, _TIMING130), 1.0, 1.0, (
         "cells: sky130_fd_sc_hd, a compact library of 77 of its cells",
-        f"memories: {_DENSITY130} µm² a bit, 2.55 times that with two ports, as the macros of OpenRAM have"),
+        f"memories: {memory.bit} µm² a bit, 2.55 times that with two ports, as the macros of OpenRAM have"),
         "Apache-2.0")
 
 
@@ -135,6 +129,6 @@ def of_liberty(path) -> Technology:
     group = read(path)
     library = cells_of(group)
     return Technology(Path(path).name, f"{library.voltage:g} V, {library.temperature:g} °C", written(group),
-                      library, _OPEN45, 1.0, 1.0,
+                      library, _timed(costs("45nm").memory, _TIMING45), 1.0, 1.0,
                       (f"cells: {library.name}, {len(library.cells)} cells", _NOTE45),
                       "its own")

@@ -74,7 +74,7 @@ def allowed(place: str, module: str) -> bool:
             if root == "gen":
                 return rest in ("emit", "engines", "progress")
             if root == "model":
-                return rest in ("command", "errors", "files")
+                return rest in ("command", "errors", "files", "memory_area", "technology")
             return root not in (*OWN, "amaranth", "cocotb", "torch")
     return True
 
