@@ -150,19 +150,15 @@ class Player:
     def _columns(self, recorded, ports, cycles: int, outputs: bool = False):
         """Values of nets and what they are (cycles, nets) in words of an instance a bit. A net that is
         tied is the value of the tie where it is an output, and left out where it is an input."""
-        nets, columns = [], []
+        nets, words = [], [np.zeros((cycles, 0), np.uint64)]
         for key, bits in ports.items():
-            given = recorded[key]
-            for at, net in enumerate(bits):
-                if net < 0 and not outputs:
-                    continue
-                nets.append(self._value(net))
-                word = np.zeros(cycles, np.uint64)
-                for instance in range(len(given)):
-                    word |= given[instance, :, at].astype(np.uint64) << np.uint64(instance)
-                columns.append(word)
-        data = np.ascontiguousarray(np.stack(columns, 1)) if columns else np.zeros((cycles, 0), np.uint64)
-        return np.array(nets, np.int32), data
+            word = np.zeros((cycles, len(bits)), np.uint64)
+            for instance, given in enumerate(recorded[key]):
+                word |= given.astype(np.uint64) << np.uint64(instance)
+            kept = [at for at, net in enumerate(bits) if net >= 0 or outputs]
+            nets += [self._value(bits[at]) for at in kept]
+            words.append(word if len(kept) == len(bits) else word[:, kept])
+        return np.array(nets, np.int32), np.ascontiguousarray(np.concatenate(words, 1))
 
 
 def _at(array: np.ndarray) -> ctypes.c_void_p:

@@ -15,7 +15,7 @@ from model.errors import ConfigError
 from model.memory_area import FAKERAM45, Macro, MemoryArea
 from synth.cells import Arc, Cell, Pin, Setup, Table
 
-__all__ = ["SRAMModel", "SRAMTiming", "macro", "stub", "OPENRAM130"]
+__all__ = ["SRAMEnergy", "SRAMModel", "SRAMTiming", "macro", "stub", "OPENRAM130"]
 
 KINDS = {"hl_sram_1r1w": "one port to write, one to read", "hl_sram_1rw1r": "two ports, one of which writes"}
 
@@ -60,11 +60,34 @@ class SRAMTiming:
 
 
 @dataclass(frozen=True)
+class SRAMEnergy:
+    """What an access takes, to read or to write: ``fixed`` fJ a macro, ``column`` a bit of width, ``row`` a
+    word of depth; ``leakage`` in nW a bit."""
+
+    fixed: float
+    column: float
+    row: float
+    leakage: float
+
+    def scaled(self, factor: float) -> "SRAMEnergy":
+        """With energies and leakage of another node."""
+        return replace(self, fixed=self.fixed * factor, column=self.column * factor, row=self.row * factor,
+                       leakage=self.leakage * factor)
+
+
+@dataclass(frozen=True)
 class SRAMModel(MemoryArea):
-    """A memory as the flow sees it: its area (:class:`model.memory_area.MemoryArea`), and with ``timing``
-    when it answers."""
+    """A memory as the flow sees it: its area (:class:`model.memory_area.MemoryArea`), with ``timing`` when it
+    answers, and with ``energy`` what that takes."""
 
     timing: SRAMTiming | None = None
+    energy: SRAMEnergy | None = None
+
+    def access_fj(self, macro: Macro) -> float:
+        """fJ of reading or writing a word: all macros side by side work, and one of those stacked."""
+        _, depth, width = self.pieces(macro)
+        across, one = -(-macro.width // self.widest), self.energy
+        return across * (one.fixed + one.column * width + one.row * depth)
 
     def access(self, macro: Macro) -> float:
         """ns from the clock to the word that is read."""
@@ -102,6 +125,15 @@ FAKERAM45_ACCESS: tuple[tuple[int, int, float], ...] = (
     (2048, 39, 0.435))
 """Words, bits and ns from the clock to the word for macros ``fakeram45_*``. All have a set-up time of 0.05
 ns, 5 fF a pin, and slews of 0.009 ns at 5 fF and 0.227 ns at 500 fF."""
+
+FAKERAM45_ENERGY: tuple[tuple[int, int, float], ...] = (
+    (64, 7, 1126.12), (64, 32, 1696.62), (64, 96, 2986.13), (256, 16, 2355.0), (512, 64, 5300.43),
+    (1024, 32, 6056.43))
+"""Words, bits and fJ of an access of the macros ``fakeram45`` that OpenSTA ships for its tests
+(test/nangate45): the ``internal_power`` of a clock edge."""
+
+FAKERAM45_LEAKAGE: tuple[tuple[int, float], ...] = ((4096, 432.35e3), (32768, 823.237e3), (32768, 1607.08e3))
+"""Bits and nW of three of them, 256 × 16, 512 × 64 and 1024 × 32: 25 to 106 nW a bit."""
 
 OPENRAM130: tuple[tuple[str, int, int, float], ...] = (
     ("1rw", 512, 32, 483.86 * 326.10), ("1rw1r", 256, 32, 493.38 * 400.22),
