@@ -48,7 +48,8 @@ def read(path, engine: str, cfg) -> Activity:
     """The record of a file, of a run of ``engine`` in the configuration ``cfg``. Raises ConfigError."""
     try:
         with np.load(path, allow_pickle=False) as data:
-            found = Activity(np.asfortranarray(data["values"]), data["phases"], json.loads(str(data["about"])))
+            found = Activity(np.asfortranarray(data["values"]), data["phases"],
+                             json.loads(str(data["about"])))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"activity {path} is no record of `hashlayer record`: {error}") from None
     about = found.about

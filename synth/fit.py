@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.emit import EmitError, emit_all
+from gen.emit import EmitError
 from gen.engines import ENGINES
 from gen.progress import progress
 from model.accelerator import NotMeasured
@@ -26,12 +26,9 @@ from model.files import write_json
 from model.lookup import area as lookup_area
 from model.technology import NAND2_130
 from synth.area import area
-from synth.command import cache_dir
-from synth.mapping import map_modules
+from synth.command import mapped_design
 from synth.shapes import FITTED, HELD_OUT, Shape
-from synth.sram import macro
 from synth.technology import technology
-from synth.verilog import modules, order
 
 __all__ = ["MODELS", "errors", "fitted", "main", "measured", "nonnegative"]
 
@@ -45,14 +42,9 @@ def measured(shape: Shape, show=lambda _: None) -> dict[str, float]:
     """Gates of each kind of block of a shape, by mapping; numbers at the end of a module's name are those
     of its shape and left out."""
     engine, chosen = shape[0], technology("sky130")
-    emitted = emit_all(ENGINES[engine].component(_configuration(shape)), progress=show)
-    found = modules(emitted.text)
-    names = order(found, emitted.name)
-    macros = {child: macro(child) for name in names for child in found[name].children
-              if child not in found}
-    mapped = map_modules(found, names, macros, chosen.liberty, cache_dir(), show)
+    design = mapped_design(engine, _configuration(shape), chosen, show)
     gates_of: dict[str, float] = {}
-    for block in area(mapped, names, macros, chosen).blocks:
+    for block in area(design.mapped, design.names, design.macros, chosen).blocks:
         name = re.sub(r"(_\d+)+$", "", block.name).removeprefix(f"{engine}_")
         gates_of[name] = gates_of.get(name, 0.0) + block.total_um2 / NAND2_130
     return gates_of

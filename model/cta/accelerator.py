@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from model.accelerator import Attention, NotMeasured
+from model.cta.area import area
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
@@ -28,9 +29,13 @@ class CTAAccelerator:
                                     reuse=reuse).total for reuse in (False, True))
         return first + (workload.heads - 1) * other
 
-    def area(self, technology) -> float:
-        """Raises :class:`model.accelerator.NotMeasured`: the engine has not been synthesised."""
-        raise NotMeasured("area of the CTA engine needs its synthesis, which is not there yet")
+    def area(self, technology: str) -> float:
+        """µm² of cells and memories by the model of :mod:`model.cta.area`.
+
+        Raises ConfigError for a technology that there is not, and :class:`model.accelerator.NotMeasured`
+        for formats that the model has not seen.
+        """
+        return area(self.cfg, technology)
 
     def energy(self, workload: Attention, technology) -> float:
         """Raises :class:`model.accelerator.NotMeasured`: the engine has not been synthesised."""
