@@ -22,6 +22,7 @@ COMMANDS = {
     "emit": ("gen.__main__", "Verilog of an engine, with a manifest of its ports and memories"),
     "synth": ("synth.__main__", "area of an engine, block by block, in a technology"),
     "area": ("synth.fit", "the model of area, held to mapped shapes, and fitted"),
+    "energy": ("synth.energy_fit", "the linear model of energy, held to replayed jobs, and fitted"),
     "record": ("sw.run.record", "what blocks of an engine see in a job, for its energy"),
     "cells": ("synth.compact", "a compact cell library, fitted to a full one"),
     "run": ("sw.run.__main__", "a head, a layer or an exported model on float, golden or Verilog"),

@@ -27,29 +27,27 @@ class Activity:
         return self.about["phases"]
 
     @cached_property
-    def _signals(self) -> dict[str, tuple[int, int, int]]:
-        return {name: (width, offset, size) for name, width, offset, size in self.about["signals"]}
+    def _signals(self) -> dict[str, tuple[int, int]]:
+        return {name: (width, offset) for name, width, offset, _ in self.about["signals"]}
 
     def block(self, name: str, ports) -> dict[tuple[str, str], np.ndarray]:
-        """Of the instances of a block the bits (instances, cycles, width) of each of ``ports`` that was
-        recorded in all of them; a port is a child ("" for the block itself) and a name."""
+        """Of the instances of a block the places in a row of the bits (instances, width) of each of
+        ``ports`` that was recorded in all of them; a port is a child ("" for the block itself) and a
+        name."""
         paths, found = self.about["blocks"].get(name, []), {}
         for child, port in ports:
             names = ["/".join(part for part in (path, child, port) if part) for path in paths]
             if names and all(signal in self._signals for signal in names):
-                found[child, port] = np.stack([self._bits(*self._signals[signal]) for signal in names])
+                found[child, port] = np.array([8 * offset + np.arange(width) for width, offset in (
+                    self._signals[signal] for signal in names)])
         return found
-
-    def _bits(self, width: int, offset: int, size: int) -> np.ndarray:
-        return np.unpackbits(self.values[:, offset:offset + size], axis=1, count=width, bitorder="little")
 
 
 def read(path, engine: str, cfg) -> Activity:
     """The record of a file, of a run of ``engine`` in the configuration ``cfg``. Raises ConfigError."""
     try:
         with np.load(path, allow_pickle=False) as data:
-            found = Activity(np.asfortranarray(data["values"]), data["phases"],
-                             json.loads(str(data["about"])))
+            found = Activity(data["values"], data["phases"], json.loads(str(data["about"])))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"activity {path} is no record of `hashlayer record`: {error}") from None
     about = found.about

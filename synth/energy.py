@@ -132,12 +132,12 @@ def _block(mapped: Mapped, number: int, macros, technology: Technology, activity
     pj = dict.fromkeys(KINDS, np.zeros(phases)) | {"clock": cycles * number * clock * technology.energy * FJ}
     player = Player(netlist, technology.library)
     outputs = [("", port) for port in netlist.outputs]
-    recorded = activity.block(mapped.name, [*player.sources, *outputs])
-    drawn = len(next(iter(recorded.values()))) if recorded else 0
+    places = activity.block(mapped.name, [*player.sources, *outputs])
+    drawn = len(next(iter(places.values()))) if places else 0
     if not drawn or not (mapped.cells or mapped.macros):
         # Without cells there is nothing to play, and nothing to guess.
         return BlockEnergy(mapped.name, number, drawn if not mapped.cells else 0, pj, np.zeros(phases), 0, 0)
-    played = player.run(recorded, activity.phases, phases,
+    played = player.run(activity.values, places, activity.phases, phases,
                         activity.about["start"] if check else None)
     scale = number / drawn
     pj["logic"] = scale * played.toggles @ net_energies(netlist, technology.library) * technology.energy * FJ

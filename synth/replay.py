@@ -112,19 +112,20 @@ class Player:
                     way.append((following, iter(made[following][0])))
         return ops
 
-    def run(self, recorded: Mapping[tuple[str, str], np.ndarray], phases: np.ndarray, number: int,
-            check: int | None = 0) -> Replay:
-        """Play a record. ``recorded`` has, by (child, port), bits (instances, cycles, width) as uint8;
-        ``phases`` (cycles,) is the phase of each cycle, below ``number``. Outputs are compared
-        with the record from cycle ``check`` on, unless it is None; those that still depend on what the
-        flip-flops were at first are left out. What is not recorded is 0.
+    def run(self, rows: np.ndarray, places: Mapping[tuple[str, str], np.ndarray], phases: np.ndarray,
+            number: int, check: int | None = 0) -> Replay:
+        """Play a record. ``rows`` (cycles, bytes) has bits, ``places`` says by (child, port) which of a row
+        are those of a port (instances, width), counted from the lowest of the first byte; ``phases``
+        (cycles,) is the phase of each cycle, below ``number``. Outputs are compared with the record from
+        cycle ``check`` on, unless it is None; those that still depend on what the flip-flops were at first
+        are left out. What is not recorded is 0.
         """
-        instances, cycles = next(iter(recorded.values())).shape[:2]
-        inputs, data = self._columns(recorded, {key: bits for key, bits in self.sources.items()
-                                                if key in recorded}, cycles)
+        instances, rows = len(next(iter(places.values()))), np.ascontiguousarray(rows, np.uint8)
+        inputs, given = self._columns({key: bits for key, bits in self.sources.items() if key in places},
+                                      places)
         outs = {("", port): bits for port, bits in self.netlist.outputs.items()
-                if check is not None and ("", port) in recorded}
-        outputs, expected = self._columns(recorded, outs, cycles, outputs=True)
+                if check is not None and ("", port) in places}
+        outputs, expected = self._columns(outs, places, outputs=True)
         nets = self.netlist.nets
         values, last = np.zeros(self.values + 1, np.uint64), np.zeros(nets, np.uint64)
         values[self.one] = np.uint64(2**64 - 1)
@@ -132,33 +133,28 @@ class Player:
         other[[state for state, *_ in self.states]] = np.uint64(2**64 - 1)
         toggles, highs = np.zeros((number, nets), np.int64), np.zeros((number, nets), np.int64)
         wrong, compared = np.zeros(len(outputs), np.int64), np.zeros(len(outputs), np.int64)
-        ops, states = (np.array(rows, np.int32).reshape(-1, width) for rows, width in
+        ops, states = (np.array(steps, np.int32).reshape(-1, width) for steps, width in
                        ((self.ops, 4), (self.states, 3)))
         phases = np.ascontiguousarray(phases, np.uint8)
+        cycles, size = (ctypes.c_int64(length) for length in rows.shape)
         replayer().hl_replay(
-            ctypes.c_int64(cycles), ctypes.c_int64(nets), _at(ops), ctypes.c_int64(len(ops)),
-            _at(states), ctypes.c_int64(len(states)), _at(inputs), ctypes.c_int64(len(inputs)), _at(data),
-            _at(phases), ctypes.c_uint64((1 << instances) - 1), _at(values), _at(other), _at(last),
+            cycles, ctypes.c_int64(nets), _at(ops), ctypes.c_int64(len(ops)), _at(states),
+            ctypes.c_int64(len(states)), _at(inputs), ctypes.c_int64(len(inputs)), _at(rows), size,
+            ctypes.c_int64(instances), _at(given), _at(phases), _at(values), _at(other), _at(last),
             _at(toggles), _at(highs), _at(outputs), ctypes.c_int64(len(outputs)), _at(expected),
-            ctypes.c_int64(check or 0), _at(wrong),
-            _at(compared))
+            ctypes.c_int64(check or 0), _at(wrong), _at(compared))
         ends = np.cumsum([len(bits) for bits in outs.values()])[:-1]
         found = {port: int(bits.sum()) for (_, port), bits in zip(outs, np.split(wrong, ends))}
         return Replay(toggles, highs, found, int(compared.sum()), np.bincount(phases, minlength=number),
                       instances)
 
-    def _columns(self, recorded, ports, cycles: int, outputs: bool = False):
-        """Values of nets and what they are (cycles, nets) in words of an instance a bit. A net that is
-        tied is the value of the tie where it is an output, and left out where it is an input."""
-        nets, words = [], [np.zeros((cycles, 0), np.uint64)]
-        for key, bits in ports.items():
-            word = np.zeros((cycles, len(bits)), np.uint64)
-            for instance, given in enumerate(recorded[key]):
-                word |= given.astype(np.uint64) << np.uint64(instance)
-            kept = [at for at, net in enumerate(bits) if net >= 0 or outputs]
-            nets += [self._value(bits[at]) for at in kept]
-            words.append(word if len(kept) == len(bits) else word[:, kept])
-        return np.array(nets, np.int32), np.ascontiguousarray(np.concatenate(words, 1))
+    def _columns(self, ports, places, outputs: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Values of nets, and the place of each in a row for every instance (nets, instances). A net that
+        is tied is the value of the tie where it is an output, and left out where it is an input."""
+        kept = [(self._value(net), places[key][:, at]) for key, bits in ports.items()
+                for at, net in enumerate(bits) if net >= 0 or outputs]
+        return (np.array([net for net, _ in kept], np.int32),
+                np.ascontiguousarray([where for _, where in kept], np.int32))
 
 
 def _at(array: np.ndarray) -> ctypes.c_void_p:

@@ -19,12 +19,24 @@ def bits(*instances):
     return np.array(instances, np.uint8)[:, :, None]
 
 
+def run(player, recorded, phases, number, *check):
+    """Play bits (instances, cycles, width) by port, packed into rows as a record is."""
+    places, columns, at = {}, [], 0
+    for key, given in recorded.items():
+        instances, _, width = given.shape
+        places[key] = at + np.arange(instances * width).reshape(instances, width)
+        columns.append(given.transpose(1, 0, 2).reshape(len(given[0]), -1))
+        at += instances * width
+    rows = np.packbits(np.concatenate(columns, 1), axis=1, bitorder="little")
+    return player.run(rows, places, phases, number, *check)
+
+
 def test_toggles_and_highs_by_hand():
     """Two instances over four cycles; the last two are another phase."""
     player = Player(an_and_with_a_register(), library())
     a, b = bits([0, 1, 1, 0], [1, 1, 1, 1]), bits([1, 1, 0, 0], [0, 1, 0, 1])
     q = bits([0, 0, 1, 0], [0, 0, 1, 0])
-    found = player.run({("", "a"): a, ("", "b"): b, ("", "q"): q}, np.array([0, 0, 1, 1]), 2)
+    found = run(player, {("", "a"): a, ("", "b"): b, ("", "q"): q}, np.array([0, 0, 1, 1]), 2)
     nets = {name: net for net, name in an_and_with_a_register().names.items()}
     assert found.toggles[:, nets["a"]].tolist() == [2, 1]      # at first all nets are 0
     assert found.toggles[:, nets["y"]].tolist() == [2, 3] and found.highs[:, nets["y"]].tolist() == [2, 1]
@@ -37,9 +49,9 @@ def test_an_output_that_is_not_as_recorded_is_seen():
     player = Player(an_and_with_a_register(), library())
     one = bits([1, 1, 1, 1])
     recorded = {("", "a"): one, ("", "b"): one, ("", "q"): bits([0, 1, 1, 0])}
-    assert player.run(recorded, np.zeros(4), 1).wrong == {"q": 1}
-    assert player.run(recorded, np.zeros(4), 1, 4).wrong == {"q": 0}
-    assert player.run(recorded, np.zeros(4), 1, None).wrong == {}
+    assert run(player, recorded, np.zeros(4), 1).wrong == {"q": 1}
+    assert run(player, recorded, np.zeros(4), 1, 4).wrong == {"q": 0}
+    assert run(player, recorded, np.zeros(4), 1, None).wrong == {}
 
 
 def test_a_wrong_cell_is_seen():
@@ -50,8 +62,8 @@ def test_a_wrong_cell_is_seen():
     a, b = (random.integers(0, 2, (3, 50, 1), np.uint8) for _ in "ab")
     q = np.concatenate([np.zeros((3, 1, 1), np.uint8), (a & b)[:, :-1]], 1)
     recorded = {("", "a"): a, ("", "b"): b, ("", "q"): q}
-    assert Player(an_and_with_a_register(), library()).run(recorded, np.zeros(50), 1).wrong == {"q": 0}
-    assert Player(netlist, library()).run(recorded, np.zeros(50), 1).wrong["q"] > 20
+    assert run(Player(an_and_with_a_register(), library()), recorded, np.zeros(50), 1).wrong == {"q": 0}
+    assert run(Player(netlist, library()), recorded, np.zeros(50), 1).wrong["q"] > 20
 
 
 def test_ties_and_what_is_inside():
@@ -63,7 +75,7 @@ def test_ties_and_what_is_inside():
         netlist.names)
     player = Player(tied, library())
     assert ("s", "o") in player.sources
-    found = player.run({("s", "o"): bits([1, 0, 1]), ("", "q"): bits([0, 1, 0])}, np.zeros(3), 1)
+    found = run(player, {("s", "o"): bits([1, 0, 1]), ("", "q"): bits([0, 1, 0])}, np.zeros(3), 1)
     assert found.wrong == {"q": 0}
 
 
