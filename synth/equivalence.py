@@ -18,9 +18,9 @@ from synth.netlist import ONE, Netlist
 PORT = re.compile(r"\b(input|output)\s+(?:wire\s+|reg\s+)?(?:\[(\d+):0\]\s*)?(\w+)")
 """A port of a module's head; its comments hold none of these words before a name."""
 
-__all__ = ["PROVED", "DIFFERS", "OPEN", "equivalence", "registers", "verilog"]
+__all__ = ["OPEN", "PROVED", "equivalence", "registers", "verilog"]
 
-PROVED, DIFFERS, OPEN = "proved", "differs", "open"
+PROVED, OPEN = "proved", "open"
 
 SCRIPT = """read_verilog below.v
 read_verilog module.v
@@ -103,10 +103,12 @@ def registers(stub: str) -> str:
 
 
 def equivalence(netlist: Netlist, text: str, below: list[str], liberty: str, seconds: float = 60.0) -> str:
-    """:data:`PROVED`, :data:`DIFFERS` where a pair of nets could be told apart, or :data:`OPEN` where
-    ``seconds`` or the proof were not enough. ``text`` is the Verilog of the module, ``below`` has the
-    ports of each module that it instantiates. Raises :class:`synth.mapping.ToolMissing` where Yosys takes
-    neither."""
+    """:data:`PROVED`, or :data:`OPEN` where a pair of registers or outputs was not proved equal within
+    ``seconds``: it differs, or the proof is too hard.
+
+    ``text`` is the Verilog of the module, ``below`` has the ports of each module that it instantiates. Raises
+    :class:`synth.mapping.ToolMissing` where Yosys takes neither.
+    """
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
         for file, content in (("module.v", text), ("cells.lib", liberty),
                               ("gate.v", verilog(netlist)), ("below.v", "".join(map(registers, below))),

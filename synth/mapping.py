@@ -23,7 +23,7 @@ from synth.netlist import Netlist, of_plain, of_yosys
 from synth.sram import stub
 from synth.verilog import Module
 
-__all__ = ["FLOW", "Mapped", "ToolMissing", "map_modules", "yosys_version"]
+__all__ = ["FLOW", "Mapped", "ToolMissing", "interface", "map_modules", "yosys_version"]
 
 FLOW = """read_verilog -lib below.v
 read_verilog module.v
@@ -82,7 +82,7 @@ def map_modules(found: dict[str, Module], names: list[str], macros: dict[str, Ma
 
     def one(name: str) -> Mapped:
         nonlocal done
-        below = "".join(stub(macros[child]) if child in macros else _interface(found[child])
+        below = "".join(stub(macros[child]) if child in macros else interface(found[child])
                         for child in found[name].children)
         key = hashlib.sha256(repr((flow, found[name].text, below)).encode()).hexdigest()[:16]
         file = cache / f"mapped-{name}-{key}.json"
@@ -101,7 +101,7 @@ def map_modules(found: dict[str, Module], names: list[str], macros: dict[str, Ma
         return {mapped.name: mapped for mapped in pool.map(one, names)}
 
 
-def _interface(module: Module) -> str:
+def interface(module: Module) -> str:
     """The ports of a module, for a black box."""
     return module.text.partition(");")[0] + ");\nendmodule\n"
 
