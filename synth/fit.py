@@ -18,7 +18,7 @@ from gen.emit import EmitError
 from gen.engines import ENGINES
 from gen.progress import progress
 from model.accelerator import NotMeasured
-from model.area import Terms, gates
+from model.area import Terms, fit_data, gates
 from model.command import Parser, refusing
 from model.cta import area as cta_area
 from model.errors import ConfigError
@@ -109,8 +109,7 @@ def _fit(show) -> None:
             shapes.append((model.terms(_configuration(shape)), found))
         data[engine] = {"shapes": len(mine), "gates": fitted(engine, shapes)}
     write_json(DATA, {"command": "hashlayer area --fit", "date": date.today().isoformat(), **data})
-    # What was read before is no more.
-    gates.__globals__["fit_data"].cache_clear()
+    fit_data.cache_clear()
 
 
 @refusing("area", ConfigError, EmitError, OSError, NotMeasured)
@@ -123,14 +122,16 @@ def main(argv=None) -> int:
     with progress("area") as show:
         if args.fit:
             _fit(show)
-        rows = errors(HELD_OUT, show)
+        shapes = [shape for shape in HELD_OUT if shape[0] in fit_data()]
+        rows = errors(shapes, show)
     off = [model / found - 1 for _, found, model in rows]
     width = max(len(words) for words, *_ in rows)
     print(f"{'held out'.ljust(width)}  mapped, gates  modelled  error")
     for (words, found, model), error in zip(rows, off):
         print(f"{words.ljust(width)}  {found:13,.0f}  {model:8,.0f}  {error:+.1%}")
     print(f"mean {np.mean(np.abs(off)):.1%}, worst {np.max(np.abs(off)):.1%}; "
-          f"fitted to {len(FITTED)} others, see model/data/area.json")
+          "fitted to " + ", ".join(f"{fit_data()[name]['shapes']} shapes of {name}" if name in fit_data() else
+                                   f"none of {name}" for name in MODELS))
     if args.json:
         write_json(args.json, [{"shape": words, "mapped_gates": found, "modelled_gates": model}
                                for words, found, model in rows])
