@@ -21,6 +21,10 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "emit": ("gen.__main__", "Verilog of an engine, with a manifest of its ports and memories"),
     "synth": ("synth.__main__", "area of an engine, block by block, in a technology"),
+    "area": ("synth.fit", "the model of area, held to mapped shapes, and fitted"),
+    "energy": ("synth.energy_fit", "the linear model of energy, held to replayed jobs, and fitted"),
+    "equal": ("synth.equal_command", "mapped blocks of an engine, proved equal to their Verilog"),
+    "record": ("sw.run.record", "what blocks of an engine see in a job, for its energy"),
     "cells": ("synth.compact", "a compact cell library, fitted to a full one"),
     "run": ("sw.run.__main__", "a head, a layer or an exported model on float, golden or Verilog"),
     "doctor": ("sw.sim.doctor", "what is installed, and what each missing tool would give"),

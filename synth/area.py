@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from model.memory_area import Macro
 from synth.mapping import Mapped
-from synth.sram import Macro
 from synth.technology import Technology
 
 __all__ = ["Area", "Block", "Memory", "area", "instances"]

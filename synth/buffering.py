@@ -16,8 +16,8 @@ import numpy as np
 
 from synth.cells import Arc, Cell, Library
 from synth.delays import fan_out_of_four, smallest_inverter
-from synth.netlist import CONSTANT, Netlist
 from synth.netlist import Cell as Placed
+from synth.netlist import Netlist
 
 __all__ = ["buffered", "buffers"]
 
@@ -138,7 +138,7 @@ class _Trees:
         cells = [_Open(cell) for cell in netlist.cells]
         fresh = count(netlist.nets)
         for net, drive in drives.items():
-            if net not in clocks and net != CONSTANT and len(sinks.get(net, ())) > 0:
+            if net not in clocks and net >= 0 and len(sinks.get(net, ())) > 0:
                 sinks[net] = self._tree(net, drive, sinks[net], cells, fresh)
         self.inputs[netlist.name] = {port: [sum(sink.load for sink in sinks.get(net, ())) for net in bits]
                                      for port, bits in netlist.inputs.items()}
@@ -155,7 +155,7 @@ class _Trees:
             loads, drives = self.inputs[placed.kind], self.outputs[placed.kind]
             for pin, bits in placed.pins.items():
                 for bit, net in enumerate(bits):
-                    if net == CONSTANT:
+                    if net < 0:
                         continue
                     if pin in drives:
                         yield pin, bit, net, 0.0, drives[pin][bit], False
@@ -166,7 +166,7 @@ class _Trees:
         for pin, bits in placed.pins.items():
             for bit, net in enumerate(bits):
                 known = cell.pins[pin if len(bits) == 1 and pin in cell.pins else f"{pin}[{bit}]"]
-                if net == CONSTANT:
+                if net < 0:
                     continue
                 if known.direction == "input":
                     yield pin, bit, net, known.capacitance, None, known.clock

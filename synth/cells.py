@@ -91,7 +91,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class Cell:
-    """A standard cell: ``area`` in µm², ``leakage`` in nW; ``sequential`` is a flip-flop or a latch."""
+    """A standard cell: ``area`` in µm², ``leakage`` in nW; ``sequential`` is a flip-flop or a latch.
+
+    ``energies`` has, by pin, what the cell takes inside when the pin toggles, in fJ: the mean of a rising and
+    a falling edge, without the charge of the net. ``flip_flop`` has, of a flip-flop without clear and
+    preset, the names of its state and of the inverse, and what it takes at the rising clock.
+    """
 
     name: str
     area: float
@@ -100,6 +105,8 @@ class Cell:
     pins: dict[str, Pin]
     arcs: tuple[Arc, ...] = ()
     setups: tuple[Setup, ...] = ()
+    energies: dict[str, float] = field(default_factory=dict)
+    flip_flop: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,17 @@ class _Units:
         if scale is None:
             raise LibertyError(f"capacitive_load_unit is {text!r}, must be a number of ff or pf")
         self.load = float(number) * scale
-        self.templates = {template.name: template for template in library.children("lu_table_template")}
+        self.energy = self.load * self._volts(library) ** 2
+        self.templates = {template.name: template for template in library.children(
+            "lu_table_template", "power_lut_template")}
+
+    @staticmethod
+    def _volts(library):
+        """Volts of the unit of voltage: an energy is one of capacitance times its square."""
+        text = library.attributes.get("voltage_unit", "1V")
+        if text not in ("1V", "1mV"):
+            raise LibertyError(f"voltage_unit is {text!r}, must be 1V or 1mV")
+        return 1.0 if text == "1V" else 1e-3
 
     @staticmethod
     def _factor(library, name, default, known):
@@ -161,8 +178,9 @@ class _Units:
 
 
 def _cell(group: Group, units: _Units) -> Cell:
-    pins, arcs, setups = {}, [], []
+    pins, arcs, setups, energies = {}, [], [], {}
     for pin in group.children("pin"):
+        energies[pin.name] = _toggle_energy(pin, units)
         direction = pin.attributes.get("direction", "input")
         load = pin.number("capacitance", 0.0)
         edges = tuple(pin.number(f"{edge}_capacitance", load) * units.load for edge in ("rise", "fall"))
@@ -186,7 +204,40 @@ def _cell(group: Group, units: _Units) -> Cell:
                     setups += [Setup(pin.name, start, tuple(tables)) for start in starts]
     sequential = any(True for _ in group.children("ff", "latch", "ff_bank", "latch_bank"))
     return Cell(group.name, group.number("area"), group.number("cell_leakage_power", 0.0) * units.power,
-                sequential, pins, tuple(arcs), tuple(setups))
+                sequential, pins, tuple(arcs), tuple(setups), energies, _flip_flop(group))
+
+
+def _flip_flop(group: Group) -> tuple[str, str, str] | None:
+    """State, its inverse and what follows it, of a cell that is a flip-flop of the plainest kind."""
+    found = list(group.children("ff"))
+    if len(found) != 1 or {"clear", "preset"} & found[0].attributes.keys() or len(found[0].arguments) != 2 \
+            or "!" in found[0].attributes.get("clocked_on", "!"):
+        return None
+    return (*found[0].arguments, found[0].attributes.get("next_state", ""))
+
+
+def _toggle_energy(pin: Group, units: _Units) -> float:
+    """What ``internal_power`` of a pin says of a toggle, in fJ; 0 where it says nothing.
+
+    An edge alone holds the charge of its load with one sign or the other, so the mean of a rising and a
+    falling edge is taken, over all conditions and related pins. Of a table that is the value a third of the
+    way along its knots: these grow by a factor, so it is where a cell drives a few others.
+    """
+    found = [float(np.mean([_middle(edge, units) for edge in edges]))
+             for power in pin.children("internal_power")
+             if (edges := list(power.children("rise_power", "fall_power", "power")))]
+    return float(np.mean(found)) * units.energy if found else 0.0
+
+
+def _middle(table: Group, units: _Units) -> float:
+    """The value a third of the way along both indices of a table."""
+    template = units.templates.get(table.name, table)
+    sizes = [len(table.numbers(index) or template.numbers(index)) or 1 for index in ("index_1", "index_2")]
+    values = table.numbers("values")
+    if len(values) != sizes[0] * sizes[1]:
+        raise LibertyError(f"{table.kind} has {len(values)} values for an index of {sizes[0]} by {sizes[1]}")
+    row, column = ((size - 1) // 3 for size in sizes)
+    return values[row * sizes[1] + column]
 
 
 def _table(timing: Group, name: str, units: _Units, slews: bool = False) -> Table | None:

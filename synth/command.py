@@ -1,10 +1,12 @@
 """``python -m synth ENGINE ...``: what an engine costs in cells and memories, and how fast it is.
 
-Maps the Verilog of any configuration to standard cells, block by block, adds up areas and times the whole.
+Maps the Verilog of any configuration to standard cells, block by block, adds up areas and times the whole;
+with a recorded run it adds the energy of its job.
 Blocks that did not change are taken from the cache.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from gen.emit import EmitError, emit_all
@@ -13,16 +15,19 @@ from gen.progress import progress
 from model.command import Parser, refusing
 from model.errors import ConfigError
 from model.files import write_json
-from synth import report
+from model.memory_area import Macro
+from synth import energy_report, report
+from synth.activity import read
 from synth.area import Area, area
-from synth.mapping import map_modules
+from synth.energy import energy
+from synth.mapping import Mapped, map_modules
 from synth.picture import KINDS, draw
 from synth.speed import PERIOD, Speed, speed
 from synth.sram import macro
 from synth.technology import NAMES, Technology, of_liberty, technology
 from synth.verilog import modules, order
 
-__all__ = ["main", "synthesised"]
+__all__ = ["Design", "main", "mapped_design", "synthesised"]
 
 
 def cache_dir() -> Path:
@@ -35,12 +40,21 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hashlayer" / "synth"
 
 
-def synthesised(engine: str, cfg, chosen: Technology, show=lambda _: None, period: float = PERIOD
-                ) -> tuple[Area, Speed]:
-    """The areas of an engine in a technology and its worst paths at a clock of ``period`` ns;
-    ``show(what)`` is called as it advances.
+@dataclass(frozen=True)
+class Design:
+    """A mapped engine: its modules by name, the ``names`` children before parents and the top last, the
+    memories by name, and inputs that do not change by module."""
 
-    Raises :class:`synth.mapping.ToolMissing` and :class:`synth.timing.LoopError`.
+    mapped: dict[str, Mapped]
+    names: list[str]
+    macros: dict[str, Macro]
+    static: dict[str, tuple[str, ...]]
+
+
+def mapped_design(engine: str, cfg, chosen: Technology, show=lambda _: None) -> Design:
+    """An engine in the cells of a technology; ``show(what)`` is called as it advances.
+
+    Raises :class:`synth.mapping.ToolMissing`.
     """
     emitted = emit_all(ENGINES[engine].component(cfg), progress=show)
     found = modules(emitted.text)
@@ -48,9 +62,16 @@ def synthesised(engine: str, cfg, chosen: Technology, show=lambda _: None, perio
     macros = {child: macro(child) for name in names for child in found[name].children
               if child not in found}
     mapped = map_modules(found, names, macros, chosen.liberty, cache_dir(), show)
-    show("timing")
-    return (area(mapped, names, macros, chosen),
-            speed(mapped, names, macros, chosen, emitted.static, period))
+    return Design(mapped, names, macros, emitted.static)
+
+
+def synthesised(design: Design, chosen: Technology, period: float = PERIOD) -> tuple[Area, Speed]:
+    """The areas of a mapped engine in a technology and its worst paths at a clock of ``period`` ns.
+
+    Raises :class:`synth.timing.LoopError`.
+    """
+    return (area(design.mapped, design.names, design.macros, chosen),
+            speed(design.mapped, design.names, design.macros, chosen, design.static, period))
 
 
 @refusing("synth", ConfigError, EmitError, OSError)
@@ -69,21 +90,36 @@ def main(argv=None) -> int:
         where.add_argument("--liberty", metavar="FILE", help="cells of one's own, NLDM, may be gzipped")
         one.add_argument("--period", type=float, default=PERIOD, metavar="NS",
                          help=f"clock that slacks are measured against (default {PERIOD})")
+        one.add_argument("--activity", metavar="FILE",
+                         help="a run of `hashlayer record`: adds the energy of its job")
         one.add_argument("--json", metavar="FILE", help="the figures as JSON")
         one.add_argument("--plot", metavar="FILE", help=f"a picture of them, {', '.join(KINDS)}")
+        one.add_argument("--energy-plot", metavar="FILE", help="a picture of the energy")
     args = parser.parse_args(argv)
     cfg = ENGINES[args.engine].configuration(args)
-    for path in filter(None, (args.json, args.plot)):
+    for path in filter(None, (args.json, args.plot, args.energy_plot)):
         if Path(path).is_dir() or not Path(path).absolute().parent.is_dir():      # better now than later
             raise ConfigError(f"{path} cannot be written: it is a folder, or its folder does not exist")
     if not 0 < args.period < float("inf"):
         raise ConfigError(f"period is {args.period}, must be a time in ns above 0")
+    if args.energy_plot and not args.activity:
+        raise ConfigError("energy-plot needs the activity of a run: --activity FILE")
+    activity = read(args.activity, args.engine, cfg) if args.activity else None
     chosen = of_liberty(args.liberty) if args.liberty else technology(args.technology or NAMES[0])
     with progress(f"synth {args.engine}") as show:
-        found, fast = synthesised(args.engine, cfg, chosen, show, args.period)
+        design = mapped_design(args.engine, cfg, chosen, show)
+        show("timing")
+        found, fast = synthesised(design, chosen, args.period)
+        spent = activity and energy(design.mapped, design.names, design.macros, chosen, activity,
+                                    args.period, show)
     if args.json:
-        write_json(args.json, report.data(found, fast, args.engine, cfg))
+        write_json(args.json, report.data(found, fast, args.engine, cfg) | (
+            {"energy": energy_report.data(spent, args.engine)} if spent else {}))
+    if args.energy_plot:
+        energy_report.draw(spent, args.engine, args.energy_plot)
     if args.plot:
         draw(found, args.engine, args.plot)
     print(report.text(found, fast, args.engine))
+    if spent:
+        print("\n" + energy_report.text(spent, args.engine))
     return 0

@@ -5,8 +5,9 @@
 The default technology must work without a download, and a whole library has 60,000 lines. Here the cells
 that mapping needs most are kept, with the area, the capacitances, the leakage and the logic of the library,
 and each table of 7 × 7 delays becomes one of 3 × 3: its knots are three of the library's, and its values
-are those whose bilinear interpolation comes nearest to all 49 by least squares of relative errors. What
-that costs is printed: the errors over all entries of all tables.
+are those whose bilinear interpolation comes nearest to all 49 by least squares of relative errors. Of
+energies one figure a pin is kept, as :mod:`synth.cells` takes it from the full tables. What that costs is
+printed: the errors over all entries of all tables of delays.
 """
 
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 from model.command import Parser, refusing
 from model.errors import ConfigError
 from model.files import write_text
+from synth.cells import cells_of
 from synth.liberty import Group, LibertyError, read, written
 
 __all__ = ["CELLS", "compact", "fitted", "main"]
@@ -37,6 +39,8 @@ CELLS = tuple(PREFIX + name for name in """
 KEPT = ("area", "cell_leakage_power")
 TABLES = ("cell_rise", "cell_fall", "rise_transition", "fall_transition", "rise_constraint",
           "fall_constraint")
+ENERGY_UNIT = 1e3
+"""fJ of the unit of energy, that of a picofarad at a volt."""
 KINDS = ("combinational", "rising_edge", "setup_rising", "hold_rising")
 
 
@@ -87,14 +91,16 @@ def compact(full: Group, names=CELLS, points: int = 3) -> tuple[Group, np.ndarra
         made.groups.append(Group("lu_table_template", (kind,), {
             "variable_1": sizes[0], "variable_2": sizes[1], "index_1": "1, 2, 3", "index_2": "1, 2, 3"}))
     cells, errors = {cell.name: cell for cell in full.children("cell")}, []
+    missing = next((name for name in names if name not in cells), None)
+    if missing:
+        raise LibertyError(f"library {full.name!r} has no cell {missing}")
+    toggles = cells_of(full).cells
     for name in names:
-        if name not in cells:
-            raise LibertyError(f"library {full.name!r} has no cell {name}")
-        made.groups.append(_cell(cells[name], points, errors))
+        made.groups.append(_cell(cells[name], points, errors, toggles[name].energies))
     return made, np.array(errors)
 
 
-def _cell(cell: Group, points: int, errors: list) -> Group:
+def _cell(cell: Group, points: int, errors: list, toggles: dict[str, float]) -> Group:
     found = Group("cell", cell.arguments, {key: f"{cell.number(key):.6g}" for key in KEPT
                                            if key in cell.attributes})
     found.groups += [Group(ff.kind, ff.arguments, dict(ff.attributes)) for ff in cell.children("ff")]
@@ -104,10 +110,18 @@ def _cell(cell: Group, points: int, errors: list) -> Group:
         for key in ("capacitance", "max_capacitance"):
             if key in pin.attributes:
                 kept.attributes[key] = f"{pin.number(key):.4g}"
+        kept.groups += _power(toggles.get(pin.name, 0.0))
         kept.groups += [part for timing in pin.children("timing")
                         if (part := _timing(timing, points, errors)) is not None]
         found.groups.append(kept)
     return found
+
+
+def _power(toggle: float) -> list[Group]:
+    """What a toggle of a pin takes inside, the same for both edges; ``toggle`` in fJ."""
+    edges = [Group(edge, ("scalar",), {"values": f"{toggle / ENERGY_UNIT:.4g}"})
+             for edge in ("rise_power", "fall_power")]
+    return [Group("internal_power", (), {}, edges)] if toggle else []
 
 
 def _timing(timing: Group, points: int, errors: list) -> Group | None:

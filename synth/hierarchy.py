@@ -74,7 +74,7 @@ class _Part:
         self.ports = {port: root[list(bits)] if bits else np.zeros(0, int)
                       for port, bits in (netlist.inputs | netlist.outputs).items()}
         for bits, given in zip(self.ports.values(), (netlist.inputs | netlist.outputs).values()):
-            bits[np.array(given, int) == CONSTANT] = CONSTANT
+            bits[np.array(given, int) < 0] = CONSTANT
         self.labels = {int(root[net]): name for net, name in reversed(netlist.names.items())}
         self.nets = netlist.nets
         loads, arcs, starts, ends = [], [], [], []

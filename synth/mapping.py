@@ -18,11 +18,12 @@ from pathlib import Path
 
 from model.errors import ConfigError
 from model.files import write_text
+from model.memory_area import Macro
 from synth.netlist import Netlist, of_plain, of_yosys
-from synth.sram import Macro, stub
+from synth.sram import stub
 from synth.verilog import Module
 
-__all__ = ["FLOW", "Mapped", "ToolMissing", "map_modules", "yosys_version"]
+__all__ = ["FLOW", "Mapped", "ToolMissing", "interface", "map_modules", "yosys_version"]
 
 FLOW = """read_verilog -lib below.v
 read_verilog module.v
@@ -38,6 +39,9 @@ ABC = "+strash;ifraig;scorr;dch;if,-g;strash;dch;map,-B,0.9;topo;buffer,-c;topo;
 """Multipliers are Booth's; ABC is asked for speed, then cells are sized."""
 
 WORKERS = 2
+
+FORMAT = 2
+"""Of what is kept: netlists that tell ties to 1 from ties to 0."""
 
 
 class ToolMissing(ConfigError):
@@ -74,11 +78,11 @@ def map_modules(found: dict[str, Module], names: list[str], macros: dict[str, Ma
     ``report(what)`` is called as it advances. Raises :class:`ToolMissing`.
     """
     version, done = yosys_version(), 0
-    flow = hashlib.sha256(repr((version, FLOW, ABC, liberty)).encode()).hexdigest()
+    flow = hashlib.sha256(repr((version, FORMAT, FLOW, ABC, liberty)).encode()).hexdigest()
 
     def one(name: str) -> Mapped:
         nonlocal done
-        below = "".join(stub(macros[child]) if child in macros else _interface(found[child])
+        below = "".join(stub(macros[child]) if child in macros else interface(found[child])
                         for child in found[name].children)
         key = hashlib.sha256(repr((flow, found[name].text, below)).encode()).hexdigest()[:16]
         file = cache / f"mapped-{name}-{key}.json"
@@ -97,7 +101,7 @@ def map_modules(found: dict[str, Module], names: list[str], macros: dict[str, Ma
         return {mapped.name: mapped for mapped in pool.map(one, names)}
 
 
-def _interface(module: Module) -> str:
+def interface(module: Module) -> str:
     """The ports of a module, for a black box."""
     return module.text.partition(");")[0] + ");\nendmodule\n"
 

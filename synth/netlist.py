@@ -1,16 +1,16 @@
 """Mapped modules as nets and cells: what Yosys writes as JSON, without what timing does not need.
 
-A net is a number within its module. A bit that is tied to a constant is :data:`CONSTANT`: it never
-changes, so no path goes through it.
+A net is a number within its module. A bit that is tied to 0 is :data:`CONSTANT`, one that is tied to 1 is
+:data:`ONE`; both are below 0 and never change, so no path goes through them.
 """
 
 from dataclasses import dataclass
 
 from model.errors import ConfigError
 
-__all__ = ["CONSTANT", "Cell", "Netlist", "of_yosys", "of_plain"]
+__all__ = ["CONSTANT", "ONE", "Cell", "Netlist", "of_yosys", "of_plain"]
 
-CONSTANT = -1
+CONSTANT, ONE = -1, -2
 IGNORED = ("$scopeinfo", "$print")
 
 
@@ -74,8 +74,8 @@ def of_yosys(name: str, module: dict) -> Netlist:
     numbers: dict[int, int] = {}
 
     def nets(bits) -> tuple[int, ...]:
-        return tuple(numbers.setdefault(bit, len(numbers)) if isinstance(bit, int) else CONSTANT
-                     for bit in bits)
+        return tuple(numbers.setdefault(bit, len(numbers)) if isinstance(bit, int)
+                     else ONE if bit == "1" else CONSTANT for bit in bits)
 
     inputs, outputs = {}, {}
     for port, what in module["ports"].items():

@@ -2,6 +2,7 @@
 
 from synth.area import Area
 from synth.speed import Speed
+from synth.tables import rows
 
 __all__ = ["PAPER_MM2", "data", "text"]
 
@@ -13,13 +14,6 @@ SHOWN = 0.002
 
 PATHS = 12
 """Blocks whose worst path is shown; JSON has them all."""
-
-
-def _rows(columns: tuple[tuple[str, int], ...], rows) -> list[str]:
-    """A table: the first column flush left, the others flush right."""
-    return ["  ".join(str(value).rjust(width) if at else str(value).ljust(width)
-                      for at, (value, (_, width)) in enumerate(zip(row, columns)))
-            for row in [[name for name, _ in columns], *rows]]
 
 
 def text(found: Area, fast: Speed, engine: str) -> str:
@@ -42,9 +36,9 @@ def text(found: Area, fast: Speed, engine: str) -> str:
     width = max(len(row[0]) for row in (*blocks, *memories))
     inside = max(len(m.block) for m in found.memories) if found.memories else 2
     lines = [f"{engine} in {technology.name} ({technology.corner})", ""]
-    lines += _rows((("block", width), ("count", 6), ("µm² each", 10), ("µm²", 11), ("share", 7),
+    lines += rows((("block", width), ("count", 6), ("µm² each", 10), ("µm²", 11), ("share", 7),
                     ("flip-flops", 10)), blocks)
-    lines += ["", *_rows((("memory", width), ("in", inside), ("count", 6), ("kbit", 9), ("µm²", 11)),
+    lines += ["", *rows((("memory", width), ("in", inside), ("count", 6), ("kbit", 9), ("µm²", 11)),
                          memories)]
     lines += ["", f"chip: {found.chip_um2 / 1e6:.3f} mm², {logic / 1e6:.3f} of logic and "
                   f"{found.sram_um2 / 1e6:.3f} of memories ({found.sram_bits / 1e6:.2f} Mbit)"]
@@ -60,11 +54,11 @@ def _paths(fast: Speed) -> list[str]:
     if not fast.paths:
         return ["no path leads from a register to a register"]
     shown = fast.paths[:PATHS]
-    rows = [(path.block, f"{path.slack:+.3f}", len(path.steps), "  " + path.start, "  " + path.end)
+    worst = [(path.block, f"{path.slack:+.3f}", len(path.steps), "  " + path.start, "  " + path.end)
             for path in shown]
-    widths = [max(len(str(row[at])) for row in rows) for at in range(5)]
-    lines = _rows((("worst path into", widths[0]), ("slack ns", 8), ("cells", 5)), [row[:3] for row in rows])
-    ways = [("  from", "  to"), *(row[3:] for row in rows)]
+    widths = [max(len(str(row[at])) for row in worst) for at in range(5)]
+    lines = rows((("worst path into", widths[0]), ("slack ns", 8), ("cells", 5)), [row[:3] for row in worst])
+    ways = [("  from", "  to"), *(row[3:] for row in worst)]
     lines = [f"{line}{start.ljust(widths[3])}{end}".rstrip() for line, (start, end) in zip(lines, ways)]
     if fast.paths[PATHS:]:
         lines.append(f"{len(fast.paths) - PATHS} more blocks: {fast.paths[PATHS].slack:+.3f} ns and better")

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from model.memory_area import Macro
 from synth.area import instances
 from synth.buffering import buffered
 from synth.hierarchy import graph_of
 from synth.mapping import Mapped
-from synth.sram import Macro
 from synth.technology import Technology
 from synth.timing import TimingPath, arrivals, worst_paths
 

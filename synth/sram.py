@@ -1,8 +1,9 @@
 """Memories: the macros that a design asks for, and what one costs.
 
 The wrappers ``hl_sram_1rw``, ``hl_sram_1r1w`` and ``hl_sram_1rw1r`` stand for macros of a foundry. There
-is none in the project, so their area comes from a model per technology, fitted to macros that were
-published with their size. What a figure rests on is said in the technology (:mod:`synth.technology`).
+is none in the project, so their area comes from a model per technology (:mod:`model.memory_area`), fitted to
+macros that were published with their size; when they answer is here. What a figure rests on is said in the
+technology (:mod:`synth.technology`).
 """
 
 import re
@@ -11,31 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model.errors import ConfigError
+from model.memory_area import FAKERAM45, Macro, MemoryArea
 from synth.cells import Arc, Cell, Pin, Setup, Table
 
-__all__ = ["Macro", "SRAMModel", "SRAMTiming", "macro", "stub", "FAKERAM45", "OPENRAM130"]
+__all__ = ["SRAMEnergy", "SRAMModel", "SRAMTiming", "macro", "stub", "OPENRAM130"]
 
 KINDS = {"hl_sram_1rw": "one port", "hl_sram_1r1w": "one port to write, one to read",
          "hl_sram_1rw1r": "two ports, one of which writes"}
-
-
-@dataclass(frozen=True)
-class Macro:
-    """A memory of ``depth`` words of ``width`` bits; ``kind`` is the wrapper."""
-
-    kind: str
-    depth: int
-    width: int
-
-    @property
-    def name(self) -> str:
-        """As the flow calls it."""
-        return f"{self.kind}_{self.depth}x{self.width}"
-
-    @property
-    def bits(self) -> int:
-        """Bits that it holds."""
-        return self.depth * self.width
 
 
 def macro(name: str) -> Macro:
@@ -89,36 +72,34 @@ class SRAMTiming:
 
 
 @dataclass(frozen=True)
-class SRAMModel:
-    """Area of a memory: ``bit`` µm² a bit, ``column`` a bit of width, ``row`` a word, ``fixed`` a macro,
-    for one port; ``ports`` has the factor of each kind, whose cells have more transistors.
+class SRAMEnergy:
+    """What an access takes, to read or to write: ``fixed`` fJ a macro, ``column`` a bit of width, ``row`` a
+    word of depth; ``leakage`` in nW a bit."""
 
-    A macro has at most ``widest`` columns and ``deepest`` words; a larger memory is several of them side
-    by side and on top of each other.
-    """
-
-    bit: float
+    fixed: float
     column: float
     row: float
-    fixed: float
-    ports: dict[str, float]
-    widest: int = 128
-    deepest: int = 2048
-    least: float = 0.0
-    """µm² a bit that no macro goes below: cells are not smaller."""
+    leakage: float
+
+    def scaled(self, factor: float) -> "SRAMEnergy":
+        """With energies and leakage of another node."""
+        return replace(self, fixed=self.fixed * factor, column=self.column * factor, row=self.row * factor,
+                       leakage=self.leakage * factor)
+
+
+@dataclass(frozen=True)
+class SRAMModel(MemoryArea):
+    """A memory as the flow sees it: its area (:class:`model.memory_area.MemoryArea`), with ``timing`` when it
+    answers, and with ``energy`` what that takes."""
+
     timing: SRAMTiming | None = None
+    energy: SRAMEnergy | None = None
 
-    def pieces(self, macro: Macro) -> tuple[int, int, int]:
-        """Macros, and the words and bits of each."""
-        across, up = -(-macro.width // self.widest), -(-macro.depth // self.deepest)
-        return across * up, -(-macro.depth // up), -(-macro.width // across)
-
-    def area(self, macro: Macro) -> float:
-        """µm² of a memory."""
-        count, depth, width = self.pieces(macro)
-        one = self.bit * depth * width + self.column * width + self.row * depth + self.fixed
-        return count * max(one, self.least * depth * width) * self.ports[macro.kind]
-
+    def access_fj(self, macro: Macro) -> float:
+        """fJ of reading or writing a word: all macros side by side work, and one of those stacked."""
+        _, depth, width = self.pieces(macro)
+        across, one = -(-macro.width // self.widest), self.energy
+        return across * (one.fixed + one.column * width + one.row * depth)
 
     def access(self, macro: Macro) -> float:
         """ns from the clock to the word that is read."""
@@ -146,20 +127,20 @@ def _bits(ports: dict[str, int]) -> list[str]:
             for bit in range(width)]
 
 
-FAKERAM45: tuple[tuple[int, int, float], ...] = (
-    (1024, 32, 16406.082), (128, 116, 9280.208), (128, 32, 3295.740), (128, 64, 5479.600),
-    (2048, 39, 45478.818), (256, 16, 3155.026), (256, 32, 5065.704), (256, 34, 6476.036),
-    (256, 48, 7775.712), (256, 95, 13701.660), (32, 32, 794.542), (512, 64, 17301.438),
-    (64, 15, 659.148), (64, 21, 949.354), (64, 25, 1240.624), (64, 28, 1240.624), (64, 32, 1240.624),
-    (64, 7, 387.296), (64, 96, 4874.982))
-"""Words, bits and µm² of the single-port macros ``fakeram45_*`` of OpenROAD-flow-scripts (platform
-nangate45)."""
-
 FAKERAM45_ACCESS: tuple[tuple[int, int, float], ...] = (
     (64, 7, 0.164), (256, 16, 0.204), (64, 96, 0.234), (256, 95, 0.292), (512, 64, 0.305), (1024, 32, 0.309),
     (2048, 39, 0.435))
 """Words, bits and ns from the clock to the word for macros ``fakeram45_*``. All have a set-up time of 0.05
 ns, 5 fF a pin, and slews of 0.009 ns at 5 fF and 0.227 ns at 500 fF."""
+
+FAKERAM45_ENERGY: tuple[tuple[int, int, float], ...] = (
+    (64, 7, 1126.12), (64, 32, 1696.62), (64, 96, 2986.13), (256, 16, 2355.0), (512, 64, 5300.43),
+    (1024, 32, 6056.43))
+"""Words, bits and fJ of an access of the macros ``fakeram45`` that OpenSTA ships for its tests
+(test/nangate45): the ``internal_power`` of a clock edge."""
+
+FAKERAM45_LEAKAGE: tuple[tuple[int, float], ...] = ((4096, 432.35e3), (32768, 823.237e3), (32768, 1607.08e3))
+"""Bits and nW of three of them, 256 × 16, 512 × 64 and 1024 × 32: 25 to 106 nW a bit."""
 
 OPENRAM130: tuple[tuple[str, int, int, float], ...] = (
     ("1rw", 512, 32, 483.86 * 326.10), ("1rw1r", 256, 32, 493.38 * 400.22),
@@ -167,18 +148,8 @@ OPENRAM130: tuple[tuple[str, int, int, float], ...] = (
 """Ports, words, bits and µm² of the macros of OpenRAM for sky130 (VLSIDA/sky130_sram_macros)."""
 
 
-def fitted(macros=FAKERAM45) -> dict[str, float]:
-    """Coefficients of :class:`SRAMModel` by least squares; errors count by the root of the size, so
-    that small macros matter."""
-    shapes = np.array([[depth * width, width, depth, 1.0] for depth, width, _ in macros])
-    area = np.array([area for *_, area in macros])
-    scale = 1 / np.sqrt(area)
-    found = np.linalg.lstsq(shapes * scale[:, None], area * scale, rcond=None)[0]
-    return dict(zip(("bit", "column", "row", "fixed"), map(float, found)))
-
-
-def relative_errors(model: SRAMModel, macros=FAKERAM45) -> list[float]:
+def relative_errors(model: MemoryArea, macros=FAKERAM45) -> list[float]:
     """How far single-port macros are from the model, relative to their size."""
-    plain = SRAMModel(model.bit, model.column, model.row, model.fixed, {"one": 1.0}, 10**6, 10**6,
+    plain = MemoryArea(model.bit, model.column, model.row, model.fixed, {"one": 1.0}, 10**6, 10**6,
                       model.least)
     return [plain.area(Macro("one", depth, width)) / area - 1 for depth, width, area in macros]

@@ -5,31 +5,30 @@ memories, and a factor by which areas of cells are scaled, with the reason for e
 default, all from the compact library in ``synth/data``, and any Liberty of one's own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 
 from model.errors import ConfigError
+from model.memory_area import FAKERAM45, Macro, MemoryArea
+from model.technology import NAND2_45, NAND2_130, costs
 from synth.cells import Cell, Library, cells_of
 from synth.delays import fan_out_of_four
+from synth.energies import inverter_energy
 from synth.liberty import parse, read, written
-from synth.sram import FAKERAM45, Macro, SRAMModel, SRAMTiming, fitted
+from synth.sram import SRAMEnergy, SRAMModel, SRAMTiming
 
 __all__ = ["NAMES", "Technology", "of_liberty", "technology"]
-
-PORTS = {"hl_sram_1rw": 1.0, "hl_sram_1r1w": 1.5, "hl_sram_1rw1r": 2.0}
-"""A cell with a port to write and one to read has 8 transistors for 6, and longer rows; one with two full
-ports is twice as large. The macros of OpenRAM for sky130 bear the second out: 24.1 and 25.4 µm² a bit with
-two ports, 9.6 with one at twice the size."""
-
-NAND2_130, NAND2_45 = 3.7536, 0.798
-"""µm² of a NAND of two inputs and the least drive: sky130_fd_sc_hd__nand2_1, and NAND2_X1 of the
-NanGate 45 nm open cell library."""
-
 
 FO4_45 = 0.0220
 """ns of an inverter INV_X1 that drives four of itself in the NanGate 45 nm open cell library, typical corner,
 by :func:`synth.delays.fan_out_of_four`."""
+
+
+ENERGY_45, LEAKAGE_45 = 5.06, 17.4
+"""fJ of a toggle of that inverter by :func:`synth.energies.inverter_energy`, and nW that a NAND2_X1 leaks."""
+
+_NAND2 = "sky130_fd_sc_hd__nand2_1"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Technology:
     time : factor from times of ``library`` to those of the technology.
     notes : what the figures rest on, a sentence each; a report prints them.
     licence : of the figures.
+    energy, leakage : factors from energies and leakage of ``library`` to those of the technology.
     """
 
     name: str
@@ -58,6 +58,8 @@ class Technology:
     time: float
     notes: tuple[str, ...]
     licence: str
+    energy: float = 1.0
+    leakage: float = 1.0
 
     def cell_area(self, name: str) -> float:
         """µm² of a cell, scaled."""
@@ -81,37 +83,53 @@ cost a multiplexer."""
 _TIMING130 = SRAMTiming(access=3.0, root=0.0, stacked=0.2, setup=0.0, pin=6.9, loads=(1.7, 27.6),
                         slews=(0.055, 0.345))
 """OpenRAM's macros for sky130 that were simulated, 8 and 16 kbit: 2.4 to 3.4 ns, the smaller the slower."""
-_OPEN45 = SRAMModel(**fitted(), ports=PORTS, least=0.5, timing=_TIMING45)
+
+
+_ENERGY45 = SRAMEnergy(fixed=662.0, column=22.1, row=5.03, leakage=41.0)
+"""Fitted to :data:`synth.sram.FAKERAM45_ENERGY`, all within 13 %; the leakage is that of all bits of
+:data:`synth.sram.FAKERAM45_LEAKAGE` together."""
+
+
+def _timed(area: MemoryArea, timing: SRAMTiming, energy: SRAMEnergy) -> SRAMModel:
+    """Areas of a technology, with times and energies."""
+    return SRAMModel(**{each.name: getattr(area, each.name) for each in fields(area)}, timing=timing,
+                     energy=energy)
+
+
 _NOTE45 = (f"memories: areas fitted to {len(FAKERAM45)} single-port macros fakeram45 of "
            "OpenROAD-flow-scripts; two ports count 1.5 and 2.0 times")
-_DENSITY130 = 9.6
-_OPEN130 = SRAMModel(_DENSITY130, 0.0, 0.0, 0.0,
-                     {"hl_sram_1rw": 1.0, "hl_sram_1r1w": 2.55, "hl_sram_1rw1r": 2.55}, timing=_TIMING130)
-"""OpenRAM's macros with two ports are 2.5 to 2.6 times those with one, whichever ports they are."""
+_NOTE_ENERGY = ("energies of memories: an access as fitted to six macros fakeram45, all within 13 %")
 
 
 def _scaled(name: str, nm: int) -> Technology:
-    shrink = (nm / 45) ** 2
-    area = SRAMModel(*(value * shrink for value in (_OPEN45.bit, _OPEN45.column, _OPEN45.row, _OPEN45.fixed)),
-                     ports=PORTS, least=_OPEN45.least * shrink, timing=_TIMING45.scaled(nm / 45))
+    cost = costs(name)
     text = _compact()
     library = cells_of(parse(text))
     time = FO4_45 / fan_out_of_four(library) * nm / 45
+    energy = ENERGY_45 / inverter_energy(library) * nm / 45
     notes = [f"cells: mapped to sky130_fd_sc_hd and scaled by gate equivalents, a NAND2 of {NAND2_130} µm² "
              f"there and of {NAND2_45} µm² in the NanGate 45 nm library",
              f"delays: of sky130_fd_sc_hd, times {time:.3f}: an inverter that drives four takes {FO4_45} ns "
-             "in the NanGate 45 nm library", _NOTE45]
+             "in the NanGate 45 nm library",
+             f"energies: of sky130_fd_sc_hd, times {energy:.3f}: such an inverter takes {ENERGY_45} fJ a "
+             f"toggle there, and a NAND2 leaks {LEAKAGE_45} nW", _NOTE45, _NOTE_ENERGY]
     if nm != 45:
-        notes.append(f"all areas once more by ({nm}/45)², all delays by {nm}/45")
-    return Technology(name, "scaled from sky130, typical", text, library, area,
-                      NAND2_45 / NAND2_130 * shrink, time, tuple(notes), "Apache-2.0")
+        notes.append(f"all areas once more by ({nm}/45)², all delays and energies by {nm}/45")
+    return Technology(name, "scaled from sky130, typical", text, library,
+                      _timed(cost.memory, _TIMING45.scaled(nm / 45), _ENERGY45.scaled(nm / 45)),
+                      cost.gate / NAND2_130, time, tuple(notes), "Apache-2.0", energy,
+                      LEAKAGE_45 / library.cells[_NAND2].leakage)
 
 
 def _sky130() -> Technology:
-    text = _compact()
-    return Technology("sky130", "typical, 1.8 V, 25 °C", text, cells_of(parse(text)), _OPEN130, 1.0, 1.0, (
+    text, memory = _compact(), costs("sky130").memory
+    library = cells_of(parse(text))
+    return Technology("sky130", "typical, 1.8 V, 25 °C", text, library,
+                      _timed(memory, _TIMING130, _ENERGY45.scaled(inverter_energy(library) / ENERGY_45)), 1.0,
+                      1.0, (
         "cells: sky130_fd_sc_hd, a compact library of 77 of its cells",
-        f"memories: {_DENSITY130} µm² a bit, 2.55 times that with two ports, as the macros of OpenRAM have"),
+        f"memories: {memory.bit} µm² a bit, 2.55 times that with two ports, as the macros of OpenRAM have",
+        "energies of memories: those at 45 nm, times what an inverter takes more"),
         "Apache-2.0")
 
 
@@ -135,6 +153,6 @@ def of_liberty(path) -> Technology:
     group = read(path)
     library = cells_of(group)
     return Technology(Path(path).name, f"{library.voltage:g} V, {library.temperature:g} °C", written(group),
-                      library, _OPEN45, 1.0, 1.0,
-                      (f"cells: {library.name}, {len(library.cells)} cells", _NOTE45),
+                      library, _timed(costs("45nm").memory, _TIMING45, _ENERGY45), 1.0, 1.0,
+                      (f"cells: {library.name}, {len(library.cells)} cells", _NOTE45, _NOTE_ENERGY),
                       "its own")

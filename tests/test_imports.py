@@ -74,7 +74,10 @@ def allowed(place: str, module: str) -> bool:
             if root == "gen":
                 return rest in ("emit", "engines", "progress")
             if root == "model":
-                return rest in ("command", "errors", "files")
+                return rest in ("accelerator", "area", "command", "errors", "files", "memory_area",
+                                "technology", "cta", "cta.area", "lookup", "lookup.area")
+            if root == "sw":
+                return rest in ("io.build_cache", "io.toolchain")
             return root not in (*OWN, "amaranth", "cocotb", "torch")
     return True
 

@@ -20,6 +20,7 @@ ALLOWED = {
     "sw/sim/verilator.py": "sources in a scratch folder, which becomes the build in one step",
     "synth/picture.py": "a picture in memory, on its way to the writer",
     "sw/studies/bench/layer_picture.py": "a picture in memory, on its way to the writer",
+    "synth/equivalence.py": "what Yosys reads, in a folder of its own",
     "synth/mapping.py": "what Yosys reads, in a temporary folder",
     "sw/sim/icarus.py": "a build, in a scratch folder that becomes the cache in one step",
     "sw/sim/engine.py": "the script of a run, in a temporary folder",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from model.accelerator import FeedForward, NotMeasured
+from model.lookup.area import area
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import Order
@@ -26,9 +27,13 @@ class LookupAccelerator:
         """Cycles of the layer on all tokens, streams included (``model.lookup.cycles``)."""
         return layer_cycles(self.cfg, workload.tokens, self.order, self.latency).total
 
-    def area(self, technology) -> float:
-        """Raises :class:`model.accelerator.NotMeasured`: the engine has not been synthesised."""
-        raise NotMeasured("area of the LookupFFN engine needs its synthesis, which is not there yet")
+    def area(self, technology: str) -> float:
+        """µm² of cells and memories by the model of :mod:`model.lookup.area`.
+
+        Raises ConfigError for a technology that there is not, and :class:`model.accelerator.NotMeasured`
+        for formats that the model has not seen.
+        """
+        return area(self.cfg, technology)
 
     def energy(self, workload: FeedForward, technology) -> float:
         """Raises :class:`model.accelerator.NotMeasured`: the engine has not been synthesised."""

@@ -17,7 +17,7 @@ from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Saturati
 from model.lookup.timing import TABLE_LATENCY
 from model.words import pack_fields, unpack_fields
 from sw.sim import engine
-from sw.sim.engine import Run, Script
+from sw.sim.engine import Run, Script, Simulator
 from sw.sim.session import HostSession, Refused, accepted
 
 __all__ = ["Refused", "Session", "build", "run_job", "run_jobs"]
@@ -98,7 +98,7 @@ class Session(HostSession):
 
 def run_jobs(cfg: LookupConfig, items: Sequence[tuple[LayerWeights, Job]], *, stalls: float = 0.0,
              seed: int = 1, latency: int = TABLE_LATENCY, jitter: int = 0,
-             progress: bool = False) -> list:
+             progress: bool = False, engine: Simulator | None = None) -> list:
     """Run jobs back to back in one simulation; results as :meth:`Session.results`.
 
     Weights are loaded where they are others than those of the job before. The table memory answers
@@ -115,7 +115,7 @@ def run_jobs(cfg: LookupConfig, items: Sequence[tuple[LayerWeights, Job]], *, st
                 session.layer(weights)
                 loaded = weights
             session.job(job)
-        return session.play(build(cfg, progress=progress), progress)[1]
+        return session.play(engine or build(cfg, progress=progress), progress)[1]
 
 
 def run_job(cfg: LookupConfig, weights: LayerWeights, job: Job, **how) -> LayerResult:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synth.cells import Cell
 from synth.liberty import parse, written
-from synth.netlist import CONSTANT, Netlist
+from synth.netlist import ONE, Netlist
 
 __all__ = ["PROGRAM", "worst_slack"]
 
@@ -62,6 +62,11 @@ def _in_rows(liberty: str) -> str:
     return written(library)
 
 
+def tied(net: int) -> str:
+    """What a bit that is tied is tied to."""
+    return "1'b1" if net == ONE else "1'b0"
+
+
 def _verilog(netlist: Netlist, netlists, memories) -> str:
     """A module; a pin of one bit of a memory is ``r_data_3_``."""
     sides = ("input", netlist.inputs), ("output", netlist.outputs)
@@ -72,15 +77,15 @@ def _verilog(netlist: Netlist, netlists, memories) -> str:
         lines.append(f"  {way} [{len(bits) - 1}:0] {port};" if len(bits) > 1 else f"  {way} {port};")
         for at, net in enumerate(bits):
             bit = f"{port}[{at}]" if len(bits) > 1 else port
-            if net != CONSTANT or way == "output":
-                right = "1'b0" if net == CONSTANT else width(net)
+            if net >= 0 or way == "output":
+                right = tied(net) if net < 0 else width(net)
                 joins.append(f"  assign {bit} = {right};" if way == "output"
                              else f"  assign {right} = {bit};")
     lines += [f"  wire n{net};" for net in range(netlist.nets)]
     for at, cell in enumerate(netlist.cells):
         pins = []
         for pin, bits in cell.pins.items():
-            nets = ["1'b0" if net == CONSTANT else width(net) for net in bits]
+            nets = [tied(net) if net < 0 else width(net) for net in bits]
             if cell.kind in netlists:
                 pins.append(f".\\{pin} ({{{', '.join(reversed(nets))}}})")
             else:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from model.errors import ConfigError
-from synth.netlist import CONSTANT, of_plain, of_yosys
+from synth.netlist import CONSTANT, ONE, of_plain, of_yosys
 
 MODULE = {
     "ports": {"clk": {"direction": "input", "bits": [2]}, "a": {"direction": "input", "bits": [9, 3]},
@@ -23,7 +23,7 @@ def test_ports_cells_and_names():
     clk, a0, a1, y, between = range(5)
     assert found.inputs == {"clk": (clk,), "a": (a0, a1)} and found.outputs == {"y": (y, CONSTANT)}
     assert [(cell.name, cell.kind) for cell in found.cells] == [("", "NAND"), ("state", "DFF")]
-    assert found.cells[0].pins == {"A": (a0,), "B": (CONSTANT,), "Y": (between,)}
+    assert found.cells[0].pins == {"A": (a0,), "B": (ONE,), "Y": (between,)}
     assert found.names == {y: "q"}                      # the shorter of two
     assert found.nets == 5 and found.counts() == {"NAND": 1, "DFF": 1}
 

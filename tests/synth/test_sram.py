@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from model.errors import ConfigError
+from model.memory_area import FAKERAM45, Macro
 from synth import sram
-from synth.sram import FAKERAM45, FAKERAM45_ACCESS, OPENRAM130, Macro, macro, stub
+from synth.sram import FAKERAM45_ACCESS, OPENRAM130, macro, stub
 from synth.technology import technology
 
 

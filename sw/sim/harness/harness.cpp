@@ -190,6 +190,28 @@ template <typename P> void probe(const char* name, const P& port, Words& last, b
     std::fputc('\n', result);
 }
 
+// With recorded.inc, lines RECORD(port): a row of the file beside the result has every port of a cycle, in
+// the bytes that Verilator keeps it in.
+#if __has_include("recorded.inc")
+static std::FILE* recorded;
+template <typename P> void keep(const P& port) { std::fwrite(&port, sizeof port, 1, recorded); }
+static void record() {
+#define RECORD(port) keep(top->port);
+#include "recorded.inc"
+#undef RECORD
+}
+static void begin_record(std::string file) {
+    recorded = std::fopen((file.substr(0, file.rfind('/') + 1) + "recorded").c_str(), "w");
+}
+static void end_record() {
+    if (std::ferror(recorded) | std::fclose(recorded)) fail("the record of the blocks cannot be written");
+}
+#else
+static void record() {}
+static void begin_record(std::string) {}
+static void end_record() {}
+#endif
+
 static void step() {
     std::size_t i = 0;
 #define IN(name, port, bits) drive_in(streams[i++], top->port##___05Fpayload, top->port##___05Fvalid);
@@ -201,6 +223,7 @@ static void step() {
 #undef PROBE
     top->clk = 0;
     top->eval();
+    record();
     if (!top->rst) {
         i = 0;
 #define IN(name, port, bits) sample_in(streams[i++], top->port##___05Fready);
@@ -239,6 +262,7 @@ int main(int argc, char** argv) {
     std::ifstream script(argv[1]);
     result = std::fopen(argv[2], "w");
     if (!script || !result) return 2;
+    begin_record(argv[2]);
 #define IN(name, port, bits) streams.push_back({#name, bits, true, {}, {}, {}, false, 0, Words(words(bits))});
 #define OUT(name, port, bits) \
     streams.push_back({#name, bits, false, {}, {}, {}, false, 0, Words(words(bits))});
@@ -319,6 +343,7 @@ int main(int argc, char** argv) {
             fail("unknown script line: " + line);
         }
     }
+    end_record();
     std::fprintf(result, "end %" PRIu64 "\n", cycle);
     close_result();
     top->final();
