@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 import gen
 import model.cta.timing
 import model.lookup.timing
-from gen.blocks.memory import SRAM
+from gen.blocks.memory import PORTS, SRAM
 from gen.contract import Contract, ContractError, contract, first_sentence, plain, port_texts, unflipped
 from gen.cta.top import CTA
 from gen.emit import Emitter
@@ -35,7 +35,7 @@ TOPS = (
 @cache
 def found() -> dict[type, list]:
     """Component class to the objects of it that the engines hold."""
-    objects = {SRAM: [SRAM(width=3, depth=5), SRAM(width=3, depth=5, rw=True)]}
+    objects = {SRAM: [SRAM(width=3, depth=5, ports=ports) for ports in PORTS]}
     for top in TOPS:
         emitter = Emitter()
         emitter.convert(top, top.module_name)

@@ -104,8 +104,9 @@ def _timeline(cfg, rng, head, start, slow, program):
             # Results climb d rows, and a row of k slots ends when no result below it moves any more.
             drained = at - 1 + max(cfg.d + 2, 2 * cfg.d + 2 - head.k)
             del events["probability"]
-        if row.op is Op.Q and cfg.program.weights_stay:      # its row b-1, on its way up the array and home
-            events["queries"] = at - len(row.stream) + cfg.b + (cfg.d + 7) + 1 - 3
+        if row.op is Op.Q and cfg.program.weights_stay:
+            # Its row b-1, on its way up the array and home, where rows of a lane are written together.
+            events["queries"] = at - len(row.stream) + cfg.b + (cfg.d + 7) + min(4, cfg.b) - 3
         for _ in range(row.pause):
             slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0,
                          "last": 0, "swap": 0, "shortcut": 0}
