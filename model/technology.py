@@ -38,7 +38,8 @@ TECHNOLOGIES: dict[str, Costs] = {
     "45nm": _shrunk(45),
     "40nm": _shrunk(40),
     # OpenRAM's macros with two ports are 2.5 to 2.6 times those with one, whichever ports they are.
-    "sky130": Costs(NAND2_130, MemoryArea(9.6, 0.0, 0.0, 0.0, dict.fromkeys(PORTS, 2.55) | {"hl_sram_1rw": 1.0})),
+    "sky130": Costs(NAND2_130, MemoryArea(9.6, 0.0, 0.0, 0.0,
+                                          dict.fromkeys(PORTS, 2.55) | {"hl_sram_1rw": 1.0})),
 }
 """By name, the default first. What each rests on is in its notes in ``synth.technology``."""
 

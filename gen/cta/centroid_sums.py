@@ -104,7 +104,7 @@ class CentroidSums(wiring.Component):
     Members
     -------
     job : Stream of jobs. Payload :class:`CentroidJob`.
-    turn : Parity of this cycle: a job whose first token is of that of ``turn`` + issue_delay may be taken.
+    turn : Parity of this cycle. A job whose first token is of that of ``turn`` + issue_delay may be taken.
     ct_en : An entry of a cluster table is asked for.
     ct_addr : Token of that entry.
     ct_lsh : Clustering of that entry.

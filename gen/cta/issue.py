@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay
-from gen.cta.lane import LaneCommand
+from gen.cta.lane_commands import LaneCommand
 from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
@@ -38,7 +38,7 @@ class Issue(wiring.Component):
     -------
     slot : The slot of this cycle.
     cmd : Command for lane 0.
-    weights_next : That of the next cycle reads the weight bank.
+    weights_next : The command of the next cycle reads the weight bank.
     ct_en : The cluster of a token is asked for, for its residual.
     ct_addr : Token whose cluster is asked for.
     ct1 : Cluster of that token in LSH1, one cycle after ``ct_en``.
@@ -138,7 +138,8 @@ class Issue(wiring.Component):
         begins, column = Signal(), Signal(range(self.cfg.b + 1))
         v, addr = Signal(), Signal.like(self.bias_addr)
         m.d.comb += [begins.eq(before.first & (before.inject == Inject.BIAS)),
-                     self.bias_en.eq(begins | (column != 0)), self.bias_v.eq(Mux(begins, before.op == Op.V, v)),
+                     self.bias_en.eq(begins | (column != 0)),
+                     self.bias_v.eq(Mux(begins, before.op == Op.V, v)),
                      self.bias_addr.eq(Mux(begins, before.dim, addr))]
         with m.If(self.bias_en):
             m.d.sync += [addr.eq(self.bias_addr + 1), v.eq(self.bias_v),

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import stages
 from gen.cta.interfaces import LeftEdge, RowRead
-from gen.cta.lane import CentroidRead, CentroidWrite, Lane, LaneCommand, LinearWrite, LoadWrite, WriteBack
+from gen.cta.lane import Lane
+from gen.cta.lane_commands import CentroidRead, CentroidWrite, LaneCommand, LinearWrite, LoadWrite, WriteBack
 from gen.cta.words import beat_width
 from gen.emit import place
 from gen.fixed import popcount, shape

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
 from gen.cta.claims import Claim
-from gen.cta.lane import LoadWrite
+from gen.cta.lane_commands import LoadWrite
 from gen.cta.words import LoadCommand, beat_width
 from model.cta.config import CTAConfig
 from model.cta.job import Matrix

@@ -46,7 +46,7 @@ class Program(wiring.Component):
     queries_done : The last slot of Q is issued.
     slot : What the array does in this cycle.
     ended : The last slot of the job has been issued.
-    turn : Parity of this cycle, counted from the job's first: a token of the same parity as the cycle of
+    turn : Parity of this cycle, counted from the job's first. A token of the same parity as the cycle of
         its slot is never hashed.
     activity : Use of the array in this cycle, for the trace.
     """

@@ -246,7 +246,8 @@ class Schedule(wiring.Component):
     def _weights(self, set_base, op):
         """First row of the matrix of a linear."""
         first = Mux(op == Op.K, self.cfg.weight_base(Matrix.of(Op.K)),
-                    Mux(op == Op.V, self.cfg.weight_base(Matrix.of(Op.V)), self.cfg.weight_base(Matrix.of(Op.Q))))
+                    Mux(op == Op.V, self.cfg.weight_base(Matrix.of(Op.V)),
+                        self.cfg.weight_base(Matrix.of(Op.Q))))
         return set_base + first
 
     def _queries(self, m):
@@ -275,7 +276,8 @@ class Schedule(wiring.Component):
         short = Mux(pairs, half, least)
         with m.If((op == Op.K) | (op == Op.V) | (op == Op.Q)):
             m.d.comb += [
-                turned.eq(~pairs | turn), row.batch.eq(dim), row.rows.eq(cfg.d), row.cols.eq(min(cfg.b, cfg.d)),
+                turned.eq(~pairs | turn), row.batch.eq(dim), row.rows.eq(cfg.d),
+                row.cols.eq(min(cfg.b, cfg.d)),
                 row.load_addr.eq(weights + dim), row.length.eq(rows), row.turn.eq(turn),
                 row.final.eq(last & turned & (group + turn == groups - 1)),
                 row.counted.eq(exact & (group == 0) & (turn == 0) & (op != Op.V)),

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.memory import address_width
-from gen.cta.lane import LaneCommand, ValueRead
+from gen.cta.lane_commands import LaneCommand, ValueRead
 from gen.cta.partial_sum import Inject
 from gen.cta.schedule import RowDescriptor
 from model.cta.config import CTAConfig
@@ -19,7 +19,7 @@ __all__ = ["Sequencer", "Slot"]
 class Slot(data.StructLayout):
     """The work of the array in one cycle.
 
-    At most one of the banks of :class:`gen.cta.lane.LaneCommand` is read, at ``addr``. With
+    At most one of the banks of :class:`gen.cta.lane_commands.LaneCommand` is read, at ``addr``. With
     ``residual`` the row of C1
     is taken from the token, which is ``c1_addr`` + CT1[index]. ``shadow`` reads a value for a later
     stream; ``swap`` comes with the first slot of that stream. ``first``, ``last`` and ``index`` are of

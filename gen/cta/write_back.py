@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
-from gen.cta.lane import LinearWrite, WriteBack
+from gen.cta.lane_commands import LinearWrite, WriteBack
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
 from model.cta.config import CTAConfig

@@ -68,7 +68,7 @@ PARAMETERS: dict[str, Parameter] = {
     "sums": Parameter("banks of centroid sums", "1 or 2", "1",
                       "With two, the sums of a clustering begin while those before are averaged."),
     "aps": Parameter("banks of aggregated probabilities", "1 or 2", "2 where weights stay, else 1",
-                     "With two, PAG works on the next batch while outputs take the probabilities of the last."),
+                     "With two, PAG works on the next batch while outputs take the last one's."),
     "program": Parameter("order of the work", "table1 or weights", "weights for dw > d, else table1",
                          "table1: the paper's, centroids stay in the array. weights: weights stay, and Q "
                          "is kept."),

@@ -125,7 +125,8 @@ class Program(PortTable):
         ap = probability.normalise(self.cfg, banks)
         for turn, x in enumerate(rng.permutation(ap.shape[1]), 1):
             self.drive[at]["read", None] = APRead(self.cfg).const({
-                "en": 1, "last": int(turn == ap.shape[1]), "level2": int(x >= k1), "index": int(x - k1 if x >= k1 else x)}).as_bits()
+                "en": 1, "last": int(turn == ap.shape[1]), "level2": int(x >= k1),
+                "index": int(x - k1 if x >= k1 else x)}).as_bits()
             for j, value in enumerate(ap[:, x]):
                 self.expect[at + ap_latency(self.cfg) + j]["ap", j] = int(value)
             at += 1

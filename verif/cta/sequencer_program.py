@@ -4,7 +4,7 @@ The rows are those of :mod:`verif.cta.sequencer_rows`. What other blocks answer 
 written, when all centroids are, when PAG has the probabilities of a batch.
 """
 
-from gen.cta.lane import LaneCommand, ValueRead
+from gen.cta.lane_commands import LaneCommand, ValueRead
 from model.cta.layout import TraceOp
 from model.cta.schedule import Op
 from verif.cta.sequencer_rows import Head, rows

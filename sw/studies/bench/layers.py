@@ -156,7 +156,8 @@ def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, program:
         weights, job = operands(cfg, size, seed)
         row |= _simulated(cfg, size, weights, job, 2)
         losses["transfers"] = row["cycles"] - total
-    formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2, exact=size.mode is Mode.EXACT)
+    formula = size.net.heads * table1_cycles(cfg, size.n, size.k0, size.k1, size.k2,
+                                             exact=size.mode is Mode.EXACT)
     return row | {"table1": formula, "ratio": row["cycles"] / formula,
                   "useful": useful / row["cycles"],
                   "losses": {cause: round(cycles) for cause, cycles in sorted(

@@ -6,7 +6,7 @@ import pytest
 from amaranth.lib import data
 
 from gen.cta.issue import Issue
-from gen.cta.lane import LaneCommand
+from gen.cta.lane_commands import LaneCommand
 from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl

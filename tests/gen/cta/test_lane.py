@@ -8,7 +8,8 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from gen.cta.lane import Lane, LaneCommand, ValueRead
+from gen.cta.lane import Lane
+from gen.cta.lane_commands import LaneCommand, ValueRead
 from model.cta.centroid import centroids, residuals
 from model.cta.config import CTAConfig
 from tests.gen.mutants import each_found

@@ -9,8 +9,8 @@ import pytest
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import LSH
-from model.cta.schedule import Loop, Op, Wait
 from model.cta.programs import PROGRAMS
+from model.cta.schedule import Loop, Op, Wait
 from model.cta.table1 import TABLE_I
 from model.cta.weight_stationary import WEIGHT_STATIONARY
 from model.errors import ConfigError
@@ -146,10 +146,12 @@ REFUSED_WEIGHTS = {
     "K that keeps its weights": (lambda: weights("k", load=False), "must be True for K"),
     "scores without a load": (lambda: weights("score", load=False), "must be True for SCORE"),
     "scores before Q is there": (lambda: weights("score", wait=Wait.NONE), "program.rows['score'].wait is"),
-    "one group of V": (lambda: weights("v", loop=Loop.NONE, again=None), "since the weights of every linear stay"),
+    "one group of V": (lambda: weights("v", loop=Loop.NONE, again=None),
+                       "since the weights of every linear stay"),
     "K slice by slice": (lambda: weights("k", slices=None), "since the weights of every linear stay"),
     "no V": (lambda: weights("k", next="q"), "is a Q before K and V"),
-    "V first": (lambda: dataclasses.replace(weights("hash2", next="v"), entry=("hash1", "v")), "is a V before K"),
+    "V first": (lambda: dataclasses.replace(weights("hash2", next="v"), entry=("hash1", "v")),
+                "is a V before K"),
     "K again": (lambda: weights("v", next="k"), "is a second K, must be the only one"),
     "K before clusters": (lambda: weights("hash1", next="k"), "a K before all clusterings"),
     "no Q": (lambda: weights("v", next="score first"), "a SCORE before Q"),

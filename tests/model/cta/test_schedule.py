@@ -74,8 +74,8 @@ def test_what_rows_wait_for():
         "hash1", "hash0", "hash2", "key", "query first", "query"]
 
 
-@pytest.mark.parametrize("slices, groups, in_turn", [(1, 1, ""), (3, 1, ""), (1, 4, ""), (3, 4, ""), (3, 4, "KV"),
-                                                     (2, 2, "KVQ")])
+@pytest.mark.parametrize("slices, groups, in_turn", [(1, 1, ""), (3, 1, ""), (1, 4, ""), (3, 4, ""),
+                                                     (3, 4, "KV"), (2, 2, "KVQ")])
 @pytest.mark.parametrize("queries", [1, 2, 4])
 @pytest.mark.parametrize("mode", Mode)
 def test_order_where_weights_stay(mode, queries, slices, groups, in_turn):
