@@ -53,10 +53,20 @@ def found(design, chosen, ran):
 
 def test_every_mapped_block_does_what_its_verilog_did(found):
     assert len(found.blocks) > 30 and sum(block.compared for block in found.blocks) > 1_000_000
-    assert {block.name: block.wrong for block in found.blocks if block.wrong and block.name != "cta_pe"} == {}
-    # Value registers of spare columns are never loaded: what they hold at first goes through a product.
-    pe = next(block for block in found.blocks if block.name == "cta_pe")
-    assert pe.wrong < 0.01 * pe.compared
+    # Registers that nothing has loaded yet start at 0 in one replay and at 1 in another, which does not
+    # tell all that depends on two of them: products of values of spare columns, sums before the first job.
+    wrong = {block.name: block.wrong for block in found.blocks if block.wrong}
+    assert set(wrong) <= {"cta_pe", "cta_centroid_sums"}
+    for block in found.blocks:
+        assert block.wrong <= 0.01 * block.compared, block.name
+
+
+def test_sums_that_were_loaded_are_as_in_the_verilog(design, chosen, ran):
+    """In the second half of the run every bank and register of CACC has been written."""
+    half = ran.about["start"] + (len(ran.values) - ran.about["start"]) // 2
+    later = energy(design.mapped, design.names, design.macros, chosen,
+                   dataclasses.replace(ran, about=ran.about | {"start": half}), 1.0)
+    assert {block.name: block.wrong for block in later.blocks if block.wrong and block.name != "cta_pe"} == {}
 
 
 def test_sums_and_shares(found):
