@@ -18,7 +18,7 @@ WORK = {"HASH": ("hash", "#DCEBF7"), "K": ("K, V", "#D9F0E6"), "V": ("K, V", "#D
 CAUSES = {"value load": RED, "pause": ORANGE, "ragged batch": BLUE, "idle hash columns": SKY,
           "wait for c1": GREEN, "wait for centroids": PURPLE, "wait for probability": YELLOW,
           "wait for drain": "#8A6D1B", "turn of the tokens": "#5A2A0C", "start and end": DARK,
-          "outputs of the job before": "#9AA0A6"}
+          "outputs of the job before": "#9AA0A6", "wait for queries": "#3B5B7A"}
 """The colour of each cause of :attr:`model.cta.cycles.HeadCycles.losses`; another one is refused."""
 
 LANES = (("SA", "array"), ("lost", "lost"), ("CACC", "centroid sums"), ("PAG", "probabilities"))
