@@ -184,7 +184,7 @@ def test_every_number_is_in_the_digest(config, tried):
     cfg = config()
     seen = {cfg.digest: "the default"}
     other = {"b": 4, "d": 32, "dw": 128, "l": 5, "n": 99, "tokens": 600, "exact": 99,
-             "sums": 2, "ahead": False, "k0": 9, "k1": 9, "k2": 9, "pag": 4,
+             "sums": 2, "aps": 2, "ahead": False, "k0": 9, "k1": 9, "k2": 9, "pag": 4,
              "sets": 2, "lanes": 16, "digit": 1, "h": 3, "tau": 3, "block": 32,
              "projection": "dense", "program": program(), "neighbours": True,
              "gelu_scaled": False, "residual": True, "multipliers": 64, "batch": 3,

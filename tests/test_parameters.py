@@ -42,7 +42,7 @@ def test_a_changed_declaration_is_seen_everywhere(engine, name, monkeypatch, cap
 def test_every_field_is_declared_and_no_other(engine):
     config, command = ENGINES[engine].config, ENGINES[engine]
     fields = [f.name for f in dataclasses.fields(config)
-              if f.name not in ("fmt", "program")]
+              if f.name != "fmt"]
     assert [*config.PARAMETERS, *config.CONSTANTS] == fields == list(command.parameters)
 
 
@@ -53,7 +53,8 @@ def test_the_defaults_told_are_those_taken(engine):
     for name, each in config.PARAMETERS.items():
         value = getattr(config, name)
         share = re.match(r"(\S+) n, at least (\d+)$", each.default)
-        told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0)}.get(
+        told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0), "2 where weights stay, else 1": 1,
+                "weights for dw > d, else table1": "table1"}.get(
             each.default, getattr(config, each.default, each.default))
         if share:
             told = max(int(share[2]), int(Fraction(share[1]) * config.n))

@@ -149,8 +149,9 @@ class Lane(wiring.Component):
         m.d.comb += self.reads_next.eq(above.shadow.weight | (0 if stay else above.weight))
 
         # Cycle c+1: choose, or subtract the centroid; row i has it i cycles later.
-        at, before = climb[1], Signal(CentroidRead(cfg))
-        m.d.sync += before.eq(cag)
+        at, before = climb[1], Signal(CentroidRead(cfg), name="before", reset_less=True)
+        asked = Signal()
+        m.d.sync += [before.eq(cag), asked.eq(cag.en)]
         even, odd = (bank.r_data for bank in tokens)
         for_array, for_cacc = Signal(len(even)), Signal(len(even))
         which = at.addr[0] if stay else Mux(at.shadow.token, at.shadow.addr[0], at.addr[0])
@@ -185,7 +186,7 @@ class Lane(wiring.Component):
             m.d.comb += [
                 self.cag_x[i].eq(delay(m, Mux(before.residual, difference, of_cacc.as_signed()), 1,
                                        name=f"cag_x_{i}")),
-                self.cag_moved[i].eq(delay(m, before.en & before.residual & moved, 1, reset=True,
+                self.cag_moved[i].eq(delay(m, asked & before.residual & moved, 1, reset=True,
                                            name=f"cag_moved_{i}"))]
         self._writes(m, banks)
         return m

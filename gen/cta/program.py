@@ -76,7 +76,8 @@ class Program(wiring.Component):
             schedule.centroids_done.eq(self.centroids_done), schedule.ap_done.eq(self.ap_done),
             schedule.out_issued.eq((slot.op == Op.OUT) & slot.last),
             schedule.outputs_free.eq(self.outputs_free), self.held.eq(schedule.held),
-            schedule.query_issued.eq((slot.op == Op.Q) & slot.first & slot.final),
+            *([schedule.query_issued.eq((slot.op == Op.Q) & slot.first & slot.final)]
+              if self.cfg.program.weights_stay else []),
             self.queries_done.eq((slot.op == Op.Q) & slot.last & slot.final),
             self.slot.eq(slot), self.ended.eq(schedule.ended & ~sequencer.busy),
             self.activity.eq(sequencer.activity),

@@ -64,7 +64,7 @@ class Schedule(wiring.Component):
     centroids_done : All centroids are written.
     ap_done : PAG has finished a batch.
     out_issued : The last slot of an output row is issued.
-    query_issued : The first slot of the last row of Q is issued.
+    query_issued : The first slot of the last row of Q is issued. Only where weights stay.
     outputs_free : The outputs of the job before have left.
     held : The next row waits for that alone.
     rows : Stream of rows for the sequencer. Payload :class:`RowDescriptor`.
@@ -78,7 +78,8 @@ class Schedule(wiring.Component):
             "start": In(1), "job": In(JobWord), "k0": In(count), "k1": In(count),
             "k": In(range(cfg.keys + 1)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1), "out_issued": In(1),
-            "query_issued": In(1), "outputs_free": In(1), "held": Out(1),
+            **({"query_issued": In(1)} if cfg.program.weights_stay else {}),
+            "outputs_free": In(1), "held": Out(1),
             "rows": Out(stream.Signature(RowDescriptor(cfg))), "ended": Out(1),
         })
 

@@ -73,6 +73,12 @@ class Program:
         return tuple(step.row.lsh for step in self.walk(Mode.CTA, Sizes())
                      if step.row.op is Op.HASH)
 
+    def __str__(self) -> str:
+        """The word for it on a command line, or its name."""
+        from model.cta.programs import PROGRAMS    # which is made of programs
+
+        return next((word for word, program in PROGRAMS.items() if program == self), self.name)
+
     def as_dict(self) -> dict:
         """The program as plain data (JSON), in words; what a row does not set is left out."""
         return {"name": self.name,

@@ -96,7 +96,7 @@ def build(name: str, cfg, instances: int = INSTANCES, progress: bool = False) ->
     include = "".join(f"{kind}({key}, {key.replace('__', '___05F')}, {width})\n"
                       for kind, key, width in ports)
     binary = verilator.build(
-        f"{name}-recorder", emitted.text + design.around(signals), "recorder", sources=[HARNESS], opt="-O1",
+        f"{name}-recorder", emitted.text + design.top_of(signals), "recorder", sources=[HARNESS], opt="-O1",
         files={"streams.inc": include,
                "recorded.inc": "".join(f"RECORD(recorded_{at})\n" for at in range(len(signals)))})
     return Recorder(binary, described, signals, blocks)
@@ -169,7 +169,7 @@ class _Design:
                         offset += size
         return tuple(found.values())
 
-    def around(self, signals) -> str:
+    def top_of(self, signals) -> str:
         """The module ``recorder``: the ports of the engine, and what is recorded."""
         wires = "".join(f",\n  output wire [{signal.width - 1}:0] recorded_{at}"
                         for at, signal in enumerate(signals))

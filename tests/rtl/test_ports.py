@@ -33,9 +33,11 @@ def played(seed=4):
 
 
 def test_one_port_is_enough(tried):
-    """Tokens, weights, outputs and scores: with all that moves beside a job."""
+    """Tokens, weights and scores, and where centroids stay outputs: with all that moves beside a job."""
+    default = {bank.name for bank in banks(CTAConfig()) if bank.ports == "1rw"}
+    assert default == {"tokens", "weights", "outputs", "CS"}
     one = [bank for bank in banks(CFG) if bank.ports == "1rw"]
-    assert {bank.name for bank in one} == {"tokens", "weights", "outputs", "CS"}
+    assert {bank.name for bank in one} == {"tokens", "weights", "CS"}      # Q is loaded beside O
     played()
     tried("memories with one port", banks=sum(bank.count for bank in one))
 

@@ -291,8 +291,8 @@ MUTANTS = {
     "rows without skew": ("delay(m, chosen, 1 + i)", "delay(m, chosen, 1)"),
     "a weight that is read is not told": ("above.shadow.weight |", "0 |"),
     "centroid not aligned": ("<< self.cfg.residual_shift", "<< 0", "_residual"),
-    "moves of plain tokens counted": ("before.en & before.residual & moved", "before.en & moved"),
-    "moves of unasked rows counted": ("before.en & before.residual & moved", "before.residual & moved"),
+    "moves of plain tokens counted": ("asked & before.residual & moved", "asked & moved"),
+    "moves of unasked rows counted": ("asked & before.residual & moved", "before.residual & moved"),
 }
 
 

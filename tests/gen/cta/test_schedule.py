@@ -41,7 +41,7 @@ async def _run(ctx, dut, cfg, head, rng, note):
     ports = NativePorts(ctx, dut)
     for name, value in (("job", head.word), ("k0", head.k0), ("k1", head.k1), ("k", head.k),
                         ("start", 1), ("ap_done", 0), ("out_issued", 0), ("rows__ready", 0),
-                        ("query_issued", 0), ("outputs_free", 0)):
+                        *([("query_issued", 0)] if cfg.program.weights_stay else []), ("outputs_free", 0)):
         ports.set(name, value)
     await ctx.tick()
     ctx.set(dut.start, 0)
@@ -63,7 +63,8 @@ async def _run(ctx, dut, cfg, head, rng, note):
         ends = left == 1 and under_way.op
         ctx.set(dut.out_issued, ends == Op.OUT)
         begins = left == length and under_way.op is Op.Q and under_way.stream[0]["final"] if left else 0
-        ctx.set(dut.query_issued, bool(begins))
+        if stay:
+            ctx.set(dut.query_issued, bool(begins))
         if begins and stay:
             queries = cycle + query_guard(cfg)
         ready = left <= 1 and rng.random() < 0.5

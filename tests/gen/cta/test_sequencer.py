@@ -135,9 +135,7 @@ WEIGHTS_MUTANTS = {
     "V counted": (Schedule, " & (op != Op.V)),", "),", "_rows_of_weights"),
     "Q not awaited": (Schedule, "return there", "return Const(1)", "_queries"),
     "Q one early": (Schedule, "left.eq(guard - 1)", "left.eq(guard - 2)", "_queries"),
-    "weights of K": (Schedule, "Mux(op == Op.V, self.cfg.weight_base(Matrix.of(Op.V)), "
-                     "self.cfg.weight_base(Matrix.of(Op.Q)))", "self.cfg.weight_base(Matrix.of(Op.V))",
-                     "_weights"),
+    "weights of K": (Schedule, "Mux(op == Op.V,", "Mux(op != Op.K,", "_weights"),
     "Q of the first batch": (Schedule, "row.load_addr.eq(base)", "row.load_addr.eq(0)"),
     "one group too few": (Schedule, "group + turn != groups - 1", "group + turn + 2 < groups"),
     "level 2 in C1": (Sequencer, "row.load_c2 + index", "row.addr + index", "_stream_rows"),
