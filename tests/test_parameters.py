@@ -53,8 +53,8 @@ def test_the_defaults_told_are_those_taken(engine):
     for name, each in config.PARAMETERS.items():
         value = getattr(config, name)
         share = re.match(r"(\S+) n, at least (\d+)$", each.default)
-        told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0), "2 where weights stay, else 1": 1,
-                "weights for dw > d, else table1": "table1"}.get(
+        told = {"yes": True, "no": False, "2b": 2 * getattr(config, "b", 0),
+                "2 where weights stay, else 1": 1, "weights for dw > d, else table1": "table1"}.get(
             each.default, getattr(config, each.default, each.default))
         if share:
             told = max(int(share[2]), int(Fraction(share[1]) * config.n))

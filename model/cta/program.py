@@ -75,7 +75,7 @@ class Program:
 
     def __str__(self) -> str:
         """The word for it on a command line, or its name."""
-        from model.cta.programs import PROGRAMS    # which is made of programs
+        from model.cta.programs import PROGRAMS  # which is made of programs
 
         return next((word for word, program in PROGRAMS.items() if program == self), self.name)
 
