@@ -15,7 +15,10 @@ from model.cta.program_rules import follow, require_structure
 from model.cta.schedule import PHASES, Loop, Op, Row, Sizes, Wait, walk
 from model.errors import ConfigError
 
-__all__ = ["Program"]
+__all__ = ["WORDS", "Program"]
+
+WORDS = {"Table I": "table1", "weight-stationary": "weights"}
+"""The words of command lines for the programs that have one, by name."""
 
 MOST_ROWS = 64
 
@@ -75,9 +78,7 @@ class Program:
 
     def __str__(self) -> str:
         """The word for it on a command line, or its name."""
-        from model.cta.programs import PROGRAMS  # which is made of programs
-
-        return next((word for word, program in PROGRAMS.items() if program == self), self.name)
+        return WORDS.get(self.name, self.name)
 
     def as_dict(self) -> dict:
         """The program as plain data (JSON), in words; what a row does not set is left out."""
