@@ -18,7 +18,7 @@ from model.accelerator import NotMeasured
 from model.memory_area import Macro
 from model.technology import costs
 
-__all__ = ["Terms", "area_um2", "fit_data", "gates"]
+__all__ = ["Terms", "area_um2", "fit_data", "gates", "require_fitted"]
 
 Terms = Mapping[str, Mapping[str, float]]
 """By block its counts: ``{"pe": {"pe": 512, "pe*acc": 16384}}``. What is in no block of its own is "rest"."""
@@ -29,6 +29,15 @@ def fit_data() -> dict:
     """What was fitted, by engine: ``gates`` by block and count, ``formats`` that it holds for, and what
     command made it when."""
     return json.loads(resources.files("model").joinpath("data/area.json").read_text("utf-8"))
+
+
+def require_fitted(engine: str, title: str, cfg) -> None:
+    """Raise :class:`model.accelerator.NotMeasured` for formats and constants that the fit has not seen;
+    ``title`` is what the engine is called in words."""
+    seen = type(cfg)()
+    if cfg.fmt != seen.fmt or any(getattr(cfg, name) != getattr(seen, name) for name in cfg.CONSTANTS):
+        raise NotMeasured(f"area of the {title} engine is fitted to the default formats and constants "
+                          f"alone: `hashlayer synth {engine} --config FILE` measures others")
 
 
 def gates(engine: str, terms: Terms) -> dict[str, float]:

@@ -4,15 +4,12 @@ A block is named as its module without the engine; the figures that belong to th
 :mod:`model.area`. Blocks that are small are one, "rest".
 """
 
-from model.accelerator import NotMeasured
-from model.area import Terms, area_um2
+from model.area import Terms, area_um2, require_fitted
 from model.cta.config import CTAConfig
 from model.cta.macros import macros
 from model.fixed import clog2
 
 __all__ = ["area", "terms"]
-
-DEFAULT = CTAConfig()
 
 
 def _by(name: str, count: float, **widths: float) -> dict[str, float]:
@@ -23,8 +20,7 @@ def _by(name: str, count: float, **widths: float) -> dict[str, float]:
 def terms(cfg: CTAConfig) -> Terms:
     """Counts of each block of an engine."""
     pe, rows, address = cfg.columns * cfg.d, cfg.d, clog2(cfg.bank_depth)
-    inner = range(1, cfg.tree_digits)
-    children = [clog2(min(max(cfg.k0, cfg.k1, cfg.k2), 1 << cfg.digit * (layer + 1))) for layer in inner]
+    children = [clog2(cfg.tree_rows(layer + 1)) for layer in range(1, cfg.tree_digits)]
     banks = 4                                                   # of AP: two levels, even and odd
     return {
         "pe": _by("pe", pe, acc=cfg.acc.width),
@@ -56,7 +52,5 @@ def area(cfg: CTAConfig, technology: str) -> float:
     Raises ConfigError for a technology that there is not, and :class:`model.accelerator.NotMeasured` for
     formats and constants that the fit has not seen.
     """
-    if cfg.fmt != DEFAULT.fmt or any(getattr(cfg, name) != getattr(DEFAULT, name) for name in cfg.CONSTANTS):
-        raise NotMeasured("area of the CTA engine is fitted to the default formats and constants alone: "
-                          "`hashlayer synth cta --config FILE` measures others")
+    require_fitted("cta", "CTA", cfg)
     return area_um2("cta", terms(cfg), macros(cfg), technology)

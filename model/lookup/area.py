@@ -4,8 +4,7 @@ A block is named as its module without the engine; the figures that belong to th
 :mod:`model.area`. Blocks that are small are one, "rest".
 """
 
-from model.accelerator import NotMeasured
-from model.area import Terms, area_um2
+from model.area import Terms, area_um2, require_fitted
 from model.fixed import clog2
 from model.lookup.config import LookupConfig
 from model.lookup.macros import macros
@@ -13,8 +12,6 @@ from model.lookup.timing import contexts, delay_levels, outputs, z_frames, z_lan
 from model.lookup.weight_layout import HOST_LANES
 
 __all__ = ["area", "terms"]
-
-DEFAULT = LookupConfig()
 
 
 def terms(cfg: LookupConfig) -> Terms:
@@ -47,7 +44,5 @@ def area(cfg: LookupConfig, technology: str) -> float:
     Raises ConfigError for a technology that there is not, and :class:`model.accelerator.NotMeasured` for
     formats and constants that the fit has not seen.
     """
-    if cfg.fmt != DEFAULT.fmt or any(getattr(cfg, name) != getattr(DEFAULT, name) for name in cfg.CONSTANTS):
-        raise NotMeasured("area of the LookupFFN engine is fitted to the default formats and constants "
-                          "alone: `hashlayer synth lookup --config FILE` measures others")
+    require_fitted("lookup", "LookupFFN", cfg)
     return area_um2("lookup", terms(cfg), macros(cfg), technology)
