@@ -13,7 +13,7 @@ from model.lookup.bh4 import hadamard
 from model.lookup.config import LookupConfig
 from sw.kernels.build import load, source_digest, variant
 from sw.kernels.lookup import TILE, address, available
-from sw.kernels.tuning import DEFAULT, SMALL, Switches, Walk, kept
+from sw.kernels.tuning import Switches, Walk, switches_of
 
 __all__ = ["TABLES", "FloatKernel"]
 
@@ -110,15 +110,12 @@ class FloatKernel:
 
     def _switches(self) -> Switches:
         """Measured at the first call, on random tokens."""
-        if self.cfg.table_bytes < SMALL:
-            return DEFAULT
         if self._measured is None:
             rng = np.random.default_rng(0)
 
             def seconds(tokens, switches):
                 self.run(rng.standard_normal((tokens, self.cfg.d), np.float32), 1, switches)
                 return self.seconds
-            sizes = ("d", "h", "tau", "block", "projection", "neighbours")
-            self._measured = kept((self.kind, self._tile, self.entries, source_digest("floats"),
-                                   *(getattr(self.cfg, name) for name in sizes)), seconds)
+            build = self.kind, self._tile, self.entries, source_digest("floats")
+            self._measured = switches_of(self.cfg, build, seconds)
         return self._measured

@@ -17,7 +17,7 @@ from model.lookup import layer as golden
 from model.lookup.config import LookupConfig
 from model.lookup.job import Job, LayerResult, LayerWeights, Saturation
 from sw.kernels.build import load, source_digest, variant
-from sw.kernels.tuning import DEFAULT, SMALL, Switches, Walk, kept
+from sw.kernels.tuning import Switches, Walk, switches_of
 
 __all__ = ["Kernel", "address", "available", "refusal", "run"]
 
@@ -162,8 +162,6 @@ class Kernel:
 
     def _switches(self, like: Job) -> Switches:
         """Measured at the first job, on random tokens with the coefficients of that job."""
-        if self.cfg.table_bytes < SMALL:
-            return DEFAULT
         if self._measured is None:
             fmt, rng = self.cfg.fmt.x, np.random.default_rng(0)
 
@@ -172,9 +170,7 @@ class Kernel:
                 past = np.zeros((tokens, self.cfg.d), np.int32) if self.cfg.residual else None
                 self.run(replace(like, x=x, residual=past), 1, switches)
                 return self.seconds
-            sizes = ("d", "h", "tau", "block", "projection", "neighbours")
-            self._measured = kept((self.kind, self._tile, source_digest("lookup"),
-                                   *(getattr(self.cfg, name) for name in sizes)), seconds)
+            self._measured = switches_of(self.cfg, (self.kind, self._tile, source_digest("lookup")), seconds)
         return self._measured
 
 

@@ -12,17 +12,21 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from model.lookup.config import LookupConfig
 from sw.io.errors import InputError
 from sw.io.toolchain import cache_dir
 from sw.io.writing import make_folder, write_json
 
-__all__ = ["Switches", "Walk", "DEFAULT", "NEVER", "SMALL", "kept", "measure"]
+__all__ = ["Switches", "Walk", "DEFAULT", "NEVER", "SMALL", "kept", "measure", "switches_of"]
 
 NEVER = 1 << 30
 """Tokens from which on nothing changes any more."""
 
 SMALL = 4 << 20
 """Bytes of tables below which nothing is measured: a second-level cache holds them, more or less."""
+
+SIZES = ("d", "h", "tau", "block", "projection", "neighbours")
+"""What of a configuration the switches depend on."""
 
 ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32)
 WHOLE = (64, 128, 256, 512, 1024)
@@ -77,6 +81,14 @@ def _machine() -> str:
     except OSError:
         return ""
     return "\n".join(sorted({line for line in lines if line.startswith(("model", "cache size", "CPU part"))}))
+
+
+def switches_of(cfg: LookupConfig, build: tuple, seconds) -> Switches:
+    """The switches of a layer for a kernel that ``build`` names: as :func:`kept` has them, but those of small
+    tables, which nothing is measured for."""
+    if cfg.table_bytes < SMALL:
+        return DEFAULT
+    return kept((*build, *(getattr(cfg, name) for name in SIZES)), seconds)
 
 
 def kept(what: tuple, seconds) -> Switches:

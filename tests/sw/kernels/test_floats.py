@@ -1,7 +1,6 @@
 """The kernel in single precision against the float reference of the model, on any legal configuration."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from model.lookup.config import LookupConfig
 from sw.io.figures import relative_error
 from sw.kernels import build, floats
 from sw.kernels.tuning import NEVER, Switches
+from tests.sw.kernels.mutants import broken
 
 KINDS = list(build.VARIANTS)[:list(build.VARIANTS).index(build.variant()) + 1]
 MOST = {"fp32": 3e-6, "bf16": 5e-3, "int8": 2e-2}
@@ -140,22 +140,10 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant(name, tmp_path, monkeypatch):
     """Each of these faults is found."""
-    where, old, new = MUTANTS[name]
-    for path in (*build.HERE.glob("*.h"), build.HERE / "floats.cpp"):
-        shutil.copy(path, tmp_path)
-    source = (tmp_path / where).read_text()
-    assert source.count(old) == 1, "the line that was to be broken is gone"
-    (tmp_path / where).write_text(source.replace(old, new))
-    monkeypatch.setattr(build, "HERE", tmp_path)
-    monkeypatch.setenv("HASHLAYER_CACHE", str(tmp_path / "cache"))
-    build.load.cache_clear()
-    try:
-        with pytest.raises(AssertionError):
-            for cfg in (LookupConfig(d=72, h=6, tau=4, block=32, neighbours=True),
-                        LookupConfig(d=72, h=6, tau=4, block=64)):
-                layer = random_layer(cfg, np.random.default_rng(0), 21)
-                for entries in MOST:
-                    compare(cfg, layer, entries, "plain")
-            test_large_and_small_codes("plain")
-    finally:
-        build.load.cache_clear()
+    with broken(monkeypatch, tmp_path, *MUTANTS[name]), pytest.raises(AssertionError):
+        for cfg in (LookupConfig(d=72, h=6, tau=4, block=32, neighbours=True),
+                    LookupConfig(d=72, h=6, tau=4, block=64)):
+            layer = random_layer(cfg, np.random.default_rng(0), 21)
+            for entries in MOST:
+                compare(cfg, layer, entries, "plain")
+        test_large_and_small_codes("plain")

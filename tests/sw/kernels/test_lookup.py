@@ -1,7 +1,6 @@
 """The CPU kernel against the golden model: every bit and every counter, on any legal configuration."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
@@ -11,10 +10,11 @@ from model.fixed import Format
 from model.lookup import layer as golden
 from model.lookup.config import LookupConfig, LookupFormats
 from model.lookup.stimulus import PATTERNS, patterned_job, random_job
-from sw.kernels import build, lookup
+from sw.kernels import build, lookup, tuning
 from sw.kernels.tuning import NEVER, Switches
 from sw.sim.engines import ENGINES
 from tests.rtl import test_formats
+from tests.sw.kernels.mutants import broken
 
 KINDS = list(build.VARIANTS)[:list(build.VARIANTS).index(build.variant()) + 1]
 """What this machine runs."""
@@ -155,10 +155,10 @@ def test_run_gives_what_the_golden_model_gives():
 
 def test_switches_are_measured_at_the_first_job_of_a_large_layer(monkeypatch):
     cfg = LookupConfig(d=64, h=64, tau=10, block=16)
-    assert cfg.table_bytes >= lookup.SMALL
+    assert cfg.table_bytes >= tuning.SMALL
     weights, job = random_job(cfg, np.random.default_rng(0), 30)
     asked = []
-    monkeypatch.setattr(lookup, "kept", lambda what, seconds: asked.append((what, seconds(3, Switches())))
+    monkeypatch.setattr(tuning, "kept", lambda what, seconds: asked.append((what, seconds(3, Switches())))
                         or Switches())
     kernel = lookup.Kernel(cfg, weights)
     want = golden.run(cfg, weights, job).y
@@ -198,24 +198,13 @@ MUTANTS = {
 def test_mutant(name, tmp_path, monkeypatch):
     """Each of these faults is found."""
     part, old, new = MUTANTS[name]
-    for path in (*build.HERE.glob("*.h"), build.HERE / "lookup.cpp"):
-        shutil.copy(path, tmp_path)
-    file = tmp_path / (f"lookup_{part}.h" if part else "lookup.cpp")
-    source = file.read_text()
-    assert source.count(old) == 1, "the line that was to be broken is gone"
-    file.write_text(source.replace(old, new))
-    monkeypatch.setattr(build, "HERE", tmp_path)
-    monkeypatch.setenv("HASHLAYER_CACHE", str(tmp_path / "cache"))
-    build.load.cache_clear()
-    try:
-        with pytest.raises(AssertionError):
-            for seed in range(6):
-                rng = np.random.default_rng(seed)
-                cfg = LookupConfig(d=24, h=6, tau=4, block=8, neighbours=True, residual=True)
-                for rows in (0, 64):
-                    how = {"kind": "plain", "switches": Switches(rows)}
-                    same(cfg, *random_job(cfg, rng, 21, saturating=seed % 2 == 1), **how)
-                    same(cfg, *patterned_job(cfg, rng, PATTERNS[seed % len(PATTERNS)], 21), **how)
-                test_the_largest_scores_and_entries("plain", -128)
-    finally:
-        build.load.cache_clear()
+    file = f"lookup_{part}.h" if part else "lookup.cpp"
+    with broken(monkeypatch, tmp_path, file, old, new), pytest.raises(AssertionError):
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            cfg = LookupConfig(d=24, h=6, tau=4, block=8, neighbours=True, residual=True)
+            for rows in (0, 64):
+                how = {"kind": "plain", "switches": Switches(rows)}
+                same(cfg, *random_job(cfg, rng, 21, saturating=seed % 2 == 1), **how)
+                same(cfg, *patterned_job(cfg, rng, PATTERNS[seed % len(PATTERNS)], 21), **how)
+            test_the_largest_scores_and_entries("plain", -128)
