@@ -25,9 +25,9 @@ from synth.picture import KINDS, draw
 from synth.speed import PERIOD, Speed, speed
 from synth.sram import macro
 from synth.technology import NAMES, Technology, of_liberty, technology
-from synth.verilog import modules, order
+from synth.verilog import Module, modules, order
 
-__all__ = ["Design", "main", "mapped_design", "synthesised"]
+__all__ = ["Blocks", "Design", "emitted_blocks", "main", "mapped_design", "synthesised"]
 
 
 def cache_dir() -> Path:
@@ -51,18 +51,34 @@ class Design:
     static: dict[str, tuple[str, ...]]
 
 
-def mapped_design(engine: str, cfg, chosen: Technology, show=lambda _: None) -> Design:
-    """An engine in the cells of a technology; ``show(what)`` is called as it advances.
+@dataclass(frozen=True)
+class Blocks:
+    """An emitted engine before it is mapped: its ``modules`` by name, and the rest as in :class:`Design`."""
 
-    Raises :class:`synth.mapping.ToolMissing`.
-    """
+    modules: dict[str, Module]
+    names: list[str]
+    macros: dict[str, Macro]
+    static: dict[str, tuple[str, ...]]
+
+
+def emitted_blocks(engine: str, cfg, show=lambda _: None) -> Blocks:
+    """The Verilog of an engine, block by block; ``show(what)`` is called as it advances."""
     emitted = emit_all(ENGINES[engine].component(cfg), progress=show)
     found = modules(emitted.text)
     names = order(found, emitted.name)
     macros = {child: macro(child) for name in names for child in found[name].children
               if child not in found}
-    mapped = map_modules(found, names, macros, chosen.liberty, cache_dir(), show)
-    return Design(mapped, names, macros, emitted.static)
+    return Blocks(found, names, macros, emitted.static)
+
+
+def mapped_design(engine: str, cfg, chosen: Technology, show=lambda _: None) -> Design:
+    """An engine in the cells of a technology; ``show(what)`` is called as it advances.
+
+    Raises :class:`synth.mapping.ToolMissing`.
+    """
+    blocks = emitted_blocks(engine, cfg, show)
+    mapped = map_modules(blocks.modules, blocks.names, blocks.macros, chosen.liberty, cache_dir(), show)
+    return Design(mapped, blocks.names, blocks.macros, blocks.static)
 
 
 def synthesised(design: Design, chosen: Technology, period: float = PERIOD) -> tuple[Area, Speed]:

@@ -9,17 +9,16 @@ A block that is not proved is no fault in itself: multipliers are too hard for S
 import re
 import sys
 
-from gen.emit import EmitError, emit_all
+from gen.emit import EmitError
 from gen.engines import ENGINES
 from gen.progress import progress
 from model.command import Parser, refusing
 from model.errors import ConfigError
-from synth.command import cache_dir
+from synth.command import cache_dir, emitted_blocks
 from synth.equivalence import PROVED, equivalence
 from synth.mapping import interface, map_modules
-from synth.sram import macro, stub
+from synth.sram import stub
 from synth.technology import technology
-from synth.verilog import modules, order
 
 __all__ = ["main", "proofs"]
 
@@ -29,14 +28,12 @@ def proofs(engine: str, cfg, wanted: list[str], seconds: float, show=lambda _: N
 
     Raises ConfigError for a block that there is not.
     """
-    emitted, chosen = emit_all(ENGINES[engine].component(cfg)), technology("45nm")
-    found = modules(emitted.text)
-    names = order(found, emitted.name)
+    blocks, chosen = emitted_blocks(engine, cfg, show), technology("45nm")
+    found, names, macros = blocks.modules, blocks.names, blocks.macros
     for block in wanted:
         if f"{engine}_{block}" not in names:
             raise ConfigError(f"blocks has {block!r}, must be of " + ", ".join(
                 name.removeprefix(f"{engine}_") for name in names))
-    macros = {child: macro(child) for name in names for child in found[name].children if child not in found}
     mapped = map_modules(found, names, macros, chosen.liberty, cache_dir(), show)
     result = {}
     for name in [f"{engine}_{block}" for block in wanted] or [name for name in names if mapped[name].cells]:
