@@ -222,24 +222,29 @@ def _sources() -> str:
     return digest.hexdigest()[:12]
 
 
-def build_component(component, name: str, *, opt: str = "-O1", progress: bool = False) -> Simulator:
-    """Emit, verilate and compile a component whose ports are streams and output probes."""
-    described = manifest(component)
+def harness_ports(described: dict) -> str:
+    """What the harness is told of a component by its manifest: a line a stream or output probe, as C++."""
     streams = described["streams"]
     probes = [p for p in described["ports"] if p["dir"] == "output"
               and p["name"].partition("__")[0] not in streams]
     ports = [("IN" if s["dir"] == "input" else "OUT", key, s["width"])
              for key, s in streams.items()]
     ports += [("PROBE", p["name"], p["width"]) for p in probes]
-    include = "".join(f"{kind}({key}, {key.replace('__', '___05F')}, {width})\n"
-                      for kind, key, width in ports)
+    return "".join(f"{kind}({key}, {key.replace('__', '___05F')}, {width})\n"
+                   for kind, key, width in ports)
+
+
+def build_component(component, name: str, *, opt: str = "-O1", progress: bool = False) -> Simulator:
+    """Emit, verilate and compile a component whose ports are streams and output probes."""
+    described = manifest(component)
     with _bar(progress, "emitting", " steps") as bar:
         def advance(done, of, what):
             bar.set_description(what)
             bar.total = of
             bar.update(done - bar.n)
         binary = verilator.build(name, emit(component), component.module_name, sources=[HARNESS],
-                                 files={"streams.inc": include}, flags=ASSERT, opt=opt, progress=advance)
+                                 files={"streams.inc": harness_ports(described)}, flags=ASSERT, opt=opt,
+                                 progress=advance)
     return Simulator(binary, described)
 
 

@@ -19,7 +19,7 @@ from gen.emit import emit_all
 from gen.engines import ENGINES
 from gen.manifest import manifest
 from sw.sim import verilator
-from sw.sim.engine import HARNESS, Run, Simulator
+from sw.sim.engine import HARNESS, Run, Simulator, harness_ports
 
 __all__ = ["INSTANCES", "WIDEST", "Recorder", "Recording", "Signal", "build"]
 
@@ -88,16 +88,9 @@ def build(name: str, cfg, instances: int = INSTANCES, progress: bool = False) ->
     blocks = design.drawn(instances)
     signals = design.signals(blocks)
     described = manifest(emitted.component)
-    streams = described["streams"]
-    probes = [p for p in described["ports"] if p["dir"] == "output"
-              and p["name"].partition("__")[0] not in streams]
-    ports = [("IN" if s["dir"] == "input" else "OUT", key, s["width"]) for key, s in streams.items()]
-    ports += [("PROBE", p["name"], p["width"]) for p in probes]
-    include = "".join(f"{kind}({key}, {key.replace('__', '___05F')}, {width})\n"
-                      for kind, key, width in ports)
     binary = verilator.build(
         f"{name}-recorder", emitted.text + design.top_of(signals), "recorder", sources=[HARNESS], opt="-O1",
-        files={"streams.inc": include,
+        files={"streams.inc": harness_ports(described),
                "recorded.inc": "".join(f"RECORD(recorded_{at})\n" for at in range(len(signals)))})
     return Recorder(binary, described, signals, blocks)
 
