@@ -9,7 +9,7 @@ from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, LSH_WIDTH, Matrix, Mode
 from model.cta.schedule import Loop, Op, Wait
-from model.cta.timing import drain_guard, query_guard, shortcut_pause, slice_interval
+from model.cta.timing import drain_guard, least_stream, query_guard, shortcut_pause, slice_interval
 
 __all__ = ["Schedule", "RowDescriptor"]
 
@@ -90,7 +90,6 @@ class Schedule(wiring.Component):
         names = [entry.name for entry in program.rows]
         T, P, b, d, n, l = cfg.slices, cfg.passes, cfg.b, cfg.d, cfg.n, cfg.l  # noqa: E741
         exact, stay, groups = job.mode == Mode.EXACT, program.weights_stay, -(-d // b)
-        stop = 0 if cfg.ahead else b           # slots that a load takes at least from the array
 
         # Where the program stands: its next row and the loops around it. ``at`` holds products of
         # the slice number, kept by addition.
@@ -119,10 +118,9 @@ class Schedule(wiring.Component):
 
         # What it waits for.
         longest = drain_guard(cfg, 1)
-        drain, guard = Signal(range(longest + 1)), Signal(range(longest + 1))
-        draining = Signal()                       # from the take of outputs on
+        guard, draining = Signal(range(longest + 1)), Signal()    # from the take of outputs on
         ap_ready = Signal(range(cfg.aps + 1))     # batches that are
-        m.d.sync += guard.eq(Mux(self.k < d, 2 * d + 2 - self.k, drain_guard(cfg, d)))
+        m.d.sync += guard.eq(Mux(self.k < d, drain_guard(cfg, 0) - self.k, drain_guard(cfg, d)))
         events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
                   Wait.PROBABILITY: ap_ready != 0, Wait.DRAIN: ~draining}
         if stay:
@@ -134,12 +132,8 @@ class Schedule(wiring.Component):
         m.d.comb += [self.rows.valid.eq(running & holds & free),
                      self.held.eq(running & holds & ~free & self.rows.ready)]
         take = self.rows.valid & self.rows.ready
-        with m.If(self.out_issued):
-            m.d.sync += drain.eq(guard - 1)
-        with m.Elif(drain != 0):
-            m.d.sync += drain.eq(drain - 1)
-            with m.If(drain == 1):
-                m.d.sync += draining.eq(0)
+        with m.If(self._counted(m, self.out_issued, guard, longest)):
+            m.d.sync += draining.eq(0)
         with m.If(take & (op == Op.OUT)):
             m.d.sync += draining.eq(1)
         m.d.sync += ap_ready.eq(ap_ready + self.ap_done - (take & (op == Op.OUT)))
@@ -167,7 +161,7 @@ class Schedule(wiring.Component):
         with m.Switch(op):
             with m.Case(Op.HASH):
                 tokens = Mux(lsh == LSH.QUERY, job.m, job.n)
-                short = slice_interval(cfg) - stop - tokens
+                short = least_stream(cfg) - tokens
                 m.d.comb += [
                     row.load_addr.eq(set_base + a_base + at["l"] + hpass * b),
                     row.addr.eq(at["tokens"] + Mux(lsh == LSH.QUERY, first_query, 0)),
@@ -191,7 +185,7 @@ class Schedule(wiring.Component):
                         row.load_addr.eq(rows_c0 + base), row.length.eq(d), row.addr.eq(weights),
                         row.final.eq((part == T - 1) & (base + b >= self.k0)),
                         row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
-                                       max(0, slice_interval(cfg) - stop - d))),
+                                       max(0, least_stream(cfg) - d))),
                     ]
             with m.Case(Op.SCORE):
                 if stay:
@@ -203,7 +197,7 @@ class Schedule(wiring.Component):
         # Groups of dimensions, where weights stay.
         turn, turned, group = Signal(), Const(1), Signal(range(max(2, groups)))
         if stay:
-            turned = self._rows_of_weights(m, op, exact, part, turn, group, weights, rows, stop)
+            turned = self._rows_of_weights(m, op, exact, part, turn, group, weights, rows)
 
         # Where it goes next: the innermost loop that has not ended.
         with m.If(take & ~turned):
@@ -239,7 +233,7 @@ class Schedule(wiring.Component):
         with m.If(self.start):
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0), turn.eq(0),
                          group.eq(0),
-                         drain.eq(0), draining.eq(0), *(reg.eq(0) for reg in at.values()),
+                         draining.eq(0), *(reg.eq(0) for reg in at.values()),
                          pc.eq(Mux(exact | job.reuse, names.index(program.entry[Mode.EXACT]),
                                    names.index(program.entry[Mode.CTA])))]
         return m
@@ -253,28 +247,34 @@ class Schedule(wiring.Component):
 
     def _queries(self, m):
         """Q of the first batch is in its bank."""
-        guard = query_guard(self.cfg)
-        left, there = Signal(range(guard)), Signal()
-        with m.If(self.query_issued):
-            m.d.sync += left.eq(guard - 1)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        with m.If(left == 1):
+        guard, there = query_guard(self.cfg), Signal()
+        with m.If(self._counted(m, self.query_issued, guard, guard)):
             m.d.sync += there.eq(1)
         with m.If(self.start):
-            m.d.sync += [left.eq(0), there.eq(0)]
+            m.d.sync += there.eq(0)
         return there
 
-    def _rows_of_weights(self, m, op, exact, part, turn, group, weights, rows, stop):
+    def _counted(self, m, event, cycles, most: int):
+        """In the cycle before the one ``cycles`` behind ``event``; a start of a job forgets it. There are
+        at least 2 and at most ``most``."""
+        left = Signal(range(most))
+        with m.If(event):
+            m.d.sync += left.eq(cycles - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        with m.If(self.start):
+            m.d.sync += left.eq(0)
+        return ~event & (left == 1)
+
+    def _rows_of_weights(self, m, op, exact, part, turn, group, weights, rows):
         """A row of a linear whose weights stay; gives whether it is the last of those in turn."""
         cfg, row = self.cfg, self.rows.payload
         last, groups = part == cfg.slices - 1, -(-cfg.d // cfg.b)
-        least = slice_interval(cfg) - stop                       # slots until partial sums are back
-        half = -(-slice_interval(cfg) // 2) - stop
+        least = least_stream(cfg)
         pairs = (rows < least) if cfg.slices > 1 and groups > 1 else Const(0)
         turned = Signal(init=1)
         dim = (group + turn) * cfg.b
-        short = Mux(pairs, half, least)
+        short = Mux(pairs, least_stream(cfg, 2), least)
         with m.If((op == Op.K) | (op == Op.V) | (op == Op.Q)):
             m.d.comb += [
                 turned.eq(~pairs | turn), row.batch.eq(dim), row.rows.eq(cfg.d),

@@ -21,10 +21,10 @@ from model.cta.timing import (
     cs_latency,
     drain_guard,
     issue_delay,
+    least_stream,
     pag_cycles,
     query_guard,
     shortcut_pause,
-    slice_interval,
     tail,
     top_latency,
 )
@@ -99,9 +99,8 @@ def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
     back.
     """
     groups = -(-cfg.d // cfg.b)
-    least = slice_interval(cfg) - (0 if cfg.ahead else cfg.b)
     in_turn = frozenset(op for op, rows in ((Op.K, k), (Op.V, k), (Op.Q, k0))
-                        if cfg.slices > 1 and groups > 1 and rows < least)
+                        if cfg.slices > 1 and groups > 1 and rows < least_stream(cfg))
     return Sizes(cfg.slices, cfg.passes, -(-k // cfg.b), -(-k0 // cfg.b), groups, in_turn)
 
 
@@ -182,21 +181,18 @@ class _Run:
         """Slots of the stream and of the pause behind it."""
         cfg, row = self.cfg, step.row
         last = step.part == cfg.slices - 1
-        stop = 0 if cfg.ahead else cfg.b      # slots that a load takes at least from the array
-        interval = slice_interval(cfg) - stop
+        least = least_stream(cfg, step.turns)
         if row.op is Op.HASH:
             length = self.m if row.lsh == LSH.QUERY else self.n
-            return length, 0 if last else max(0, interval - length)
+            return length, 0 if last else max(0, least - length)
         if row.op in (Op.K, Op.V, Op.Q) and cfg.program.weights_stay:
             length = self.k0 if row.op is Op.Q else self.k
-            if step.turns == 2:
-                interval = -(-slice_interval(cfg) // 2) - stop
-            return length, 0 if last and step.turn == step.turns - 1 else max(0, interval - length)
+            return length, 0 if last and step.turn == step.turns - 1 else max(0, least - length)
         if row.op in (Op.K, Op.V):
             return cfg.d, max(0, cfg.b - cfg.d)
         if row.op is Op.Q:
             return cfg.d, (shortcut_pause(cfg) if last
-                           else max(0, interval - cfg.d))
+                           else max(0, least - cfg.d))
         return self.k + (row.op is Op.SCORE and self.mode is Mode.EXACT), 0
 
     def _effects(self, step: Step, start, end):

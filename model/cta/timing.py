@@ -86,6 +86,12 @@ def slice_interval(cfg: CTAConfig) -> int:
     return cfg.d + 3
 
 
+def least_stream(cfg: CTAConfig, turns: int = 1) -> int:
+    """Least slots of a row whose partial sums the next slice takes, where ``turns`` rows go in turn: less
+    those that its load takes from the array in any case."""
+    return -(-slice_interval(cfg) // turns) - (0 if cfg.ahead else cfg.b)
+
+
 def query_guard(cfg: CTAConfig) -> int:
     """Cycles from the first slot of the last row of Q to the take of the first row that loads it,
     where Q is kept: its row b-1, which is loaded first, is then in the bank."""

@@ -106,7 +106,7 @@ def _timeline(cfg, rng, head, start, slow, program):
             del events["probability"]
         if row.op is Op.Q and cfg.program.weights_stay:
             # Its row b-1, on its way up the array and home, where rows of a lane are written together.
-            events["queries"] = at - len(row.stream) + cfg.b + (cfg.d + 7) + min(4, cfg.b) - 3
+            events["queries"] = at - len(row.stream) + cfg.b + (cfg.d + 7) + cfg.lane_rows - 3
         for _ in range(row.pause):
             slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0,
                          "last": 0, "swap": 0, "shortcut": 0}

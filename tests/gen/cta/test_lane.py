@@ -5,14 +5,14 @@ import random
 
 import numpy as np
 import pytest
-from amaranth.hdl import ResetInserter, Signal
-from amaranth.sim import Simulator
+from amaranth.hdl import Signal
 
 from gen.cta.lane import Lane
 from gen.cta.lane_commands import LaneCommand, ValueRead
 from model.cta.centroid import centroids, residuals
 from model.cta.config import CTAConfig
 from tests.gen.mutants import each_found
+from tests.gen.native import simulate
 
 CONFIGS = {"small": dict(b=4, d=8, l=2, n=6, k0=5, k1=6, k2=3),
            "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2, program="table1"),
@@ -252,10 +252,7 @@ def check(cfg, seed, cycles=700, resets=0, block=Lane):
                         got = ctx.get(port)
                         assert (got.as_bits() if name == "pe" else got) == 0, f"seed {seed}: {name}"
 
-    sim = Simulator(ResetInserter(reset)(dut))
-    sim.add_clock(1e-9)
-    sim.add_testbench(bench)
-    sim.run()
+    simulate(dut, bench, reset)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from gen.cta import probability
 from gen.cta.accumulate import APBank
@@ -12,6 +11,7 @@ from gen.cta.probability import Probability
 from model.cta import probability as golden
 from model.cta.config import CTAConfig
 from tests.gen.mutants import edited
+from tests.gen.native import simulate
 from verif.cta.probability_program import Program, de_bruijn, overlapped, random_batch
 from verif.port_table import play_native
 
@@ -22,13 +22,6 @@ def config(**parameters):
 
 def play(program, seed=0):
     play_native(Probability(program.cfg), program, seed)
-
-
-def simulate(dut, bench):
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-9)
-    simulator.add_testbench(bench)
-    simulator.run()
 
 
 CONFIGS = [

@@ -4,13 +4,13 @@ import random
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
 from gen.cta.schedule import Schedule
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op
 from model.cta.timing import drain_guard, query_guard
 from tests.gen.mutants import each_found
+from tests.gen.native import simulate
 from verif.cta.sequencer_program import Head, random_head, rows
 from verif.ports import NativePorts
 
@@ -31,10 +31,7 @@ def check(cfg, seed, heads, block=Schedule):
         for head in heads:
             await _run(ctx, dut, cfg, head, rng, f"seed {seed}, {head}")
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-9)
-    sim.add_testbench(bench)
-    sim.run()
+    simulate(dut, bench)
 
 
 async def _run(ctx, dut, cfg, head, rng, note):
@@ -112,7 +109,7 @@ def test_rows(name):
 
 
 MUTANTS = {
-    "drain too short": ("drain.eq(guard - 1)", "drain.eq(guard - 2)"),
+    "drain too short": ("guard, longest)", "guard - 1, longest)"),
     "one answer of PAG for all": ("- (take & (op == Op.OUT))", "- 0"),
     "outputs before those under way": ("draining.eq(1)", "draining.eq(0)"),
     "no wait for C1": ("Wait.C1: self.c1_done", "Wait.C1: 1"),

@@ -112,11 +112,11 @@ MUTANTS = {
     "zero in CTA mode": (Schedule, "row.exact.eq(exact)", "row.exact.eq(op == Op.SCORE)"),
     "scores of centroids": (Schedule, "Mux(exact, 0, cfg.key_base)", "0"),
     "outputs of centroids": (Schedule, "Mux(exact, 0, cfg.value_base)", "0"),
-    "no drain": (Schedule, "drain.eq(guard - 1)", "drain.eq(0)"),
-    "drain one short": (Schedule, "drain.eq(guard - 1)", "drain.eq(guard - 2)"),
+    "no drain": (Schedule, "draining.eq(1)", "draining.eq(0)"),
+    "drain one short": (Schedule, "guard, longest)", "guard - 1, longest)"),
     "old probabilities": (Schedule, "- (take & (op == Op.OUT))", "- 0"),
     "no shortcut pause": (Schedule, "shortcut_pause(cfg),", "0,"),
-    "slices too close": (Schedule, "slice_interval(cfg) - stop - tokens", "-tokens"),
+    "slices too close": (Schedule, "least_stream(cfg) - tokens", "-tokens"),
     "queries among the keys": (Schedule, "Mux(job.cross, job.n, 0)", "0"),
     "one batch too few": (Schedule, "base + b < self.k)", "base + b + 1 < self.k)"),
     "part of the weights": (Schedule, 'a_base + at["l"]', "a_base"),
@@ -129,12 +129,11 @@ WEIGHTS_MUTANTS = {
     "one group for all": (Schedule, "dim = (group + turn) * cfg.b", "dim = turn * cfg.b", "_rows_of_weights"),
     "never in turn": (Schedule, "turned.eq(~pairs | turn)", "turned.eq(1)", "_rows_of_weights"),
     "always in turn": (Schedule, "(rows < least)", "(rows < 1000)", "_rows_of_weights"),
-    "too close in turn": (Schedule, "-(-slice_interval(cfg) // 2)", "slice_interval(cfg) // 2",
-                          "_rows_of_weights"),
+    "too close in turn": (Schedule, "least_stream(cfg, 2)", "least_stream(cfg, 2) - 1", "_rows_of_weights"),
     "counted twice": (Schedule, "(group == 0) & (turn == 0)", "(turn == 0)", "_rows_of_weights"),
     "V counted": (Schedule, " & (op != Op.V)),", "),", "_rows_of_weights"),
     "Q not awaited": (Schedule, "return there", "return Const(1)", "_queries"),
-    "Q one early": (Schedule, "left.eq(guard - 1)", "left.eq(guard - 2)", "_queries"),
+    "Q one early": (Schedule, "guard, guard)", "guard - 1, guard)", "_queries"),
     "weights of K": (Schedule, "Mux(op == Op.V,", "Mux(op != Op.K,", "_weights"),
     "Q of the first batch": (Schedule, "row.load_addr.eq(base)", "row.load_addr.eq(0)"),
     "one group too few": (Schedule, "group + turn != groups - 1", "group + turn + 2 < groups"),
@@ -146,26 +145,26 @@ WEIGHTS_MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_mutants(name, monkeypatch):
-    """Each edit shows in one of two configurations."""
-    block, *edit = MUTANTS[name]
+def found(monkeypatch, mutant, heads):
+    """The edit shows in one of the configurations, by name in ``heads``."""
+    block, *edit = mutant
     monkeypatch.setattr(program, block.__name__, edited(block, *edit))
-    heads = {"slices": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1)],
-             "plain": [Head(6, 12, k0=9, k1=3, k=5, cross=True, shared_a=True)],
-             "b above d": [Head(2, 2, k0=20, k1=2, k=3)]}
     with pytest.raises(AssertionError, match="seed"):
         for config in heads:
             check(CTAConfig(**CONFIGS[config]), 3, slow=False, heads=heads[config])
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants(name, monkeypatch):
+    found(monkeypatch, MUTANTS[name], {
+        "slices": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1)],
+        "plain": [Head(6, 12, k0=9, k1=3, k=5, cross=True, shared_a=True)],
+        "b above d": [Head(2, 2, k0=20, k1=2, k=3)]})
 
 
 @pytest.mark.parametrize("name", WEIGHTS_MUTANTS)
 def test_mutants_where_weights_stay(name, monkeypatch):
-    block, *edit = WEIGHTS_MUTANTS[name]
-    monkeypatch.setattr(program, block.__name__, edited(block, *edit))
-    heads = {"weights": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1), Head(20, 20, k0=18, k1=9, k=14),
-                         *(Head(n, n, k0=n, k1=n, k=n, exact=True) for n in (2, 9, 11))],
-             "weights, one group": [Head(2, 2, k0=1, k1=1, k=2)]}
-    with pytest.raises(AssertionError, match="seed"):
-        for config in heads:
-            check(CTAConfig(**CONFIGS[config]), 3, slow=False, heads=heads[config])
+    found(monkeypatch, WEIGHTS_MUTANTS[name], {
+        "weights": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1), Head(20, 20, k0=18, k1=9, k=14),
+                    *(Head(n, n, k0=n, k1=n, k=n, exact=True) for n in (2, 9, 11))],
+        "weights, one group": [Head(2, 2, k0=1, k1=1, k=2)]})

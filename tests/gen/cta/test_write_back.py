@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from gen.cta.ppe import PPEOp
 from gen.cta.write_back import WriteBackControl
 from model.cta.config import CTAConfig
 from model.cta.timing import LINEAR_STAGES, RESULT_STAGES
 from tests.gen.mutants import edited
+from tests.gen.native import simulate
 
 CONFIGS = {"plain": dict(b=4, d=8, l=2, n=24), "b above d": dict(b=16, d=8, l=2, n=40, k1=33, k2=5, exact=40),
            "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1)}
@@ -72,10 +72,7 @@ def check(cfg, seed, block=WriteBackControl):
                 assert got == want, f"seed {seed}: {name} in cycle {cycle}"
             await ctx.tick()
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-9)
-    sim.add_testbench(bench)
-    sim.run()
+    simulate(dut, bench)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -134,10 +131,7 @@ def check_rows(cfg, seed, block=WriteBackControl):
             assert (got if ctx.get(dut.kv.en) else None) == wanted.get(at), f"seed {seed}: cycle {at}"
             await ctx.tick()
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-9)
-    sim.add_testbench(bench)
-    sim.run()
+    simulate(dut, bench)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
