@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.cta.columns import Columns
 from gen.cta.interfaces import BorrowedColumns, LeftEdge, PPEEvents
 from gen.cta.parameter import BiasRead, Parameters, ParameterWrite
-from gen.cta.partial_sum import InjectControl, PartialSums, PartialSumWrite
+from gen.cta.partial_sum import AlphaRead, InjectControl, PartialSums, PartialSumWrite
 from gen.cta.ppe_row import PPEControl
 from gen.cta.words import JobWord
 from gen.emit import place
@@ -27,10 +27,12 @@ class ArrayControl(wiring.Signature):
     inject : What enters the bottom of column 0.
     ppe : What becomes of the sum at the top of column 0.
     partial : Where that sum is kept for the next slice.
+    alpha : Asks for the alpha that ``inject`` of the next cycle takes off. Only with fast products, where a
+        bias is asked for a cycle earlier than said above.
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"bias": Out(BiasRead(cfg)), "inject": Out(InjectControl(cfg)),
+        super().__init__({**({"alpha": Out(AlphaRead(cfg))} if cfg.program.fast else {}), "bias": Out(BiasRead(cfg)), "inject": Out(InjectControl(cfg)),
                           "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg))})
 
 
@@ -99,6 +101,9 @@ class Array(wiring.Component):
             *(to.eq(by) for to, by in zip(partial.sum, columns.sum)),
             *(to.eq(by) for to, by in zip(columns.inject, partial.inject)),
         ]
+
+        if cfg.program.fast:
+            m.d.comb += [partial.alpha.eq(ctl.alpha), partial.ctl.beta.eq(parameters.beta)]
 
         # The columns.
         wiring.connect(m, wiring.flipped(self.left), columns.left)

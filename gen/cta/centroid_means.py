@@ -181,7 +181,7 @@ class CentroidMeans(wiring.Component):
         first = Signal()
         last = Signal()
         m.d.comb += start.eq(base[Cat(self.full_slice, self.full_lsh)])
-        along = Cat(self.full_lsh, self.full_slice, (start + row)[:len(start)],
+        along = Cat(self.full_lsh, self.full_slice, (start + (row << cfg.program.fast))[:len(start)],
                     row == 0, self.read_last)
         m.d.comb += [Cat(self.c_lsh, self.c_slice, self.c_addr, first, last).eq(
                          delay(m, along, CAG_FIRST_ROW, name="along")),
@@ -194,4 +194,4 @@ class CentroidMeans(wiring.Component):
         cfg = self.cfg
         for start, k in (0, cfg.k0), (0, cfg.k1), (cfg.c2_base, cfg.k2):
             for at in range(1 << len(self.full_slice)):
-                yield start + min(at, cfg.slices - 1) * k
+                yield start + cfg.row_of(min(at, cfg.slices - 1), 0, k)

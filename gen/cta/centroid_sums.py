@@ -165,7 +165,9 @@ class CentroidSums(wiring.Component):
         last0 = Signal()
         # The hash reads tokens of the other parity (gen.cta.program), each from a bank with one port.
         offer = self.job.payload
-        fits = offer.first[0] ^ self.turn ^ 1 ^ (issue_delay(cfg) & 1)
+        fast = cfg.program.fast
+        odd = offer.first[0] ^ (offer.slice[0] if fast else 0)
+        fits = odd ^ self.turn ^ 1 ^ (issue_delay(cfg) & 1)
         m.d.comb += [last0.eq(token == job.count - 1),
                      self.job.ready.eq((~active | last0) & ~taken.bit_select(filling, 1) & fits),
                      self.ct_en.eq(active), self.ct_addr.eq(token),
@@ -173,8 +175,10 @@ class CentroidSums(wiring.Component):
         with m.If(self.job.valid & self.job.ready):
             m.d.sync += [
                 active.eq(1), token.eq(0), job.eq(offer), bank0.eq(filling), filling.eq(self.other(filling)),
-                token_base.eq(offer.slice * cfg.token_stride + offer.first),
-                c1_base.eq(Mux(offer.slice == 0, cfg.key_base, offer.slice * cfg.k1))]
+                token_base.eq((offer.slice >> fast) * cfg.token_stride + offer.first),
+                c1_base.eq(Mux(offer.slice == 0, cfg.key_base,
+                               (offer.slice >> 1) * (2 * cfg.k1) + offer.slice[0] if fast else
+                               offer.slice * cfg.k1))]
         with m.Elif(active):
             m.d.sync += [active.eq(~last0), token.eq(token + 1)]
         valid = stages(m, active, 6, reset=True)
@@ -182,11 +186,14 @@ class CentroidSums(wiring.Component):
         first = stages(m, token == 0, 2, name="first")
 
         # Stage 1: the index, and the row of the token.
+        row = token_base + token
+        if fast:        # beside that of the slice next to it
+            row = Cat(row[0] ^ job.slice[0], row)
         m.d.comb += [self.tok_en.eq(valid[1]),
-                     self.tok_addr.eq(delay(m, (token_base + token)[:len(self.tok_addr)], 1,
-                                             name="tok_addr")),
+                     self.tok_addr.eq(delay(m, row[:len(self.tok_addr)], 1, name="tok_addr")),
                      self.residual.eq(delay(m, job.residual, 1, name="residual")),
-                     self.c1_addr.eq(delay(m, c1_base, 1) + self.ct1),
+                     self.c1_addr.eq(delay(m, c1_base, 1) + (
+                         Mux(self.c1_copy, self.ct1, self.ct1 << 1) if fast else self.ct1)),
                      self.c1_copy.eq(delay(m, job.slice == 0, 1, name="c1_copy"))]
         index = [None, *stages(m, self.ct, 5, name="index")]
 

@@ -117,7 +117,7 @@ class Clustering(wiring.Component):
             columns.cacc_en.eq(cag.cacc_en), columns.cavg_en.eq(cag.cavg_en),
             columns.cavg_value.eq(cag.cavg_value),
             rows.write.key.eq(cag.c_we & ((cag.c_lsh == LSH.QUERY) | copied)),
-            rows.write.key_addr.eq(cag.c_addr + Mux(copied, cfg.key_base, 0)),
+            rows.write.key_addr.eq(Mux(copied, (cag.c_addr >> cfg.program.fast) + cfg.key_base, cag.c_addr)),
             rows.write.value.eq(cag.c_we & (cag.c_lsh != LSH.QUERY)), rows.write.value_addr.eq(cag.c_addr),
             *(to.eq(by) for pairs in ((columns.cacc_acc, cag.acc), (cag.cacc_sum, columns.cacc_sum),
                                       (columns.cavg_x, cag.cavg_x),

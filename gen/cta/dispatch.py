@@ -77,6 +77,8 @@ class Dispatch(wiring.Component):
             array.bias.addr.eq(issue.bias_addr), array.inject.eq(issue.inject),
             array.partial.eq(issue.partial), array.ppe.eq(issue.ppe),
         ]
+        if self.cfg.program.fast:
+            m.d.comb += [array.alpha.eq(issue.alpha), array.bias.k.eq(issue.bias_k)]
 
         # K, V and O, when they have left the top.
         m.d.comb += [write_back.start.eq(self.start), write_back.exact.eq(self.exact),

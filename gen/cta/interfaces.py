@@ -25,6 +25,7 @@ class LeftEdge(Signature):
     Members
     -------
     x[d] : Operand of row i. Format ``cfg.left``.
+    y[d] : Operand of the second slice, with it. Format ``cfg.value``. Only with fast products.
     ctl[d] : Control that goes right with the operand.
     push[d] : The second value registers of row i shift to the right.
     shadow[d] : Value that enters them. Format ``cfg.value``.
@@ -32,8 +33,9 @@ class LeftEdge(Signature):
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"x": Out(shape(cfg.left)).array(cfg.d),
-                          "ctl": Out(PEControl).array(cfg.d), "push": Out(1).array(cfg.d),
-                          "shadow": Out(shape(cfg.value)).array(cfg.d)})
+                          "ctl": Out(PEControl(cfg)).array(cfg.d), "push": Out(1).array(cfg.d),
+                          "shadow": Out(shape(cfg.value)).array(cfg.d),
+                          **({"y": Out(shape(cfg.value)).array(cfg.d)} if cfg.program.fast else {})})
 
 
 class BorrowedColumns(Signature):

@@ -7,17 +7,18 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.memory import address_width
 from gen.blocks.pipeline import delay
 from gen.cta.lane_commands import LaneCommand
-from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
+from gen.cta.partial_sum import AlphaRead, Inject, InjectControl, PartialSumWrite
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
 from gen.cta.sequencer import Slot
 from model.cta.config import CTAConfig
+from model.cta.job import LSH
 from model.cta.schedule import Op
 from model.cta.timing import ap_latency, issue_delay, shortcut_pause, slice_interval, top_latency
 
 __all__ = ["Issue"]
 
-PPE_OP = {op: PPEOp[op.name] for op in Op}
+PPE_OP = {op: PPEOp[op.name] for op in Op if op is not Op.ALPHA}
 
 
 class Issue(wiring.Component):
@@ -52,6 +53,9 @@ class Issue(wiring.Component):
     ap_level2 : The AP asked for is of level 2.
     ap_entry : Index of the AP asked for, within its level.
     ppe : What the sum at the top of column 0 is in the next cycle.
+    alpha : Asks for the alpha of the row whose ``inject`` comes in the next cycle; only with fast products,
+        where biases and betas are asked for a cycle earlier than said above, for all groups.
+    bias_k : The beta asked for is one of K. Only with fast products.
     partial : Whether the sum at the top of column 0 is kept for the next slice, and where.
     """
 
@@ -65,6 +69,7 @@ class Issue(wiring.Component):
             "ap_en": Out(1), "ap_last": Out(1), "ap_level2": Out(1),
             "ap_entry": Out(range(max(2, cfg.entries, cfg.k2))),
             "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg)),
+            **({"alpha": Out(AlphaRead(cfg)), "bias_k": Out(1)} if cfg.program.fast else {}),
         })
 
     def elaborate(self, platform):
@@ -82,7 +87,9 @@ class Issue(wiring.Component):
         m.d.sync += [
             *(cmd[name].eq(known[name]) for name in cmd.shape().members
               if name not in ("c1_addr", "pe")),
-            cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1, 0)),
+            cmd.c1_addr.eq(known.c1_addr + Mux(known.residual, self.ct1 << cfg.program.fast, 0)),
+            *([cmd.pe.pair.eq(known.stream & (self._linear(known) | (known.op == Op.ALPHA)))]
+              if cfg.program.fast else []),
             cmd.pe.df2.eq((known.op == Op.OUT) & known.stream), cmd.pe.first.eq(known.first),
             cmd.pe.sc.eq(delay(m, known.shortcut, shortcut_pause(cfg) + 1, reset=True)),
             cmd.pe.swap.eq(known.swap),
@@ -102,8 +109,15 @@ class Issue(wiring.Component):
         partial = below.index + Mux(second, slice_interval(cfg) if stay else cfg.d, 0)
         m.d.comb += [self.inject.kind.eq(Mux(below.stream, below.inject, Inject.ZERO)),
                      self.inject.addr.eq(partial)]
-        if stay:
-            self._ask_biases(m, before)
+        if cfg.program.fast:
+            begins = self._begins(before)
+            m.d.comb += [self.inject.begins.eq(self._begins(below)), self.alpha.en.eq(begins),
+                         self.alpha.addr.eq(self._row(before))]
+            early = self._later(m, known, 1, reset=True)
+            self._ask_biases(m, early, early.first & self._begins(early))
+            m.d.comb += self.inject.first.eq(below.first)
+        elif stay:
+            self._ask_biases(m, before, before.first & (before.inject == Inject.BIAS))
             m.d.comb += self.inject.first.eq(below.first)
         else:
             m.d.comb += [self.bias_en.eq(before.stream & (before.inject == Inject.BIAS)),
@@ -121,6 +135,11 @@ class Issue(wiring.Component):
             fate.partial.en.eq(stays),
             fate.partial.addr.eq(partial),
         ]
+        if cfg.program.fast:
+            alpha = below.stream & below.part_last & (below.op == Op.ALPHA)
+            m.d.comb += fate.partial.alpha.eq(alpha)
+            with m.If(alpha):
+                m.d.comb += fate.partial.addr.eq(self._row(below))
         with m.If(stays):
             m.d.comb += fate.ppe.op.eq(PPEOp.PSUM)
         with m.Elif(below.stream):
@@ -133,11 +152,29 @@ class Issue(wiring.Component):
         m.d.sync += self.partial.eq(early.partial)
         return m
 
-    def _ask_biases(self, m, before):
-        """Where weights stay: the biases of a group, one a cycle from its first slot on."""
+    @staticmethod
+    def _linear(slot):
+        return (slot.op == Op.K) | (slot.op == Op.V) | (slot.op == Op.Q)
+
+    def _begins(self, slot):
+        """Whether the sum of a linear begins with a slot."""
+        return slot.stream & self._linear(slot) & (slot.inject != Inject.PARTIAL)
+
+    def _row(self, slot):
+        """The alpha of a slot: those of queries lie behind those of keys."""
+        queries = (slot.op == Op.Q) | (slot.op == Op.ALPHA) & (slot.lsh == LSH.QUERY)
+        return slot.index + Mux(queries, self.cfg.keys, 0)
+
+    def _ask_biases(self, m, before, asks):
+        """Where weights stay: the biases of a group, one a cycle from its first slot on, which ``asks``."""
         begins, column = Signal(), Signal(range(self.cfg.b + 1))
         v, addr = Signal(), Signal.like(self.bias_addr)
-        m.d.comb += [begins.eq(before.first & (before.inject == Inject.BIAS)),
+        if self.cfg.program.fast:
+            k = Signal()
+            m.d.comb += self.bias_k.eq(Mux(begins, before.op == Op.K, k))
+            with m.If(self.bias_en):
+                m.d.sync += k.eq(self.bias_k)
+        m.d.comb += [begins.eq(asks),
                      self.bias_en.eq(begins | (column != 0)),
                      self.bias_v.eq(Mux(begins, before.op == Op.V, v)),
                      self.bias_addr.eq(Mux(begins, before.dim, addr))]

@@ -16,6 +16,7 @@ from gen.cta.lane_commands import (
     WriteBack,
 )
 from gen.cta.pe import PEControl
+from gen.cta.row_pair import RowPair
 from gen.emit import place
 from gen.fixed import round_half_up, saturate, shape
 from model.cta.config import CTAConfig
@@ -33,7 +34,9 @@ class Lane(wiring.Component):
     K and V have the rows of the centroids as well. An operand and a value are read in one cycle and never
     from one bank: while C0 is loaded V may stream, while C1 and C2 are, weights. Where weights stay, it is
     weights or Q that are loaded, while all else streams. The skew of the array is one of addresses from
-    lane to lane, and of data registers within one.
+    lane to lane, and of data registers within one. With fast products there are two banks of keys and
+    of values, for even and odd rows, and two slices of a centroid lie side by side in them, as those of a
+    token do in the two of tokens (:meth:`model.cta.memories.Memories.row_of`).
 
     Ports: the banks of even and of odd tokens have one each, since the hash reads the one and CACC the other
     in every cycle (``turn`` of the program); loads come when neither does. The weight bank has one, since
@@ -66,6 +69,7 @@ class Lane(wiring.Component):
     reads_next : The lane above reads its weight bank in the next cycle.
     x[lane_rows] : Operands for the rows of the array, of row i 2 + i cycles after ``cmd``. Format
         ``cfg.left``.
+    y[lane_rows] : Those of the second slice, with them. Format ``cfg.value``. Only with fast products.
     pe[lane_rows] : Control of those operands, in the same cycles.
     push[lane_rows] : The second value registers of a row take a value.
     shadow[lane_rows] : Values of that load. Format ``cfg.value``.
@@ -83,7 +87,7 @@ class Lane(wiring.Component):
     cag_x[lane_rows] : Elements of that row, two cycles later. Format ``cfg.left``.
     cag_moved[lane_rows] : ``cag_x`` is a residual that saturated.
     token_moved[lane_rows] : A token saturated as a centroid, in the cycle of ``shadow[0]`` or, counted, of
-        ``x[0]``.
+        ``x[0]``. With fast products bit 1 is of the second slice.
     c : Write of a centroid.
     c_data[lane_rows] : Elements of that centroid, in the same cycle. Format ``fmt.centroid``.
     read_en : The output reads a row of O.
@@ -99,14 +103,15 @@ class Lane(wiring.Component):
         kv, o, stay = LinearWrite(cfg), WriteBack(cfg, cfg.queries), cfg.program.weights_stay
         super().__init__({
             "cmd": In(LaneCommand(cfg)), "cmd_up": Out(LaneCommand(cfg)), "reads_next": Out(1),
-            "x": Out(shape(cfg.left)).array(each), "pe": Out(PEControl).array(each),
+            "x": Out(shape(cfg.left)).array(each), "pe": Out(PEControl(cfg)).array(each),
+            **({"y": Out(shape(cfg.value)).array(each)} if cfg.program.fast else {}),
             "push": Out(1).array(each), "shadow": Out(shape(cfg.value)).array(each),
             "linear": In(shape(f.qkv)).array(each if stay else cfg.b), "kv": In(kv),
             **({} if stay else {"kv_up": Out(kv)}),
             "out": In(shape(f.output)).array(cfg.b), "o": In(o), "o_down": Out(o),
             "load": In(LoadWrite(cfg)), "load_data": In(each * ELEMENT_WIDTH),
             "cag": In(CentroidRead(cfg)), "cag_x": Out(shape(cfg.left)).array(each),
-            "cag_moved": Out(1).array(each), "token_moved": Out(1).array(each),
+            "cag_moved": Out(1).array(each), "token_moved": Out(1 + cfg.program.fast).array(each),
             "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)).array(each),
             "read_en": In(1), "read_addr": In(address_width(cfg.queries)),
             "read_data": Out(f.output.width).array(each),
@@ -117,6 +122,7 @@ class Lane(wiring.Component):
         cfg, cmd, each, stay = self.cfg, self.cmd, self.cfg.lane_rows, self.cfg.program.weights_stay
         banks = self._banks(m, platform)
         *tokens, weight, key, value, output = banks
+        fast = cfg.program.fast
 
         # Cycle c: the banks read. CACC needs C1 before the array needs C1, C2 or V.
         load, cag = cmd.shadow, self.cag
@@ -130,13 +136,15 @@ class Lane(wiring.Component):
 
         (of_array, array), (weighs, weight_addr) = reads("token"), reads("weight")
         (keys, key_addr), (values, value_addr) = reads("key"), reads("value")
+        both = cmd.pe.pair if fast else Const(0)
         for odd, bank in enumerate(tokens):
             writes, for_cag = self.load.token & (self.load.addr[0] == odd), cag.en & (cag.addr[0] == odd)
             m.d.comb += [
-                bank.w_en.eq(writes), bank.r_en.eq(of_array & (array[0] == odd) | for_cag),
+                bank.w_en.eq(writes), bank.r_en.eq(of_array & (both | (array[0] == odd)) | for_cag),
                 bank.addr.eq(Mux(writes, self.load.addr, Mux(for_cag, cag.addr, array)) >> 1)]
         m.d.comb += [
             weight.r_en.eq(weighs), weight.addr.eq(Mux(self.load.weight, self.load.addr, weight_addr)),
+            *(bank.both.eq(both) for bank in (key, value) if fast),
             key.r_en.eq(keys | of_key), key.r_addr.eq(Mux(of_key, cag.c1_addr, key_addr)),
             value.r_en.eq(values | cmd.residual | of_value),
             value.r_addr.eq(Mux(of_value, cag.c1_addr, Mux(cmd.residual, cmd.c1_addr, value_addr))),
@@ -159,6 +167,8 @@ class Lane(wiring.Component):
                      for_cacc.eq(Mux(before.addr[0], odd, even))]
         rows = zip(*(self._elements(word) for word in (for_array, for_cacc, weight.r_data, key.r_data,
                                                        value.r_data, output.r_data)))
+        if fast:
+            self._second_slice(m, at, Mux(which, even, odd), key.r_other, value.r_other)
         for i, (of_token, of_cacc, of_weight, of_key, of_value, of_query) in enumerate(rows):
             residual, _ = self._residual(of_token, of_value)
             centroid, moved = self._centroid(of_token)
@@ -166,7 +176,7 @@ class Lane(wiring.Component):
                   "key": of_key.as_signed(), "value": of_value.as_signed(),
                   "query": of_query[:cfg.fmt.qkv.width].as_signed()}
             as_centroid = [(at.centroid, centroid)] if stay else []
-            counts = at.centroid & at.counted if stay else at.shadow.token
+            counts = self._counts(at)
             chosen = Signal(shape(cfg.left), name=f"chosen_{i}")
             loaded = Signal(shape(cfg.value), name=f"loaded_{i}")
             m.d.comb += [
@@ -174,10 +184,11 @@ class Lane(wiring.Component):
                                        *((at[name], of[name]) for name in LaneCommand.banks(cfg)))),
                 loaded.eq(self._choice(*((at.shadow[name], centroid if name == "token" else of[name])
                                          for name in ValueRead.banks(cfg)))),
-                self.x[i].eq(delay(m, chosen, 1 + i)), self.shadow[i].eq(delay(m, loaded, 1 + i)),
+                self.x[i].eq(delay(m, chosen, 1 + i)),
+                self.shadow[i].eq(delay(m, self._difference(m, at, loaded) if fast else loaded, 1 + i)),
                 self.pe[i].eq(delay(m, at.pe, 1 + i, name=f"pe_{i}", reset=True)),
                 self.push[i].eq(delay(m, at.shadow.push, 1 + i, name=f"push_{i}", reset=True)),
-                self.token_moved[i].eq(delay(m, counts & moved, 1, reset=True, name=f"token_moved_{i}"))]
+                self.token_moved[i][0].eq(delay(m, counts & moved, 1, reset=True, name=f"token_moved_{i}"))]
 
             # The same for CACC.
             c1 = Signal(len(of_key), name=f"c1_{i}")
@@ -194,18 +205,44 @@ class Lane(wiring.Component):
     def _banks(self, m, platform):
         """The memories, as wide as the lane."""
         cfg, f, each = self.cfg, self.cfg.fmt, self.cfg.lane_rows
+        rows = RowPair if cfg.program.fast else SRAM
         row, weight = each * max(f.centroid.width, f.qkv.width), each * max(f.weight.width, f.lsh_a.width)
         banks = {
             **{f"token_{name}": SRAM(width=each * f.token.width, depth=cfg.token_depth // 2, ports="1rw")
                for name in ("even", "odd")},
             "weight": SRAM(width=weight, depth=cfg.weight_depth, ports="1rw"),
-            "key": SRAM(width=row, depth=cfg.key_depth), "value": SRAM(width=row, depth=cfg.value_depth),
+            "key": rows(width=row, depth=cfg.key_depth), "value": rows(width=row, depth=cfg.value_depth),
             "output": (SRAM(width=each * max(f.output.width, f.qkv.width), depth=cfg.queries)
                        if cfg.program.weights_stay else
                        SRAM(width=each * f.output.width, depth=cfg.queries, ports="1rw"))}
         for name, bank in banks.items():
             m.submodules[f"{name}_bank"] = place(platform, bank)
         return banks.values()
+
+    def _counts(self, at):
+        """Whether tokens that saturate as centroids count."""
+        return at.centroid & at.counted if self.cfg.program.weights_stay else at.shadow.token
+
+    def _second_slice(self, m, at, token, key, value):
+        """The same row of the slice behind, from the other bank of each."""
+        for i, (of_token, of_key, of_value) in enumerate(zip(*map(self._elements, (token, key, value)))):
+            centroid, moved = self._centroid(of_token)
+            second = Signal(shape(self.cfg.value), name=f"second_{i}")
+            m.d.comb += [
+                second.eq(self._choice((at.centroid, centroid), (at.key, of_key.as_signed()),
+                                       (at.value, of_value.as_signed()))),
+                self.y[i].eq(delay(m, second, 1 + i)),
+                self.token_moved[i][1].eq(delay(m, self._counts(at) & at.pe.pair & moved, 1, reset=True,
+                                                name=f"second_moved_{i}"))]
+
+    @staticmethod
+    def _difference(m, at, loaded):
+        """What is pushed: the value that was read two cycles before, less that of the next column with
+        ``less``. Where no bank has been read the value is 0."""
+        read, pushed = Signal.like(loaded), Signal.like(loaded)
+        m.d.comb += [read.eq(Mux(at.shadow.weight | at.shadow.query, loaded, 0)),
+                     pushed.eq(delay(m, read, 2) - Mux(at.shadow.less, read, 0))]
+        return pushed
 
     def _writes(self, m, banks):
         """The banks of keys and of values take CAVG first, and K and V behind it."""

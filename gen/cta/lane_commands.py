@@ -14,11 +14,13 @@ class ValueRead(data.StructLayout):
     """A value for the array on its way to the second value registers, with ``push``.
 
     At most one of the banks reads, at ``addr``, and none where the column is empty. A token is brought
-    to the format of a centroid. Where weights stay, values are weights and queries alone.
+    to the format of a centroid. Where weights stay, values are weights and queries alone. With fast
+    products ``push`` is of the value that was read two cycles before, and what is read now is taken from it
+    with ``less``.
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"push": 1, **dict.fromkeys(self.banks(cfg), 1),
+        super().__init__({"push": 1, **({"less": 1} if cfg.program.fast else {}), **dict.fromkeys(self.banks(cfg), 1),
                           "addr": address_width(cfg.bank_depth)})
 
     @staticmethod
@@ -33,7 +35,8 @@ class LaneCommand(data.StructLayout):
     At most one of the banks reads, at ``addr``. ``residual`` subtracts row ``c1_addr`` of C1 from the
     token. ``pe`` goes to the array with the x that this command reads. ``shadow`` reads a value beside
     it, of another bank. Where weights stay none is an operand, and ``centroid`` brings a token to the
-    format of a centroid; it is ``counted`` if it saturates.
+    format of a centroid; it is ``counted`` if it saturates. With fast products ``pe.pair`` reads the same row
+    of the next slice as well, from the other bank of the two.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -41,7 +44,7 @@ class LaneCommand(data.StructLayout):
             **dict.fromkeys(self.banks(cfg), 1), "residual": 1,
             **({"centroid": 1, "counted": 1} if cfg.program.weights_stay else {}),
             "addr": address_width(cfg.bank_depth), "c1_addr": address_width(cfg.value_depth),
-            "pe": PEControl, "shadow": ValueRead(cfg),
+            "pe": PEControl(cfg), "shadow": ValueRead(cfg),
         })
 
     @staticmethod

@@ -109,7 +109,7 @@ class Lanes(wiring.Component):
             "out": In(shape(cfg.fmt.output)).array(cfg.b),
             "centroids": In(CentroidRows(cfg)), "rows": In(RowRead(cfg)),
             "left": Out(LeftEdge(cfg)), "cacc_x": Out(shape(cfg.left)).array(cfg.d),
-            "sat_residual": Out(range(cfg.d + 1)), "sat_token": Out(range(cfg.d + 1))})
+            "sat_residual": Out(range(cfg.d + 1)), "sat_token": Out(range((1 + cfg.program.fast) * cfg.d + 1))})
 
     def elaborate(self, platform):
         m = Module()
@@ -136,6 +136,7 @@ class Lanes(wiring.Component):
                 lane.read_en.eq(self.rows.en), lane.read_addr.eq(self.rows.addr),
                 *(to.eq(by) for tos, bys in (
                     (lane.out, self.out), (left.x[rows], lane.x),
+                    *([(left.y[rows], lane.y)] if cfg.program.fast else []),
                     (left.ctl[rows], lane.pe), (left.push[rows], lane.push),
                     (left.shadow[rows], lane.shadow), (self.cacc_x[rows], lane.cag_x),
                     (lane.c_data, centroids.data[rows]), (self.rows.data[rows], lane.read_data))

@@ -1,6 +1,6 @@
 """Loader: it brings tokens, weights and parameters from the host streams to the banks."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from gen.cta.lane_commands import LoadWrite
 from gen.cta.words import LoadCommand, beat_width
 from model.cta.config import CTAConfig
 from model.cta.job import Matrix
-from model.cta.layout import SET_WIDTH, Parameter, Target, parameter_rows
+from model.cta.layout import SET_WIDTH, Target, parameter_rows
 
 __all__ = ["Loader"]
 
@@ -79,7 +79,7 @@ class Loader(wiring.Component):
         for matrix in Matrix:
             each = cfg.matrix_rows(matrix)
             table[Target[matrix.name]] = (each, cfg.weight_base(matrix), each)
-        table[Target.PARAMETER] = (int(Parameter.END), 0, 0)
+        table[Target.PARAMETER] = (parameter_rows(cfg)[-1][1], 0, 0)
         after = Signal(17)
         m.d.comb += after.eq(command.base + command.rows)
 
@@ -133,18 +133,20 @@ class Loader(wiring.Component):
         with m.If(self.used):
             m.d.sync += self.tokens.eq(0)
 
-        take = Signal()
+        take, stays, row = Signal(), Const(0), addr
         m.d.comb += take.eq(may & self.data.valid)
+        if cfg.program.fast:     # two slices of a token lie side by side, in the other order if it is odd
+            stays, row = is_token & ~part[0], Mux(is_token, Cat(addr[0] ^ part[0], addr), addr)
         m.d.sync += [
             self.write.token.eq(take & is_token & ~drop),
             self.write.weight.eq(take & is_weight & ~drop),
-            self.write.addr.eq(addr), self.group.eq(group), self.beat.eq(self.data.payload),
+            self.write.addr.eq(row), self.group.eq(group), self.beat.eq(self.data.payload),
             self.p_en.eq(take & is_parameter & ~drop), self.p_set.eq(which), self.p_addr.eq(index),
         ]
         with m.If(take):
             m.d.sync += group.eq(Mux(last_group, 0, group + 1))
             with m.If(last_group):
-                m.d.sync += [part.eq(Mux(last_part, 0, part + 1)), addr.eq(addr + step)]
+                m.d.sync += [part.eq(Mux(last_part, 0, part + 1)), addr.eq(addr + Mux(stays, 0, step))]
                 with m.If(last_part):
                     m.d.sync += [row_addr.eq(row_addr + 1), addr.eq(row_addr + 1),
                                  index.eq(index + 1), rows.eq(rows - 1)]

@@ -1,4 +1,4 @@
-"""Parameters: they are LSH biases and widths, and the biases of Q and V, by weight set."""
+"""Parameters: they are LSH biases and widths, and what the sums of Q, K and V begin with, by weight set."""
 
 from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import data, wiring
@@ -9,7 +9,7 @@ from gen.cta.interfaces import LSHParameters
 from gen.emit import place
 from gen.fixed import shape
 from model.cta.config import CTAConfig
-from model.cta.layout import SET_WIDTH, Parameter
+from model.cta.layout import BETAS, SET_WIDTH, Parameter
 
 __all__ = ["Parameters", "ParameterWrite", "BiasRead"]
 
@@ -25,17 +25,20 @@ class ParameterWrite(data.Struct):
 
 
 class BiasRead(data.StructLayout):
-    """The bias of dimension ``addr`` of V, else of Q, comes in the next cycle."""
+    """The bias of dimension ``addr`` of V, else of Q, comes in the next cycle; with fast products the beta
+    of K with ``k``, else of the same."""
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"en": 1, "v": 1, "addr": address_width(cfg.d)})
+        super().__init__({"en": 1, "v": 1, "addr": address_width(cfg.d),
+                          **({"k": 1} if cfg.program.fast else {})})
 
 
 class Parameters(wiring.Component):
     """Holds the operands that are not vectors of the token dimension, by weight set.
 
     LSH parameters are registers, since three LSHs may follow each other without a gap while the
-    PPEs still work for the last. Q and V biases are an SRAM row a dimension.
+    PPEs still work for the last. Q and V biases are an SRAM row a dimension. Betas are what fast products have
+    too much on the side of the weights, of Q, K and V, in a memory of their own.
 
     Timing: ``bias`` comes in the cycle after ``read.en``; the LSH parameters are constant within a
     job.
@@ -49,6 +52,7 @@ class Parameters(wiring.Component):
     lsh : Parameters of the LSHs, of that set.
     read : Asks for a bias of Q or V.
     bias : Bias asked for, one cycle after ``read.en``. Format ``fmt.bias``.
+    beta : Beta asked for, with it. Format ``cfg.beta``. Only with fast products.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -56,6 +60,7 @@ class Parameters(wiring.Component):
         super().__init__({
             "write": In(ParameterWrite), "set": In(SET_WIDTH), "lsh": Out(LSHParameters(cfg)),
             "read": In(BiasRead(cfg)), "bias": Out(shape(cfg.fmt.bias)),
+            **({"beta": Out(shape(cfg.beta))} if cfg.program.fast else {}),
         })
 
     def elaborate(self, platform):
@@ -90,4 +95,19 @@ class Parameters(wiring.Component):
             bank.r_en.eq(read.en), bank.r_addr.eq(Cat(read.addr, read.v, self.set)),
             self.bias.eq(bank.r_data),
         ]
+        if cfg.program.fast:
+            self._betas(m, platform, low)
         return m
+
+    def _betas(self, m, platform, low):
+        """Row = dimension, then Q, K or V, then set."""
+        cfg, write, read = self.cfg, self.write, self.read
+        bank = SRAM(width=cfg.beta.width, depth=len(BETAS) * cfg.d * cfg.sets)
+        m.submodules.beta_bank = place(platform, bank)
+        of = [write.addr[low:] == first >> low for first in BETAS.values()]
+        bases = Array(at * len(BETAS) * cfg.d for at in range(cfg.sets))
+        m.d.comb += [
+            bank.w_en.eq(write.en & Cat(of).any()), bank.w_data.eq(write.data),
+            bank.w_addr.eq(bases[write.set] + Cat(write.addr[:low], of[1], of[2])),
+            bank.r_en.eq(read.en), bank.r_addr.eq(bases[self.set] + Cat(read.addr, read.k, read.v)),
+            self.beta.eq(bank.r_data)]

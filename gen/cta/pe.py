@@ -9,18 +9,17 @@ from gen.fixed import shape
 __all__ = ["PE", "PEControl"]
 
 
-class PEControl(data.Struct):
+class PEControl(data.StructLayout):
     """Control that travels to the right with the operand.
 
     ``df2``: the product goes to the result register (dataflow 2). ``first``: that register starts
     anew with this product. ``sc``: the value register takes the shortcut. ``swap``: it takes what has
-    been loaded.
+    been loaded. ``pair``: operands and values are of two slices; only with fast products.
     """
 
-    df2: 1
-    first: 1
-    sc: 1
-    swap: 1
+    def __init__(self, cfg):
+        super().__init__({"df2": 1, "first": 1, "sc": 1, "swap": 1,
+                          **({"pair": 1} if cfg.program.fast else {})})
 
 
 class PE(wiring.Component):
@@ -32,6 +31,13 @@ class PE(wiring.Component):
 
     A second value register is loaded while the first is in use: the registers of a row are a chain
     (``push``), and ``swap``, which comes with the first operand of a stream, takes over what is there.
+
+    With fast products a PE has two values and takes two operands, of two slices a and b, and forms
+    (x_a + w_b)(x_b + w_a). The sums are running ones: a value is loaded as its difference to that of the
+    column on the left, so that the register of an operand on its way right is that of the sum as well
+    (FFIP). The chain of a load has both registers of a PE, so that a load takes two pushes a column: the
+    second value of the rightmost first, then its first. An operand without ``pair`` is alone and goes right
+    as it is.
 
     Operand and product are both registered. At 45 nm a multiplier and an adder in one cycle miss
     1 GHz by far, and the operand multiplexer in front of the multiplier misses it still.
@@ -46,7 +52,10 @@ class PE(wiring.Component):
     Numerics: exact; :attr:`CTAConfig.acc` holds every sum of every phase.
 
     Source: Sec. IV-B(1), Fig. 8. The second operand register and the second value register are ours,
-    and so is ``svc``, with which CAG borrows multiplier and adder.
+    and so is ``svc``, with which CAG borrows multiplier and adder. Fast products: S. Winograd, "A New
+    Algorithm for Inner Product", IEEE Trans. Computers 1968; FFIP: T. E. Pogue and N. Nicolici, "Fast
+    Inner-Product Algorithms and Architectures for Deep Neural Network Accelerators", IEEE Trans. Computers
+    2023.
 
     Parameters
     ----------
@@ -54,7 +63,8 @@ class PE(wiring.Component):
 
     Members
     -------
-    x_in : Operand from the left. Format ``cfg.left``.
+    x_in : Operand from the left, with ``pair`` x_a + w_b of the column on the left. Format ``cfg.left``.
+    y_in : With ``pair`` x_b + w_a of the column on the left. Format ``cfg.value``. Only with fast products.
     ctl_in : Control of the operand that comes in this cycle.
     ap_in : Value of dataflow 2 from below, with its operand. Format ``cfg.value``.
     sum_in : Running sum of dataflow 1 from below, two cycles after its operand. Format ``cfg.acc``.
@@ -65,6 +75,7 @@ class PE(wiring.Component):
     shift : The result register takes ``res_in``, unless dataflow 2 writes it in this cycle.
     res_in : Result of the PE below. Format ``cfg.acc``.
     x_out : Operand for the right, one cycle after ``x_in``. Format ``cfg.left``.
+    y_out : Second factor of the product, for the right. Only with fast products.
     ctl_out : Control for the right, one cycle after ``ctl_in``.
     ap_out : The value, which goes up, one cycle after ``ap_in``. Format ``cfg.value``.
     sum_out : Sum of dataflow 1, three cycles after its operand. Format ``cfg.acc``.
@@ -77,12 +88,14 @@ class PE(wiring.Component):
     def __init__(self, cfg):
         left, value, acc = shape(cfg.left), shape(cfg.value), shape(cfg.acc)
         super().__init__({
-            "x_in": In(left), "ctl_in": In(PEControl), "ap_in": In(value), "sum_in": In(acc),
+            "x_in": In(left), "ctl_in": In(PEControl(cfg)), "ap_in": In(value), "sum_in": In(acc),
             "push": In(1), "shadow_in": In(value), "shadow_out": Out(value),
             "shortcut": In(value), "svc": In(1), "shift": In(1), "res_in": In(acc),
-            "x_out": Out(left), "ctl_out": Out(PEControl), "ap_out": Out(value),
+            "x_out": Out(left), "ctl_out": Out(PEControl(cfg)), "ap_out": Out(value),
             "sum_out": Out(acc), "res_out": Out(acc),
+            **({"y_in": In(value), "y_out": Out(value)} if cfg.program.fast else {}),
         })
+        self._fast, self._control = cfg.program.fast, PEControl(cfg)
         self._left, self._value, self._acc = left, value, acc
 
     def elaborate(self, platform):
@@ -92,23 +105,29 @@ class PE(wiring.Component):
         x = Signal(self._left, reset_less=True)
         value = Signal(self._value, reset_less=True)
         shadow = Signal(self._value, reset_less=True)
-        ctl = Signal(PEControl)
-        m.d.sync += [x.eq(self.x_in), ctl.eq(self.ctl_in)]
+        ctl, comes = Signal(self._control), Signal.like(value)
+        m.d.sync += [ctl.eq(self.ctl_in), value.eq(comes)]
+        m.d.comb += comes.eq(value)
         with m.If(self.svc | self.ctl_in.sc):
-            m.d.sync += value.eq(self.shortcut)
+            m.d.comb += comes.eq(self.shortcut)
         with m.Elif(self.ctl_in.df2):
-            m.d.sync += value.eq(self.ap_in)
+            m.d.comb += comes.eq(self.ap_in)
         with m.Elif(self.ctl_in.swap):
-            m.d.sync += value.eq(shadow)
+            m.d.comb += comes.eq(shadow)
         with m.If(self.push):
             m.d.sync += shadow.eq(self.shadow_in)
-        m.d.comb += [self.shadow_out.eq(shadow), self.x_out.eq(x), self.ctl_out.eq(ctl),
-                     self.ap_out.eq(value)]
+        m.d.comb += [self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
+        if self._fast:
+            factor = self._pair(m, x, comes, shadow)
+        else:
+            m.d.sync += x.eq(self.x_in)
+            m.d.comb += self.shadow_out.eq(shadow)
+            factor = value
 
         # Cycle c+1: product.
         product = Signal(signed(len(x) + len(value)), reset_less=True)
         df2, first = Signal(), Signal()
-        m.d.sync += [product.eq(x * value), df2.eq(ctl.df2), first.eq(ctl.first)]
+        m.d.sync += [product.eq(x * factor), df2.eq(ctl.df2), first.eq(ctl.first)]
 
         # Cycle c+2: the one adder.
         total = Signal(self._acc, reset_less=True)
@@ -124,3 +143,17 @@ class PE(wiring.Component):
                 m.d.sync += result.eq(self.res_in)
         m.d.comb += [self.sum_out.eq(total), self.res_out.eq(result)]
         return m
+
+    def _pair(self, m, x, comes, shadow):
+        """Both factors of a pair, each a sum that runs along the row, or the operand and the value that
+        ``comes`` as they are. The second factor."""
+        second, held = (Signal.like(comes, name=name, reset_less=True) for name in ("second", "held"))
+        factor, other = Signal.like(second, reset_less=True), Signal.like(second)
+        pair = self.ctl_in.pair
+        m.d.comb += [other.eq(Mux(self.ctl_in.swap, held, second)), self.shadow_out.eq(held),
+                     self.y_out.eq(factor)]
+        m.d.sync += [second.eq(other), x.eq(self.x_in + Mux(pair, other, 0)),
+                     factor.eq(comes + Mux(pair, self.y_in, 0))]
+        with m.If(self.push):
+            m.d.sync += held.eq(shadow)
+        return factor

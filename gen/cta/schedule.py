@@ -1,6 +1,6 @@
 """Schedule: it steps through the program of the configuration and names the next row."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,7 +23,9 @@ class RowDescriptor(data.StructLayout):
     on. ``c1_addr``: the slice of C1 that residuals need. ``exact``: centroids are tokens, and scores
     have one slot more, which is 0 less the maximum. ``final``: no row of this linear follows. Where
     weights stay ``batch`` is the dimension of column 0 of a linear, ``turn`` tells groups in turn apart,
-    and ``counted`` that tokens pass for the first time as centroids.
+    and ``counted`` that tokens pass for the first time as centroids. With fast products, where two slices
+    lie side by side, addresses of tokens and centroids are those of both, but for ``c1_addr``, and ``odd``
+    tells them apart.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -39,6 +41,7 @@ class RowDescriptor(data.StructLayout):
             "addr": bank, "c1_addr": address_width(cfg.value_depth), "cols": range(cfg.b + 1),
             "split": range(cfg.entries + 1), "exact": 1, "final": 1,
             **({"turn": 1, "counted": 1} if cfg.program.weights_stay else {}),
+            **({"odd": 1} if cfg.program.fast else {}),
         })
 
 
@@ -96,13 +99,14 @@ class Schedule(wiring.Component):
         running, pc = Signal(), Signal(range(len(names)))
         part, hpass = Signal(range(max(2, T))), Signal(range(max(2, P)))
         base = Signal(range(max(n, cfg.keys) + b + 1))
-        strides = {"tokens": cfg.token_stride, "d": d, "l": l, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2}
+        strides = {"tokens": cfg.token_stride, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2, "d": d, "l": l}
+        by_two = ("tokens", "k0", "k1", "k2") if program.fast else ()      # slices that lie side by side
         at = {key: Signal(range(T * step + 1), name=f"part_{key}") for key, step in strides.items()}
 
         # The fields of the row, from the table.
         op, wait, lsh = Signal(Op), Signal(Wait), Signal(LSH_WIDTH)
         loads, previous = Signal(), Signal()
-        sliced, loop, ends = Signal(), Signal(Loop), Signal()
+        sliced, fast, loop, ends = Signal(), Signal(), Signal(Loop), Signal()
         first_slice, again, then = Signal.like(pc), Signal.like(pc), Signal.like(pc)
         with m.Switch(pc):
             for number, entry in enumerate(program.rows):
@@ -110,7 +114,7 @@ class Schedule(wiring.Component):
                     m.d.comb += [
                         op.eq(entry.op), wait.eq(entry.wait), lsh.eq(entry.lsh or 0),
                         loads.eq(entry.load), previous.eq(entry.previous), loop.eq(entry.loop),
-                        sliced.eq(entry.slices is not None), ends.eq(entry.next is None),
+                        fast.eq(entry.fast), sliced.eq(entry.slices is not None), ends.eq(entry.next is None),
                         first_slice.eq(names.index(entry.slices or entry.name)),
                         again.eq(names.index(entry.again or entry.name)),
                         then.eq(names.index(entry.next or entry.name)),
@@ -141,7 +145,10 @@ class Schedule(wiring.Component):
         # What it reads. Weight banks hold the matrices slice by slice, set after set.
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
         a_base = Array([cfg.weight_base(Matrix.of(c)) for c in LSH])[lsh]
+        last = part == Mux(fast, T - 2, T - 1) if program.fast else part == T - 1
         query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
+        if program.fast:
+            query |= (op == Op.ALPHA) & (lsh == LSH.QUERY)
         rows = Mux(query, self.k0, self.k)
         weights = self._weights(set_base, op) + at["d"]
         left = Mux(rows > base, rows - base, 0)
@@ -153,9 +160,11 @@ class Schedule(wiring.Component):
                 kept &= pc != number
         m.d.comb += [
             row.op.eq(op), row.lsh.eq(lsh), row.hpass.eq(hpass), row.load.eq(loads & ~kept),
-            row.part_first.eq(part == 0), row.part_last.eq(part == T - 1),
+            row.part_first.eq(part == 0), row.part_last.eq(last),
             row.batch.eq(base), row.rows.eq(rows), row.split.eq(self.k1),
-            row.exact.eq(exact), row.cols.eq(Mux(previous, b, live)), row.c1_addr.eq(at["k1"]),
+            row.exact.eq(exact), row.cols.eq(Mux(previous, b, live)),
+            row.c1_addr.eq(Cat(part[0], at["k1"]) if program.fast else at["k1"]),
+            *([row.odd.eq(part[0])] if program.fast else []),
         ]
         first_query = Mux(job.cross, job.n, 0)     # token of the first query
         with m.Switch(op):
@@ -169,15 +178,21 @@ class Schedule(wiring.Component):
                     row.pad.eq(Mux((short > 0) & (part != T - 1), short, 0)),
                     row.rows.eq(l), row.batch.eq(hpass * b),
                 ]
+            rows_c1, rows_c2 = Mux(exact, at["tokens"], at["k1"]), (
+                cfg.c2_base // (1 + program.fast) + at["k2"] - self.k1)
+            rows_c0 = Mux(exact, at["tokens"] + first_query, at["k0"])
+            if program.fast:
+                with m.Case(Op.ALPHA):
+                    short = least_stream(cfg) - rows
+                    m.d.comb += [row.addr.eq(Mux(query, rows_c0, rows_c1)), row.load_c2.eq(rows_c2),
+                                 row.length.eq(rows), row.pad.eq(Mux(short > 0, short, 0))]
             with m.Case(Op.K, Op.V):
-                rows_c1, rows_c2 = Mux(exact, at["tokens"], at["k1"]), cfg.c2_base + at["k2"] - self.k1
                 if stay:
                     m.d.comb += [row.addr.eq(rows_c1), row.load_c2.eq(rows_c2)]
                 else:
                     m.d.comb += [row.load_addr.eq(rows_c1 + base), row.load_c2.eq(rows_c2 + base),
                                  row.addr.eq(weights), row.length.eq(d), row.pad.eq(max(0, b - d))]
             with m.Case(Op.Q):
-                rows_c0 = Mux(exact, at["tokens"] + first_query, at["k0"])
                 if stay:
                     m.d.comb += row.addr.eq(rows_c0)
                 else:
@@ -197,16 +212,17 @@ class Schedule(wiring.Component):
         # Groups of dimensions, where weights stay.
         turn, turned, group = Signal(), Const(1), Signal(range(max(2, groups)))
         if stay:
-            turned = self._rows_of_weights(m, op, exact, part, turn, group, weights, rows)
+            turned = self._rows_of_weights(m, op, exact, last, turn, group, weights, rows)
 
         # Where it goes next: the innermost loop that has not ended.
         with m.If(take & ~turned):
             m.d.sync += turn.eq(1)
         with m.If(take & turned):
             m.d.sync += turn.eq(0)
-            with m.If(sliced & (part != T - 1)):
-                m.d.sync += [part.eq(part + 1), pc.eq(first_slice),
-                             *(at[key].eq(at[key] + step) for key, step in strides.items())]
+            with m.If(sliced & ~last):
+                m.d.sync += [part.eq(part + 1 + fast), pc.eq(first_slice),
+                             *(at[key].eq(at[key] + self._stride(step, key in by_two, part, fast))
+                               for key, step in strides.items())]
             with m.Else():
                 with m.If(sliced):
                     m.d.sync += [part.eq(0), *(reg.eq(0) for reg in at.values())]
@@ -234,9 +250,16 @@ class Schedule(wiring.Component):
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0), turn.eq(0),
                          group.eq(0),
                          draining.eq(0), *(reg.eq(0) for reg in at.values()),
-                         pc.eq(Mux(exact | job.reuse, names.index(program.entry[Mode.EXACT]),
-                                   names.index(program.entry[Mode.CTA])))]
+                         pc.eq(Mux(job.reuse, names.index(program.reuse_entry),
+                                   Mux(exact, names.index(program.entry[Mode.EXACT]),
+                                       names.index(program.entry[Mode.CTA]))))]
         return m
+
+    def _stride(self, step, by_two, part, fast):
+        """From a slice to the next, or to the next but one where the row takes two."""
+        if not self.cfg.program.fast:
+            return step
+        return Mux(fast | part[0], step, 0) if by_two else Mux(fast, 2 * step, step)
 
     def _weights(self, set_base, op):
         """First row of the matrix of a linear."""
@@ -266,12 +289,12 @@ class Schedule(wiring.Component):
             m.d.sync += left.eq(0)
         return ~event & (left == 1)
 
-    def _rows_of_weights(self, m, op, exact, part, turn, group, weights, rows):
+    def _rows_of_weights(self, m, op, exact, last, turn, group, weights, rows):
         """A row of a linear whose weights stay; gives whether it is the last of those in turn."""
         cfg, row = self.cfg, self.rows.payload
-        last, groups = part == cfg.slices - 1, -(-cfg.d // cfg.b)
+        groups = -(-cfg.d // cfg.b)
         least = least_stream(cfg)
-        pairs = (rows < least) if cfg.slices > 1 and groups > 1 else Const(0)
+        pairs = (rows < least) if cfg.linear_parts > 1 and groups > 1 else Const(0)
         turned = Signal(init=1)
         dim = (group + turn) * cfg.b
         short = Mux(pairs, least_stream(cfg, 2), least)

@@ -1,6 +1,6 @@
 """Sequencer: it issues the rows of the schedule to the array, one slot a cycle."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,7 @@ from model.cta.config import CTAConfig
 from model.cta.job import LSH, LSH_WIDTH
 from model.cta.layout import TraceOp
 from model.cta.schedule import Op
+from model.cta.timing import load_slots
 
 __all__ = ["Sequencer", "Slot"]
 
@@ -130,16 +131,18 @@ class Sequencer(wiring.Component):
     def _fits(self, row):
         """Whether a row may begin in the next cycle: CACC has the tokens of the other parity
         (docs/decisions/0026-ports.md)."""
-        return (row.op != Op.HASH) | (row.addr[0] == self.turn)
+        odd = row.odd if self.cfg.program.fast else 0
+        return (row.op != Op.HASH) | (row.addr[0] ^ odd == self.turn)
 
     def _load(self, m, ahead, loading, moves):
         """The reads of a load, column b-1 first. Whether one is issued, and whether it is the last or
         all have been."""
         b, read = self.cfg.b, self.slot.shadow
-        step, done = Signal(range(max(2, b))), Signal()
+        slots = load_slots(self.cfg)
+        step, done = Signal(range(max(2, slots))), Signal()
         since = Signal(range(b))              # slots until the values before have reached all columns
         issues, ends = Signal(), Signal()
-        m.d.comb += [issues.eq(loading & ~done & (since == 0)), ends.eq(issues & (step == b - 1))]
+        m.d.comb += [issues.eq(loading & ~done & (since == 0)), ends.eq(issues & (step == slots - 1))]
         with m.If(since != 0):
             m.d.sync += since.eq(since - 1)
         with m.If(issues):
@@ -154,7 +157,11 @@ class Sequencer(wiring.Component):
         column = Signal(range(max(2, b)))
         number = Signal.like(ahead.batch)     # hash function, centroid row, dimension or query of that column
         exists = issues & (number < ahead.rows)
-        m.d.comb += [column.eq(b - 1 - step), number.eq(ahead.batch + column), read.push.eq(issues)]
+        m.d.comb += number.eq(ahead.batch + column)
+        if self.cfg.program.fast:
+            self._load_pairs(m, ahead, step, issues, column, exists)
+            return issues, ends | done
+        m.d.comb += [column.eq(b - 1 - step), read.push.eq(issues)]
         if self.cfg.program.weights_stay:
             m.d.comb += [read.addr.eq(ahead.load_addr + column),
                          read.query.eq(exists & (ahead.op == Op.SCORE)),
@@ -170,6 +177,19 @@ class Sequencer(wiring.Component):
             read.key.eq(exists & (ahead.op == Op.Q) & ~ahead.exact)]
         return issues, ends | done
 
+    def _load_pairs(self, m, ahead, step, issues, column, exists):
+        """The reads of a load with fast products: two a column, the second slice before the first. A value
+        is pushed two cycles after it is read, less the next one of its slice."""
+        b, d, read = self.cfg.b, self.cfg.d, self.slot.shadow
+        reads, first = step < 2 * b, step[0]
+        pair = (ahead.op == Op.K) | (ahead.op == Op.V) | (ahead.op == Op.Q)
+        m.d.comb += [
+            column.eq(b - 1 - (step >> 1)), read.push.eq(issues & (step >= 2)), read.less.eq(pair),
+            read.addr.eq(ahead.load_addr + column + Mux(pair & ~first, d, 0)),
+            read.query.eq(exists & reads & first & (ahead.op == Op.SCORE)),
+            read.weight.eq(exists & reads & (first | pair) & (ahead.op != Op.SCORE)
+                           & (ahead.op != Op.ALPHA))]
+
     def _stream(self, m, row, streaming, index, last):
         """The operands of a row, and what becomes of their sums."""
         slot, b = self.slot, self.cfg.b
@@ -181,7 +201,10 @@ class Sequencer(wiring.Component):
             slot.cols.eq(row.cols), slot.addr.eq(row.addr + index), slot.c1_addr.eq(row.c1_addr),
             slot.final.eq(row.final),
         ]
-        stay = self.cfg.program.weights_stay
+        stay, row_at = self.cfg.program.weights_stay, row.addr + index
+        if self.cfg.program.fast:     # two slices of a token lie side by side, in the other order if it is odd
+            with m.If(row.op == Op.HASH):
+                m.d.comb += slot.addr.eq(Cat(row_at[0] ^ row.odd, row_at))
         if stay:
             m.d.comb += [slot.dim.eq(row.batch), slot.turn.eq(row.turn)]
             self._stream_rows(m, row, streaming, index, level2)
@@ -211,16 +234,20 @@ class Sequencer(wiring.Component):
 
     def _stream_rows(self, m, row, streaming, index, level2):
         """The operands of a linear whose weights stay: centroids, or tokens in their format."""
-        slot = self.slot
-        with m.If((row.op == Op.K) | (row.op == Op.V) | (row.op == Op.Q)):
+        slot, fast = self.slot, self.cfg.program.fast
+        queries = (row.op == Op.Q) | (row.op == Op.ALPHA) & (row.lsh == LSH.QUERY)
+        linear = (row.op == Op.K) | (row.op == Op.V) | (row.op == Op.Q)
+        with m.If(linear | (row.op == Op.ALPHA if fast else 0)):
             m.d.comb += [slot.token.eq(streaming & row.exact), slot.centroid.eq(row.exact),
                          slot.counted.eq(streaming & row.counted), slot.inject.eq(Inject.PARTIAL)]
             with m.If(row.part_first):
-                m.d.comb += slot.inject.eq(Mux((row.op == Op.K) | (row.op == Op.V) & level2,
-                                               Inject.ZERO, Inject.BIAS))
-            with m.If(row.op == Op.Q):
+                m.d.comb += slot.inject.eq(Mux((row.op == Op.K) | (row.op == Op.V) & level2
+                                               | (row.op == Op.ALPHA), Inject.ZERO, Inject.BIAS))
+            with m.If(queries):
                 m.d.comb += slot.key.eq(streaming & ~row.exact)
             with m.Else():
                 m.d.comb += slot.value.eq(streaming & ~row.exact)
-                with m.If(level2):
-                    m.d.comb += slot.addr.eq(row.load_c2 + index)
+            at = Mux(~queries & level2, row.load_c2, row.addr) + index
+            if fast:
+                at = Cat(at[0] & row.exact, at)
+            m.d.comb += slot.addr.eq(at)

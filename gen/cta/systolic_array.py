@@ -38,6 +38,7 @@ class SystolicRow(wiring.Component):
     Members
     -------
     x : Operand of column 0. Format ``cfg.left``.
+    y : Operand of the second slice, with it. Format ``cfg.value``. Only with fast products.
     ctl : Control of that operand, in the same cycle.
     push : The second value registers shift to the right.
     shadow : Value that enters them at column 0. Format ``cfg.value``.
@@ -66,7 +67,7 @@ class SystolicRow(wiring.Component):
         left, value, acc = shape(cfg.left), shape(cfg.value), shape(cfg.acc)
         csum, mean = shape(cfg.csum), signed(cfg.left.width + cfg.value.width)
         super().__init__({
-            "x": In(left), "ctl": In(PEControl), "push": In(1), "shadow": In(value),
+            "x": In(left), "ctl": In(PEControl(cfg)), "push": In(1), "shadow": In(value),
             "ap_in": In(shape(cfg.fmt.ap)).array(b), "sum_in": In(acc).array(b),
             "res_in": In(acc).array(b),
             "shortcut": In(shape(cfg.fmt.qkv)).array(b), "shift": In(1).array(b),
@@ -74,6 +75,7 @@ class SystolicRow(wiring.Component):
             "res_out": Out(acc).array(b),
             "cacc_en": In(1), "cacc_x": In(left), "cacc_acc": In(csum), "cacc_sum": Out(csum),
             "cavg_en": In(1), "cavg_x": In(left), "cavg_value": In(value), "cavg_sum": Out(mean),
+            **({"y": In(value)} if cfg.program.fast else {}),
         })
         self.cfg = cfg
 
@@ -97,6 +99,8 @@ class SystolicRow(wiring.Component):
                     self.ap_out[j].eq(pe.ap_out), self.sum_out[j].eq(pe.sum_out),
                     self.res_out[j].eq(pe.res_out),
                 ]
+                if cfg.program.fast:
+                    m.d.comb += pe.y_in.eq(pes[j - 1].y_out if j else self.y)
             if j in lent:
                 en, x_lent, value_lent, total_lent = lent[j]
                 # The addend comes two cycles after its operand; for that sum alone it is lent.
@@ -124,7 +128,7 @@ class SystolicArray(wiring.Component):
     with its ``ctl``): ``ap[j]`` enters in X+j and ``inject[j]`` in X+2+j; ``sum[j]`` shows in
     X+d+2+j and ``ap_top[j]`` in X+d+j.
     Values: those of columns b-1..0 enter row i as ``shadow[i]`` in b cycles with ``push[i]``, while
-    operands pass. ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the
+    operands pass; with fast products in 2 b cycles, the second value of a column before its first. ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the
     cycle after the last push or later; the next push b-1 cycles after it or later. ``ctl[i].sc`` in cycle c
     makes PE (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in
     X'+d+2+j, X' the X of the last operand. ``res[j]`` then shows row d-1, and with each
@@ -178,7 +182,7 @@ class SystolicArray(wiring.Component):
             m.submodules[f"row_{i}"] = place(platform, row)
             m.d.comb += [
                 row.x.eq(left.x[i]), row.ctl.eq(left.ctl[i]), row.push.eq(left.push[i]),
-                row.shadow.eq(left.shadow[i]),
+                row.shadow.eq(left.shadow[i]), *([row.y.eq(left.y[i])] if self.cfg.program.fast else []),
                 row.cacc_en.eq(cag.cacc_en), row.cacc_x.eq(self.cacc_x[i]),
                 row.cacc_acc.eq(cag.cacc_acc[i]), cag.cacc_sum[i].eq(row.cacc_sum),
                 row.cavg_en.eq(cag.cavg_en), row.cavg_x.eq(cag.cavg_x[i]),

@@ -56,8 +56,8 @@ def _lanes(cfg: CTAConfig) -> list[Bank]:
             for name, holds, ports, depth, width in (
         *2 * [("tokens", "tokens, even and odd", "1rw", cfg.token_depth // 2, f.token.width)],
         ("weights", "A, Wq, Wk, Wv of every set", "1rw", cfg.weight_depth, weight),
-        ("keys", "C0, K, C1 once more", "1r1w", cfg.key_depth, row),
-        ("values", "C1, C2, V", "1r1w", cfg.value_depth, row),
+        *cfg.row_banks * [("keys", "C0, K, C1 once more", "1r1w", -(-cfg.key_depth // cfg.row_banks), row)],
+        *cfg.row_banks * [("values", "C1, C2, V", "1r1w", -(-cfg.value_depth // cfg.row_banks), row)],
         ("outputs", "Q, and O in its place", "1r1w", cfg.queries, max(f.output.width, f.qkv.width))
         if cfg.program.weights_stay else ("outputs", "O", "1rw", cfg.queries, f.output.width))]
 
@@ -66,7 +66,11 @@ def _array(cfg: CTAConfig) -> list[Bank]:
     """What the bottom of the array reads."""
     hashing = cfg.hash_columns if cfg.slices > 1 else 0
     rest = cfg.b - cfg.hash_columns if cfg.slices > 1 else 0
+    fast = int(cfg.program.fast)
     return [Bank("biases", "biases of Q and V", "1r1w", 1, 2 * cfg.d * cfg.sets, cfg.fmt.bias.width),
+            Bank("betas", "less the sums of w_a w_b of Q, K and V", "1r1w", fast, 3 * cfg.d * cfg.sets,
+                 cfg.beta.width),
+            Bank("alphas", "sums of x_a x_b of centroids", "1r1w", fast, cfg.alpha_rows, cfg.acc.width),
             Bank("partial sums", "sums of the slices before", "1r1w", hashing,
                  cfg.partial_depth(True), cfg.acc.width),
             Bank("partial sums", "sums of the slices before", "1r1w", rest,

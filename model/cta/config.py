@@ -20,11 +20,12 @@ from model.cta.parameters import (
     LEAST_CAPACITY,
     MOST_HASHES,
     MOST_SLICES,
+    PARAMETER_WIDTH,
     SA_WIDTHS,
     CTAFormats,
 )
 from model.cta.program import Program
-from model.cta.programs import PROGRAMS
+from model.cta.programs import PRODUCTS, PROGRAMS, named
 from model.errors import ConfigError
 from model.fixed import Format, bits_for_range, clog2
 
@@ -54,6 +55,7 @@ class CTAConfig(Memories, EngineConfig):
     sums: int = 1
     aps: int = 0
     program: Program | str = ""
+    products: str = ""
     ahead: bool = True
     pag: int = 0
     sets: int = 1
@@ -95,11 +97,7 @@ class CTAConfig(Memories, EngineConfig):
             self._check(name, 1 <= getattr(self, name) <= self.n, f"in 1..n = {self.n}")
         self._check("sums", self.sums in (1, 2), "1 or 2")
         self._check("aps", self.aps in (0, 1, 2), "1 or 2")
-        if self.program == "":
-            object.__setattr__(self, "program", PROGRAMS["weights" if self.slices > 1 else "table1"])
-        elif isinstance(self.program, str) and self.program in PROGRAMS:
-            object.__setattr__(self, "program", PROGRAMS[self.program])
-        self._check("program", isinstance(self.program, Program), f"a Program or one of {[*PROGRAMS]}")
+        self._choose_program()
         self._default("aps", 2 if self.program.weights_stay else 1)
         self._check("ahead", isinstance(self.ahead, bool), "True or False")
         self._check("pag", 2 <= self.pag <= 2 * self.b and self.pag & (self.pag - 1) == 0,
@@ -110,6 +108,24 @@ class CTAConfig(Memories, EngineConfig):
         self._check("digit", self.digit in (1, 2, 4) and self.fmt.hash.width % self.digit == 0,
                     f"1, 2 or 4 and a divisor of the hash width {self.fmt.hash.width}")
         self._check_words()
+
+    def _choose_program(self):
+        """Program and products from their words. A program that is given as a value says what its products
+        are."""
+        self._check("products", self.products in ("", *PRODUCTS), f"one of {[*PRODUCTS]}")
+        if self.program == "":
+            object.__setattr__(self, "program", "weights" if self.slices > 1 else "table1")
+        if isinstance(self.program, str) and self.program in PROGRAMS:
+            object.__setattr__(self, "program", named(self.program, self.products, self.slices))
+        self._check("program", isinstance(self.program, Program), f"a Program or one of {[*PROGRAMS]}")
+        object.__setattr__(self, "products", PRODUCTS[self.program.fast])
+        if self.program.fast:
+            self._check("dw", self.slices % 2 == 0,
+                        f"an even multiple of d = {self.d} with fast products, which take two slices at once")
+            if self.beta.width > PARAMETER_WIDTH:
+                raise ConfigError(f"fmt.weight.width is {self.fmt.weight.width} with fast products at "
+                                  f"dw = {self.dw}, must leave the sum of w_a w_b at most {PARAMETER_WIDTH} "
+                                  f"bits, not {self.beta.width}")
 
     def _check_formats(self):
         """Refuse formats that neither the golden model nor the generator means."""
@@ -129,8 +145,11 @@ class CTAConfig(Memories, EngineConfig):
                         min(10, self.fmt.score.width - 1))
 
     def as_dict(self) -> dict:
-        """Structural parameters, constants, formats and the program as plain data (JSON)."""
-        return super().as_dict() | {"program": self.program.as_dict()}
+        """Structural parameters, constants, formats and the program as plain data (JSON). The program says
+        what the products are."""
+        data = super().as_dict() | {"program": self.program.as_dict()}
+        del data["products"]
+        return data
 
     @classmethod
     def from_dict(cls, data: dict):
@@ -145,6 +164,11 @@ class CTAConfig(Memories, EngineConfig):
     def slices(self) -> int:
         """T: slices of d that make up a token."""
         return self.dw // self.d
+
+    @property
+    def linear_parts(self) -> int:
+        """Parts of a linear's sum: slices, or with fast products pairs of them."""
+        return self.slices // (2 if self.program.fast else 1)
 
     @property
     def passes(self) -> int:
@@ -213,15 +237,28 @@ class CTAConfig(Memories, EngineConfig):
         """PE operand from the left: tokens, weights or centroids, K, V."""
         f = self.fmt
         formats = f.token, f.weight, f.qkv, f.lsh_a, *([f.centroid] if self.program.weights_stay else [])
-        return Format(True, max(each.width for each in formats))
+        return Format(True, max(self.pair_width, *(each.width for each in formats)))
 
     @property
     def value(self) -> Format:
         """PE value register: A, centroids or weights, Q, AP (unsigned, so one bit more), 1/count."""
         f = self.fmt
         formats = f.lsh_a, f.centroid, f.qkv, *([f.weight] if self.program.weights_stay else [])
-        return Format(True, max(f.ap.width + 1, self.mean_reciprocal_frac + 2,
+        return Format(True, max(f.ap.width + 1, self.mean_reciprocal_frac + 2, self.pair_width,
                                 *(each.width for each in formats)))
+
+    @property
+    def pair_width(self) -> int:
+        """Bits of the sum of a centroid and a weight, or of the difference of two weights, which fast
+        products multiply; 0 without them."""
+        return 1 + max(self.fmt.centroid.width, self.fmt.weight.width) if self.program.fast else 0
+
+    @property
+    def beta(self) -> Format:
+        """Less the sum of w_a w_b over the pairs of slices, for a dimension of the head."""
+        low, high = self.fmt.weight.min, self.fmt.weight.max
+        pairs = self.dw // 2
+        return Format(True, bits_for_range(-(low * low) * pairs, -(low * high) * pairs))
 
     @property
     def acc(self) -> Format:

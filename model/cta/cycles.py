@@ -22,6 +22,7 @@ from model.cta.timing import (
     drain_guard,
     issue_delay,
     least_stream,
+    load_slots,
     pag_cycles,
     query_guard,
     shortcut_pause,
@@ -100,7 +101,7 @@ def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
     """
     groups = -(-cfg.d // cfg.b)
     in_turn = frozenset(op for op, rows in ((Op.K, k), (Op.V, k), (Op.Q, k0))
-                        if cfg.slices > 1 and groups > 1 and rows < least_stream(cfg))
+                        if cfg.linear_parts > 1 and groups > 1 and rows < least_stream(cfg))
     return Sizes(cfg.slices, cfg.passes, -(-k // cfg.b), -(-k0 // cfg.b), groups, in_turn)
 
 
@@ -158,8 +159,8 @@ class _Run:
             begins = max(take + 1, since + cfg.b - 1) if loads else take + 1    # of the load
             if loads and row.op is Op.Q and before is Op.SCORE:    # only where centroids stay
                 begins = max(begins, free + 1)      # C0 lies beside K
-            moved = max(free, begins + cfg.b - 1) if loads else take
-            turn = row.op is Op.HASH and (moved + self._first(row.lsh)) % 2
+            moved = max(free, begins + load_slots(cfg) - 1) if loads else take
+            turn = row.op is Op.HASH and (moved + cfg.token_row(step.part, self._first(row.lsh))) % 2
             load = max(0, moved - max(begins - 1, free)) if loads else 0        # that nothing hides
             self._lose("value load", moved - free - waited - load if loads else 0, moved + 1 - load)
             length, pad = self._slots(step)
@@ -180,11 +181,14 @@ class _Run:
     def _slots(self, step: Step):
         """Slots of the stream and of the pause behind it."""
         cfg, row = self.cfg, step.row
-        last = step.part == cfg.slices - 1
+        last = step.part + row.each >= cfg.slices
         least = least_stream(cfg, step.turns)
         if row.op is Op.HASH:
             length = self.m if row.lsh == LSH.QUERY else self.n
             return length, 0 if last else max(0, least - length)
+        if row.op is Op.ALPHA:      # what it forms is read like the partial sums
+            length = self.k0 if row.lsh is LSH.QUERY else self.k
+            return length, max(0, least - length)
         if row.op in (Op.K, Op.V, Op.Q) and cfg.program.weights_stay:
             length = self.k0 if row.op is Op.Q else self.k
             return length, 0 if last and step.turn == step.turns - 1 else max(0, least - length)
@@ -228,7 +232,7 @@ class _Run:
         """CAG works through the slices of a clustering that is offered from that cycle on."""
         cfg, count, k = self.cfg, self.m if lsh == LSH.QUERY else self.n, self.sizes[lsh]
         for part in range(cfg.slices):
-            job = cag_times(cfg, offered, count, k, self.cag, self._first(lsh))
+            job = cag_times(cfg, offered, count, k, self.cag, cfg.token_row(part, self._first(lsh)))
             self.cag.append(job)
             offered = job.following
             name = f"C{lsh}" + (f" slice {part}" if cfg.slices > 1 else "")
@@ -244,12 +248,14 @@ class _Run:
         cfg, row, slots, batch = self.cfg, step.row, length, step.batch * self.cfg.b
         if load:
             self._use("SA", "LOAD", stream - turn - load, stream - turn)
-        what = f"HASH {row.lsh}" if row.op is Op.HASH else row.op.name
+        what = f"{row.op.name} {row.lsh}" if row.lsh is not None else row.op.name
         self._use("SA", what, stream, stream + length)
         if pad:
             self._use("SA", "PAUSE", stream + length, stream + length + pad)
         if row.op is Op.HASH:
             columns = min(cfg.b, cfg.l - step.hpass * cfg.b)
+        elif row.op is Op.ALPHA:
+            columns = 1
         elif cfg.program.weights_stay and row.op in (Op.K, Op.V, Op.Q):
             columns = min(cfg.b, cfg.d)
         else:
@@ -260,7 +266,7 @@ class _Run:
         self.result.macs[PHASES[begun]] += cfg.d * columns * length
         self._lose("value load", load, stream - turn)
         self._lose("pause", pad + slots - length, stream + slots + pad)
-        self._lose("idle hash columns" if row.op is Op.HASH else "ragged batch",
+        self._lose({Op.HASH: "idle hash columns", Op.ALPHA: "products of centroids"}.get(row.op, "ragged batch"),
                    length * (1 - columns / cfg.b), stream + length, length)
 
     def _lose(self, cause, cycles, end, length=None):

@@ -13,6 +13,7 @@ import numpy as np
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH_WIDTH, SHIFT_O, HeadWeights, Job, Matrix, Saturation
+from model.cta.linear import betas
 from model.cta.schedule import PHASES, Op
 from model.fixed import SHIFT
 from model.words import pack_fields, unpack_fields
@@ -74,7 +75,14 @@ class Parameter(IntEnum):
     LSH_POST = 10   # 16*c + 10
     BQ = 256        # 256 + t
     BV = 512        # 512 + t
-    END = 768
+    BETA_Q = 768    # 768 + t, and so on: less the sum of w_a w_b, where products are fast
+    BETA_K = 1024
+    BETA_V = 1280
+    END = 1536
+
+
+BETAS = {Matrix.WQ: Parameter.BETA_Q, Matrix.WK: Parameter.BETA_K, Matrix.WV: Parameter.BETA_V}
+"""Where what fast products have too much on the side of a matrix is loaded."""
 
 
 def parameter_rows(cfg: CTAConfig) -> list[tuple[int, int]]:
@@ -84,7 +92,8 @@ def parameter_rows(cfg: CTAConfig) -> list[tuple[int, int]]:
         block = 16 * c
         rows += [(block + Parameter.LSH_B, block + Parameter.LSH_B + cfg.l),
                  (block + Parameter.LSH_INV_W, block + Parameter.LSH_POST + 1)]
-    rows += [(int(Parameter.BQ), Parameter.BQ + cfg.d), (int(Parameter.BV), Parameter.BV + cfg.d)]
+    named = [Parameter.BQ, Parameter.BV, *(BETAS.values() if cfg.program.fast else ())]
+    rows += [(int(first), first + cfg.d) for first in named]
     # Rows that follow each other without a gap may come in one load.
     joined = rows[:1]
     for first, last in rows[1:]:
@@ -105,7 +114,7 @@ class Load:
     rows: np.ndarray
 
 
-def weight_loads(weights: HeadWeights, index: int = 0) -> list[Load]:
+def weight_loads(cfg: CTAConfig, weights: HeadWeights, index: int = 0) -> list[Load]:
     """The loads that put ``weights`` into weight set ``index``."""
     loads = [Load(Target.WQ, index, 0, weights.wq.T), Load(Target.WK, index, 0, weights.wk.T),
              Load(Target.WV, index, 0, weights.wv.T)]
@@ -116,6 +125,9 @@ def weight_loads(weights: HeadWeights, index: int = 0) -> list[Load]:
         loads.append(Load(Target.PARAMETER, index, 16 * c + Parameter.LSH_INV_W, scalars))
     loads.append(Load(Target.PARAMETER, index, Parameter.BQ, weights.bq))
     loads.append(Load(Target.PARAMETER, index, Parameter.BV, weights.bv))
+    if cfg.program.fast:
+        loads += [Load(Target.PARAMETER, index, BETAS[matrix], betas(cfg, getattr(weights, matrix.name.lower())))
+                  for matrix in BETAS]
     return loads
 
 

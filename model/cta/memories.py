@@ -49,8 +49,28 @@ class Memories:
     @property
     def token_stride(self) -> int:
         """Rows from a slice to the next: as many as there are tokens, and even, so that the parity of a
-        row is that of its token."""
+        row is that of its token. With fast products it is that of token and slice together: row t of the
+        slices 2p and 2p + 1 is at p * 2 * token_stride + 2 t, in the other order if t is odd."""
         return self.tokens + self.tokens % 2
+
+    @property
+    def row_banks(self) -> int:
+        """Banks of keys, and of values: with fast products one for even rows and one for odd ones, so that
+        two slices of a centroid are read at once."""
+        return 2 if self.program.fast else 1
+
+    def row_of(self, part: int, row: int, rows: int) -> int:
+        """Where slice ``part`` of row ``row`` of ``rows`` centroids lies, from that of the first slice of
+        the first one on: slice behind slice, or with fast products two slices side by side."""
+        if not self.program.fast:
+            return part * rows + row
+        return part // 2 * 2 * rows + 2 * row + part % 2
+
+    def token_row(self, part: int, token: int) -> int:
+        """Where slice ``part`` of a token lies."""
+        if not self.program.fast:
+            return part * self.token_stride + token
+        return part // 2 * 2 * self.token_stride + 2 * token + (part + token) % 2
 
     @property
     def token_depth(self) -> int:
@@ -123,6 +143,11 @@ class Memories:
         if self.program.weights_stay:
             return max(self.n, self.k12, 4 * self.d)
         return max(self.n, 2 * self.d) if hashes else 2 * self.d
+
+    @property
+    def alpha_rows(self) -> int:
+        """Sums of x_a x_b that fast products take off: of the rows of K and V, and behind them of Q."""
+        return self.keys + self.queries if self.program.fast else 0
 
     @property
     def bank_depth(self) -> int:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from model.config import Constant, Parameter
 from model.fixed import Format
 
-__all__ = ["SA_WIDTHS", "HEAD_DIMS", "MOST_HASHES", "MOST_SLICES", "LEAST_CAPACITY", "CAPACITY_SHARES",
-           "CTAFormats", "PARAMETERS", "BUILDABLE", "CONSTANTS"]
+__all__ = ["SA_WIDTHS", "HEAD_DIMS", "MOST_HASHES", "MOST_SLICES", "PARAMETER_WIDTH",
+           "LEAST_CAPACITY", "CAPACITY_SHARES", "CTAFormats", "PARAMETERS", "BUILDABLE", "CONSTANTS"]
 
 SA_WIDTHS = (2, 4, 8, 16, 32)
 HEAD_DIMS = (8, 16, 32, 64, 128)
 MOST_HASHES = 8
 MOST_SLICES = 16
+PARAMETER_WIDTH = 32     # bits of a parameter on the host stream
 LEAST_CAPACITY = 32
 CAPACITY_SHARES = {"k0": 21, "k1": 18, "k2": 2}     # default, in 32nds of n
 
@@ -72,6 +73,9 @@ PARAMETERS: dict[str, Parameter] = {
     "program": Parameter("order of the work", "table1 or weights", "weights for dw > d, else table1",
                          "table1: the paper's, centroids stay in the array. weights: weights stay, and Q "
                          "is kept."),
+    "products": Parameter("products of the linears", "plain or fast", "plain",
+                          "fast: two slices in one product each, exactly, by fast inner products. It falls "
+                          "back to plain where centroids stay or T is odd."),
     "ahead": Parameter("values are loaded while others are in use", "yes, no", "yes",
                        "Without it a load stops the array, as in the paper's Fig. 10."),
     "pag": Parameter("exponentials a cycle", "a power of two in 2..2b", "2b",

@@ -17,8 +17,10 @@ from model.errors import ConfigError
 
 __all__ = ["WORDS", "Program"]
 
-WORDS = {"Table I": "table1", "weight-stationary": "weights"}
-"""The words of command lines for the programs that have one, by name."""
+WORDS = {"Table I": "table1", "weight-stationary": "weights",
+         "weight-stationary, fast products": "weights"}
+"""The words of command lines for the programs that have one, by name. Whether products are fast is a word
+of its own."""
 
 MOST_ROWS = 64
 
@@ -33,7 +35,8 @@ class Program:
 
     name : What the program is called.
     rows : The rows, in any order.
-    entry : The row at which a job of each mode starts, by :class:`model.cta.job.Mode`.
+    entry : The row at which a job of each mode starts, by :class:`model.cta.job.Mode`. One that reuses
+        clusters starts at the first K.
     phases : The operation whose first slot begins each of ``PHASES`` but the first.
     """
 
@@ -45,7 +48,7 @@ class Program:
     def __post_init__(self):
         require_structure(self)
         for mode in Mode:
-            for slices in (1, 2):
+            for slices in (2, 4) if self.fast else (1, 2):
                 for passes in (1, 2):
                     for keys in (1, 2, 3):
                         for queries in (1, 2, 3, 4):
@@ -62,14 +65,23 @@ class Program:
         """The linears keep weights in the array, and centroids pass; else it is the other way round."""
         return any(row.loop is Loop.GROUP for row in self.rows)
 
+    @cached_property
+    def fast(self) -> bool:
+        """The linears take fast inner products, two slices at once."""
+        return any(row.fast for row in self.rows)
+
+    @cached_property
+    def reuse_entry(self) -> str:
+        """The row at which a job starts whose clusters are those of the one before."""
+        return next(row.name for row in self.rows if row.op is Op.K)
+
     def walk(self, mode: Mode, sizes: Sizes, reuse: bool = False):
         """The steps of a job: see :func:`model.cta.schedule.walk`.
 
-        With ``reuse`` the clusters are there already. Such a job hashes nothing, and so enters where
-        exact mode does.
+        With ``reuse`` the clusters are there already, and what is kept of them. Such a job begins with
+        the linears.
         """
-        entry = self.entry[Mode.EXACT if reuse else mode]
-        return walk(self.rows, entry, sizes)
+        return walk(self.rows, self.reuse_entry if reuse else self.entry[mode], sizes)
 
     def clusterings(self) -> tuple[LSH, ...]:
         """The clusterings in the order in which CAG averages them, which is that of hashing."""

@@ -3,7 +3,8 @@
 Each rule is one of the hardware, and its message says which: the shortcut writes Q into the value
 registers, so its scores come next; K and V share one load; residuals need C1; scores have two
 buffers, which suffice since O works on the batch counted or on the one before. Where weights stay,
-every linear loads its own, and scores load Q from its bank, where O of the batch takes its place.
+every linear loads its own, and scores load Q from its bank, where O of the batch takes its place. Fast
+linears are those of weights that stay, all or none, behind an ALPHA of the keys and one of the queries.
 """
 
 from model.config import shown
@@ -17,10 +18,10 @@ LOADS = (Op.HASH, Op.K, Op.Q)
 """Operations in front of which the value registers are loaded: V takes what K has loaded, a score
 what the shortcut has written, and O takes probabilities from below."""
 
-LOADS_WEIGHTS = (Op.HASH, Op.K, Op.V, Op.Q, Op.SCORE)
-"""The same where weights stay: O alone loads nothing."""
+LOADS_WEIGHTS = (Op.HASH, Op.ALPHA, Op.K, Op.V, Op.Q, Op.SCORE)
+"""The same where weights stay: O alone loads nothing, and ALPHA zeros."""
 
-WAITS = {Op.HASH: Wait.NONE, Op.K: Wait.CENTROIDS, Op.V: Wait.NONE, Op.Q: Wait.NONE,
+WAITS = {Op.HASH: Wait.NONE, Op.ALPHA: Wait.CENTROIDS, Op.K: Wait.CENTROIDS, Op.V: Wait.NONE, Op.Q: Wait.NONE,
          Op.SCORE: Wait.NONE, Op.OUT: Wait.PROBABILITY | Wait.DRAIN}
 """What an operation has to wait for. LSH2 also waits for C1."""
 
@@ -54,7 +55,7 @@ def require_structure(program) -> None:
     for row in rows:
         where, linear = f"rows[{row.name!r}]", row.op in (Op.K, Op.V, Op.Q)
         for name, kind in (("op", Op), ("wait", Wait), ("loop", Loop), ("load", bool),
-                           ("kept", bool), ("previous", bool), ("turns", bool)):
+                           ("kept", bool), ("previous", bool), ("turns", bool), ("fast", bool)):
             value = getattr(row, name)
             field(f"{where}.{name}", value, isinstance(value, kind), f"of {kind.__name__}")
         for name in ("next", "slices", "again"):
@@ -63,9 +64,17 @@ def require_structure(program) -> None:
                   f"None or one of {names}")
         field(f"{where}.again", row.again, (row.again is None) == (row.loop is Loop.NONE),
               "a row where the row closes a loop, and None where not")
-        hashes = row.op is Op.HASH
-        field(f"{where}.lsh", row.lsh, isinstance(row.lsh, LSH) if hashes else row.lsh is None,
-              "the clustering of a HASH, and None for another operation")
+        hashes, alpha = row.op is Op.HASH, row.op is Op.ALPHA
+        field(f"{where}.lsh", row.lsh, isinstance(row.lsh, LSH) if hashes else
+              row.lsh in (LSH.KEY, LSH.QUERY) if alpha else row.lsh is None,
+              "the clustering of a HASH, KEY or QUERY of an ALPHA, and None for another operation")
+        field(f"{where}.fast", row.fast, row.fast == (alpha or linear and program.fast),
+              "True for ALPHA and, where one is, for all linears; False for another operation")
+        field(f"{where}.op", row.op, stay or not row.fast,
+              "no ALPHA, and linears not fast, where centroids stay")
+        if alpha:
+            field(f"{where}.slices", row.slices, row.slices == row.name and row.loop is Loop.NONE,
+                  "the row itself, without another loop")
         loads = row.op in (LOADS_WEIGHTS if stay else LOADS)
         field(f"{where}.load", row.load, row.load == loads, f"{loads} for {row.op.name}")
         if stay and linear:
@@ -99,6 +108,8 @@ class _Array:
         self.scored = self.sent = 0       # batches of queries
         self.before: Step | None = None
         self.seen: list[Op] = []
+
+        self.alphas: list[LSH] = []       # what ALPHA has formed
 
     def take(self, step: Step) -> None:
         getattr(self, f"_{step.row.op.name.lower()}")(step, step.row)
@@ -174,9 +185,20 @@ class _Array:
 class _WeightsStay(_Array):
     """The same where weights stay: linears come whole, one behind the other."""
 
+    def _alpha(self, step, row):
+        if not self.exact and len(self.hashed) < len(LSH):
+            _refuse(row, "an ALPHA before all clusterings", "behind LSH0, LSH1 and LSH2")
+        if Op.K in self.seen:
+            _refuse(row, "an ALPHA behind K", "before it, which takes it off")
+        if row.lsh in self.alphas and self.before.row is not row:
+            _refuse(row, "a second ALPHA of the same rows", "the only one")
+        self.alphas += [row.lsh] if row.lsh not in self.alphas else []
+
     def _k(self, step, row):
         if not self.exact and len(self.hashed) < len(LSH):
             _refuse(row, "a K before all clusterings", "behind LSH0, LSH1 and LSH2")
+        if row.fast and len(self.alphas) < 2:
+            _refuse(row, "a fast K before both ALPHA", "behind that of the keys and that of the queries")
         self._once(row, Op.K)
 
     def _v(self, step, row):
@@ -209,7 +231,7 @@ def follow(program, mode: Mode, sizes: Sizes) -> None:
     array = (_WeightsStay if program.weights_stay else _Array)(mode, sizes)
     slices, passes, keys, queries = sizes.slices, sizes.passes, sizes.keys, sizes.queries
     most = (len(LSH) * passes * slices + 2 * keys * slices + queries * (slices + 2)
-            + 3 * sizes.groups * slices)
+            + 3 * sizes.groups * slices + 2 * slices)
     for at, step in enumerate(program.walk(mode, sizes)):
         if at == most:
             _refuse(step.row, f"step {at + 1} of {most}", "behind the end of the program")

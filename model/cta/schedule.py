@@ -22,7 +22,8 @@ class Op(IntEnum):
     """What a row streams and where its results go.
 
     Of the linears either operand stays, as :attr:`model.cta.program.Program.weights_stay` says: in
-    Table I the centroids, where Q goes by the shortcut into the value registers.
+    Table I the centroids, where Q goes by the shortcut into the value registers. ALPHA forms what fast
+    inner products (:class:`Row`) have too much on the side of the centroids.
     """
 
     HASH = 1     # tokens past A, to the CIM (Table I steps 1 to 3)
@@ -31,6 +32,7 @@ class Op(IntEnum):
     Q = 4        # the same with Wq and query centroids, to the values or to its memory (7, 9)
     SCORE = 5    # K past Q, to the PAG (8, 10)
     OUT = 6      # V from the left, AP from below, into the result registers (11, 13)
+    ALPHA = 7    # centroids past zeros: sums of x_a x_b, to their memory
 
 
 class Wait(IntFlag):
@@ -60,7 +62,7 @@ class Row:
 
     op : What the array does.
     next : The row that follows when all loops have ended; None ends the program.
-    lsh : The clustering of a HASH.
+    lsh : The clustering of a HASH. Of ALPHA, whose rows pass: KEY, those of K and V; QUERY, those of Q.
     wait : What must have happened before.
     load : The value registers are loaded first.
     kept : The load is left out where the LSHs share A and the array holds all of it: the registers
@@ -70,6 +72,8 @@ class Row:
     again : The row to which that loop returns.
     previous : The row works on the query batch before the one counted.
     turns : Two groups take their slices in turn where one alone would wait for its partial sums.
+    fast : Two slices a, b pass in one, as (x_a + w_b)(x_b + w_a). What this has too much, the sums of
+        x_a x_b and of w_a w_b, is taken off where the sum begins (Winograd 1968).
     """
 
     name: str
@@ -84,6 +88,12 @@ class Row:
     again: str | None = None
     previous: bool = False
     turns: bool = False
+    fast: bool = False
+
+    @property
+    def each(self) -> int:
+        """Slices that pass at once."""
+        return 2 if self.fast else 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Step:
-    """A row at work: on slice ``part``, in pass ``hpass``, on batch number ``batch``, on ``group``,
+    """A row at work: on slice ``part``, the first of two where the row is fast, in pass ``hpass``, on batch number ``batch``, on ``group``,
     which is the ``turn``-th of ``turns`` that go in turn."""
 
     row: Row
@@ -128,8 +138,8 @@ def walk(rows: tuple[Row, ...], name: str | None, sizes: Sizes) -> Iterator[Step
             turn += 1
             continue
         turn = 0
-        if row.slices is not None and part != sizes.slices - 1:
-            name, part = row.slices, part + 1
+        if row.slices is not None and part + row.each < sizes.slices:
+            name, part = row.slices, part + row.each
             continue
         if row.slices is not None:
             part = 0

@@ -92,6 +92,13 @@ def least_stream(cfg: CTAConfig, turns: int = 1) -> int:
     return -(-slice_interval(cfg) // turns) - (0 if cfg.ahead else cfg.b)
 
 
+def load_slots(cfg: CTAConfig) -> int:
+    """Cycles of a load of the value registers: one a column. With fast products two, since a PE has a value
+    of each of two slices, and two more, since what is loaded are differences to the column on the left,
+    which is read behind it."""
+    return 2 * cfg.b + 2 if cfg.program.fast else cfg.b
+
+
 def query_guard(cfg: CTAConfig) -> int:
     """Cycles from the first slot of the last row of Q to the take of the first row that loads it,
     where Q is kept: its row b-1, which is loaded first, is then in the bank."""
@@ -150,7 +157,7 @@ class CagTimes:
 
 def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
               before: list[CagTimes] = (), first: int = 0) -> CagTimes:
-    """Times of a job of ``count`` tokens from number ``first`` on in ``k`` clusters that is offered from
+    """Times of a job of ``count`` tokens from row ``first`` of their banks on in ``k`` clusters that is offered from
     cycle ``offered``, counted as a job of the engine counts.
 
     ``before`` has the jobs taken since the reset, in order (the last two matter): the job waits

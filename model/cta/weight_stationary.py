@@ -1,4 +1,4 @@
-"""The weight-stationary program: weights stay in the array, centroids pass, and Q is kept."""
+"""The weight-stationary programs: weights stay in the array, centroids pass, and Q is kept."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from model.cta.program import Program
 from model.cta.schedule import Loop, Op, Row, Wait
 from model.cta.table1 import TABLE_I
 
-__all__ = ["WEIGHT_STATIONARY"]
+__all__ = ["FAST_PRODUCTS", "WEIGHT_STATIONARY"]
 
 _OUT = Wait.PROBABILITY | Wait.DRAIN
 
@@ -33,3 +33,18 @@ WEIGHT_STATIONARY = Program(
         Row("out last", Op.OUT, None, wait=_OUT),
     ))
 """LSH1, LSH0, LSH2; all of K, V and Q; then S of a batch before O of the one before."""
+
+_ALPHAS = (
+    Row("alpha keys", Op.ALPHA, "alpha queries", lsh=LSH.KEY, load=True, wait=Wait.CENTROIDS,
+        slices="alpha keys", fast=True),
+    Row("alpha queries", Op.ALPHA, "k", lsh=LSH.QUERY, load=True, wait=Wait.CENTROIDS,
+        slices="alpha queries", fast=True))
+
+FAST_PRODUCTS = Program(
+    "weight-stationary, fast products", entry=("hash1", "alpha keys"), phases=(Op.K, Op.SCORE),
+    rows=tuple(row for before in WEIGHT_STATIONARY.rows for row in (
+        *(_ALPHAS if before.name == "k" else ()),
+        replace(before, next="alpha keys") if before.lsh is LSH.RESIDUAL else
+        replace(before, fast=before.op in (Op.K, Op.V, Op.Q)))))
+"""The same with fast inner products in the linears, two slices at once, and so for an even number of
+slices."""

@@ -93,7 +93,7 @@ def _write(data: bytearray, fields, loads: Iterable, count: str, beats: Callable
 def _encode_heads(layer):
     cfg, data, loads = layer.cfg, bytearray(), []
     for head, weights in enumerate(layer.heads):
-        loads.append(_write(data, cta.LOAD_FIELDS, cta.weight_loads(weights, set_of(cfg, head)),
+        loads.append(_write(data, cta.LOAD_FIELDS, cta.weight_loads(cfg, weights, set_of(cfg, head)),
                             "rows", lambda load: cta.beats(cfg, load), beat_bytes(cfg)))
     return Image(bytes(data), tuple(loads))
 

@@ -60,7 +60,7 @@ def _simulate_heads(layer, jobs, progress):
             for head, job in enumerate(row):
                 index = set_of(layer.cfg, head)
                 if resident.get(index) != head:
-                    session.load(weight_loads(layer.heads[head], index))
+                    session.load(weight_loads(layer.cfg, layer.heads[head], index))
                     resident[index] = head
                 if not head:
                     session.load(token_loads(job))

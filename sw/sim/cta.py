@@ -57,7 +57,7 @@ class Session(HostSession):
         ``wait`` what is queued next goes in as soon as the job is taken.
         """
         if reload:
-            self.load(layout.weight_loads(weights, index)
+            self.load(layout.weight_loads(self.cfg, weights, index)
                       + ([] if reuse else layout.token_loads(job)))
         values = layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))

@@ -63,7 +63,7 @@ def random_step(rng, session, golden, weights, tokens, job):
         target, index = int(rng.integers(0, 16)), int(rng.choice([0, 0, CFG.sets, 15]))
         base, rows = int(rng.choice([0, 1, 5, 8, 700, 65535])), int(rng.integers(0, 4))
         # Whatever a legal one brings must be what was there: the jobs go on.
-        legal = [load for load in layout.weight_loads(weights) if load.target == target]
+        legal = [load for load in layout.weight_loads(CFG, weights) if load.target == target]
         if legal and index == 0:
             load = legal[0]
             base, rows, payload = load.base, len(load.rows), layout.beats(CFG, load)
@@ -101,7 +101,7 @@ def test_cta_sequences(seed, tried):
     rng = np.random.default_rng(seed)
     weights, job = stimulus.random_job(CFG, rng, CFG.n)
     golden, session, expected = Admission(CFG), Session(CFG, Script(seed)), []
-    session.load(layout.weight_loads(weights))
+    session.load(layout.weight_loads(CFG, weights))
     for _ in range(150):
         answer = random_step(rng, session, golden, weights, job.xkv, job)
         if answer is not None:
@@ -118,7 +118,7 @@ def test_cta_sequences(seed, tried):
 
 def offered_early(weights, first, second, wait):
     """Two jobs whose tokens are offered at once, the second's behind the first's."""
-    session = Session(CFG, Script(1)).load(layout.weight_loads(weights))
+    session = Session(CFG, Script(1)).load(layout.weight_loads(CFG, weights))
     for job in (first, second):
         session.load(layout.token_loads(job), wait=wait)
     for job in (first, second):
@@ -142,11 +142,11 @@ def test_tokens_offered_early(wait):
 def test_job_offered_with_its_tokens():
     """A load taken in the cycle in which the job is taken goes first, and so do those behind it."""
     weights, job = stimulus.random_job(CFG, np.random.default_rng(5), 9, 7)
-    session = Session(CFG, Script(1)).load(layout.weight_loads(weights))
+    session = Session(CFG, Script(1)).load(layout.weight_loads(CFG, weights))
     for _ in range(2):
         session.load(layout.token_loads(job), wait=False).job(weights, job, reload=False)
     run = build(CFG).run(session.script)
-    first = len(layout.weight_loads(weights))
+    first = len(layout.weight_loads(CFG, weights))
     assert run.cycles["job"][0] == run.cycles["load"][first]
     for result in session.results(run):
         check(CFG, weights, job, result, "tokens and job together")
@@ -165,7 +165,7 @@ def test_a_refused_job_leaves_the_tokens():
 def test_a_load_with_too_few_beats_waits():
     """Neither load nor job goes on before the announced beats have come, or a reset."""
     weights, job = stimulus.random_job(CFG, np.random.default_rng(7), 4)
-    session = Session(CFG, Script(1)).load(layout.weight_loads(weights))
+    session = Session(CFG, Script(1)).load(layout.weight_loads(CFG, weights))
     command = {"target": 0, "set": 0, "base": 0, "rows": 5}
     session._push("load", layout.pack_fields(layout.LOAD_FIELDS, command))
     session._push("data", *layout.beats(CFG, layout.token_loads(job)[0]))
@@ -198,7 +198,7 @@ def test_status_follows_the_last_output(engine):
 def test_the_timing_diagram_of_cta():
     """Every cycle of the diagram of docs/programming.md, and that of a refused job."""
     weights, job = stimulus.random_job(CFG, np.random.default_rng(9), 9, 7)
-    session = Session(CFG, Script(1)).load(layout.weight_loads(weights) + layout.token_loads(job))
+    session = Session(CFG, Script(1)).load(layout.weight_loads(CFG, weights) + layout.token_loads(job))
     for _ in range(3):                   # the second and third have no tokens
         session.job(weights, job, reload=False, wait=False)
     session.wait()

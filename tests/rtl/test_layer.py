@@ -117,16 +117,16 @@ def test_what_a_reuse_needs():
         for one in what:
             model.load(one.target, one.set, one.base, len(one.rows))
 
-    load(weight_loads(weights[0]) + token_loads(job))
+    load(weight_loads(cfg, weights[0]) + token_loads(job))
     ask(0, reuse=1)                     # nothing is there yet
     ask(0)
     for fields in {"n": n + 1}, {"m": m - 1}, {"mode": Mode.EXACT}, {"n": 0}, {"set": 1}:
         ask(1, reuse=1, **fields)
     ask(0)                              # its tokens are used up
-    load(weight_loads(weights[1]) + token_loads(job))
+    load(weight_loads(cfg, weights[1]) + token_loads(job))
     ask(1, reuse=1)                     # leaves the tokens to a job that needs them
     ask(1)
-    load(weight_loads(weights[2]))
+    load(weight_loads(cfg, weights[2]))
     ask(2, reuse=1)
     results = session.results(build(cfg).run(session.script))
     codes = [result.code if isinstance(result, Refused) else ErrorCode.NONE for result in results]
@@ -162,8 +162,8 @@ def test_reset_at_any_cycle_of_a_head_that_reuses(mode, tried):
     length = second.cycles + len(second.o) * (cfg.groups + 2) + 2 * cfg.n + 6
     session = Session(cfg, Script(1))
     for at in range(length):
-        session.load(weight_loads(weights[0]) + token_loads(job.head(0)))
-        session.job(weights[0], job.head(0), reload=False).load(weight_loads(weights[1]))
+        session.load(weight_loads(cfg, weights[0]) + token_loads(job.head(0)))
+        session.job(weights[0], job.head(0), reload=False).load(weight_loads(cfg, weights[1]))
         session.job(weights[1], job.head(1), reload=False, reuse=True, wait=False).reset(at)
         session.jobs.clear()
         session.job(weights[1], job.head(1), reload=False, reuse=True)

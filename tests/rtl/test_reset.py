@@ -61,7 +61,7 @@ def cta_sweep(cfg, seed, mode):
     in_job = range(0, alone.cycles + rows + 6)
     in_load = range(0, sum(1 + layout_beats(cfg, load) for load in tokens) + 3)
 
-    session = Session(cfg, Script(seed)).load(layout.weight_loads(weights))
+    session = Session(cfg, Script(seed)).load(layout.weight_loads(cfg, weights))
     session.reset(0)
     for at in in_load:
         session.load(tokens, wait=False).reset(at)

@@ -77,7 +77,7 @@ async def power_up(dut):
     session = Session(cfg, Script(seed()))
     session.job(weights, job, reload=False)                      # no tokens: refused
     # Exact mode reads no hash; the rest only what CTA mode reads as well.
-    loads = layout.weight_loads(weights)
+    loads = layout.weight_loads(cfg, weights)
     hashes = [load for load in loads if load.target in (Target.A0, Target.A1, Target.A2)
               or (load.target is Target.PARAMETER and load.base < Parameter.BQ)]
     linear = [load for load in loads if all(load is not other for other in hashes)]
@@ -115,7 +115,7 @@ async def reset_in_mid_job(dut):
     session = Session(cfg, Script(seed()))
     for _ in range(3):
         session.job(weights, job, wait=False).reset(int(rng.integers(1, 600)))
-        loads = layout.weight_loads(weights) + layout.token_loads(job)
+        loads = layout.weight_loads(cfg, weights) + layout.token_loads(job)
         session.load(loads, wait=False).reset(int(rng.integers(1, 150)))
     session.jobs.clear()
     await start(dut)

@@ -94,7 +94,7 @@ def test_loads_of_a_head():
     """Every operand goes to its target, weights column by column."""
     cfg = CTAConfig(b=4, d=8, dw=16, l=3, n=8, sets=2)
     weights, job = stimulus.random_job(cfg, np.random.default_rng(1), 6, 5, shared_a=False)
-    loads = weight_loads(weights, 1) + token_loads(job)
+    loads = weight_loads(cfg, weights, 1) + token_loads(job)
     assert {load.set for load in loads[:-1]} == {1}
     by_place = {(load.target, load.base): load.rows for load in loads}
     assert len(by_place) == len(loads) == 3 + 3 * 3 + 2 + 1

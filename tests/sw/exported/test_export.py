@@ -42,7 +42,7 @@ def test_manifest_walks_without_this_package(folder, layers):
         if layer["kind"] == "cta":
             tables = [head["loads"] for head in layer["heads"]]
             due = [(load, list(cta.beats(source.cfg, load))) for at, head in enumerate(source.heads)
-                   for load in cta.weight_loads(head, layer["heads"][at]["set"])]
+                   for load in cta.weight_loads(source.cfg, head, layer["heads"][at]["set"])]
         else:
             tables = [layer["loads"]]
             due = [(load, load.beats) for load in lookup.weight_loads(source.cfg, source.weights)]

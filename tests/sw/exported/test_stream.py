@@ -39,7 +39,7 @@ def test_heads(name):
     layer = made.attention_layer(cfg, rng(), 3)
     image = encode(layer)
     assert image.data == b"".join(
-        expected(cta.LOAD_FIELDS, cta.weight_loads(weights, head % cfg.sets),
+        expected(cta.LOAD_FIELDS, cta.weight_loads(cfg, weights, head % cfg.sets),
                  lambda load: cta.beats(cfg, load), 2 * cfg.lanes)
         for head, weights in enumerate(layer.heads))
     again, read = decode_heads(cfg, image.data, 3)
@@ -108,7 +108,7 @@ def test_places_of_heads(name):
     image = encode(layer)
     end = 0
     for head, loads in enumerate(image.loads):
-        for place, load in zip(loads, cta.weight_loads(layer.heads[head], head % cfg.sets),
+        for place, load in zip(loads, cta.weight_loads(cfg, layer.heads[head], head % cfg.sets),
                                strict=True):
             assert place["offset"] == end
             word = int.from_bytes(image.data[end:end + 5], "little")
