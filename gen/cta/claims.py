@@ -29,8 +29,8 @@ class Claims(wiring.Component):
 
     A job that clusters claims its tokens until CAG has all centroids; an exact job until it has
     ended, for they are its centroids. A job that clusters claims the hash functions until the linears
-    begin. Every job claims the matrices of K and V until its first scores, and that of Q with the
-    parameters until the last row of the last weight has left the highest lane.
+    begin. Every job claims the matrices and the parameters until the last row of the last weight has left
+    the highest lane, but those of K and V only until its first scores where Q is the last linear.
 
     Timing: a claim stands from the cycle after ``start`` on. It falls when no lane reads any more:
     lanes follow each other, so that the last of a row is read d cycles behind the first.
@@ -43,7 +43,7 @@ class Claims(wiring.Component):
     job : The word of the job.
     op : What the array does in this cycle.
     centroids_done : All centroids of the job are written.
-    queries_done : The last slot of Q of the job is issued.
+    linears_done : The last slot of the last linear of the job is issued.
     ended : The last slot of the job is issued.
     claim : What the loader must leave alone.
     """
@@ -51,7 +51,7 @@ class Claims(wiring.Component):
     def __init__(self, cfg: CTAConfig):
         self.cfg = cfg
         super().__init__({"start": In(1), "job": In(JobWord), "op": In(Op), "centroids_done": In(1),
-                          "queries_done": In(1), "ended": In(1), "claim": Out(Claim)})
+                          "linears_done": In(1), "ended": In(1), "claim": Out(Claim)})
 
     def elaborate(self, platform):
         m = Module()
@@ -64,14 +64,15 @@ class Claims(wiring.Component):
             m.d.sync += claim.tokens.eq(0)
         with m.If(self.op == self.cfg.program.phases[0]):
             m.d.sync += claim.a.eq(0)
+        behind_all = self.cfg.program.last_linear is not Op.Q       # V comes behind scores
         with m.If(self.op == Op.SCORE):
-            m.d.sync += claim.kv.eq(0)
-        with m.If(self.queries_done):
+            m.d.sync += claim.kv.eq(claim.kv & behind_all)
+        with m.If(self.linears_done):
             m.d.sync += left.eq(climb)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
             with m.If(left == 1):
-                m.d.sync += claim.q.eq(0)
+                m.d.sync += [claim.q.eq(0), claim.kv.eq(0)]
         with m.If(self.start):
             m.d.sync += [claim.tokens.eq(exact | ~job.reuse), claim.a.eq(~exact & ~job.reuse),
                          claim.kv.eq(1), claim.q.eq(1), claim.set.eq(job.set), left.eq(0)]

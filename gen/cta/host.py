@@ -49,7 +49,7 @@ class Host(wiring.Component):
     parameter : Parameter that a load brings.
     op : What the array does in this cycle, zero for nothing.
     ended : The last slot of the job has been issued.
-    queries_done : The last slot of Q of the job is issued.
+    linears_done : The last slot of the last linear of the job is issued.
     centroids_done : All centroids of the job are written.
     held : A row waits for nothing but the outputs of the job before.
     copy : Copy of the cluster tables that the job has.
@@ -75,7 +75,7 @@ class Host(wiring.Component):
             "job": In(stream.Signature(JobWord)), "out": Out(stream.Signature(Beat(cfg))),
             "status": Out(stream.Signature(StatusWord)), "start": Out(1), "word": Out(JobWord),
             "lanes": Out(LaneLoad(cfg)), "parameter": Out(ParameterWrite), "op": In(Op),
-            "ended": In(1), "queries_done": In(1), "centroids_done": In(1), "held": In(1),
+            "ended": In(1), "linears_done": In(1), "centroids_done": In(1), "held": In(1),
             "copy": In(1), "clusters": In(ClusterCounts(cfg)),
             **{name: members[name] for name in ("overflow", "zero_rows", "events")},
             "tables": Out(TokenLookup(cfg)), "rows": Out(RowRead(cfg)),
@@ -100,7 +100,7 @@ class Host(wiring.Component):
             control.token_written.eq(loader.write.token), loader.claim.eq(claims.claim),
             claims.start.eq(control.start), claims.job.eq(job), claims.op.eq(self.op),
             claims.centroids_done.eq(self.centroids_done), claims.ended.eq(self.ended),
-            claims.queries_done.eq(self.queries_done), control.load_error.eq(loader.error),
+            claims.linears_done.eq(self.linears_done), control.load_error.eq(loader.error),
             control.load_busy.eq(loader.busy), control.load_offered.eq(self.load.valid),
             control.load_taken.eq(self.load.valid & self.load.ready),
             lanes.write.eq(loader.write), lanes.group.eq(loader.group), lanes.beat.eq(loader.beat),

@@ -43,7 +43,7 @@ class Program(wiring.Component):
     ap_done : The probabilities of a batch are complete.
     outputs_free : The outputs of the job before have left.
     held : The next row waits for that alone.
-    queries_done : The last slot of Q is issued.
+    linears_done : The last slot of the last linear is issued.
     slot : What the array does in this cycle.
     ended : The last slot of the job has been issued.
     turn : Parity of this cycle, counted from the job's first. A token of the same parity as the cycle of
@@ -58,7 +58,7 @@ class Program(wiring.Component):
         super().__init__({
             "start": In(1), "job": In(JobWord), "clusters": In(ClusterCounts(cfg)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1),
-            "outputs_free": In(1), "held": Out(1), "queries_done": Out(1),
+            "outputs_free": In(1), "held": Out(1), "linears_done": Out(1),
             "slot": Out(Slot(cfg)), "ended": Out(1), "turn": Out(1), "activity": Out(TraceOp)})
 
     def elaborate(self, platform):
@@ -76,9 +76,10 @@ class Program(wiring.Component):
             schedule.centroids_done.eq(self.centroids_done), schedule.ap_done.eq(self.ap_done),
             schedule.out_issued.eq((slot.op == Op.OUT) & slot.last),
             schedule.outputs_free.eq(self.outputs_free), self.held.eq(schedule.held),
-            *([schedule.query_issued.eq((slot.op == Op.Q) & slot.first & slot.final)]
+            *([schedule.query_issued.eq((slot.op == Op.Q) & slot.first & slot.final),
+               schedule.value_issued.eq((slot.op == Op.V) & slot.first & slot.final)]
               if self.cfg.program.weights_stay else []),
-            self.queries_done.eq((slot.op == Op.Q) & slot.last & slot.final),
+            self.linears_done.eq((slot.op == self.cfg.program.last_linear) & slot.last & slot.final),
             self.slot.eq(slot), self.ended.eq(schedule.ended & ~sequencer.busy),
             self.activity.eq(sequencer.activity),
         ]

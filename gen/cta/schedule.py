@@ -9,7 +9,7 @@ from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, LSH_WIDTH, Matrix, Mode
 from model.cta.schedule import Loop, Op, Wait
-from model.cta.timing import drain_guard, least_stream, query_guard, shortcut_pause, slice_interval
+from model.cta.timing import drain_guard, least_stream, query_guard, shortcut_pause, slice_interval, value_guard
 
 __all__ = ["Schedule", "RowDescriptor"]
 
@@ -68,6 +68,7 @@ class Schedule(wiring.Component):
     ap_done : PAG has finished a batch.
     out_issued : The last slot of an output row is issued.
     query_issued : The first slot of the last row of Q is issued. Only where weights stay.
+    value_issued : The same of V.
     outputs_free : The outputs of the job before have left.
     held : The next row waits for that alone.
     rows : Stream of rows for the sequencer. Payload :class:`RowDescriptor`.
@@ -81,7 +82,7 @@ class Schedule(wiring.Component):
             "start": In(1), "job": In(JobWord), "k0": In(count), "k1": In(count),
             "k": In(range(cfg.keys + 1)),
             "c1_done": In(1), "centroids_done": In(1), "ap_done": In(1), "out_issued": In(1),
-            **({"query_issued": In(1)} if cfg.program.weights_stay else {}),
+            **({"query_issued": In(1), "value_issued": In(1)} if cfg.program.weights_stay else {}),
             "outputs_free": In(1), "held": Out(1),
             "rows": Out(stream.Signature(RowDescriptor(cfg))), "ended": Out(1),
         })
@@ -128,7 +129,8 @@ class Schedule(wiring.Component):
         events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
                   Wait.PROBABILITY: ap_ready != 0, Wait.DRAIN: ~draining}
         if stay:
-            events[Wait.QUERIES] = self._queries(m)
+            events |= {Wait.QUERIES: self._once_there(m, self.query_issued, query_guard(cfg)),
+                       Wait.VALUES: self._once_there(m, self.value_issued, value_guard(cfg))}
         holds = 1
         for event, level in events.items():
             holds &= ((wait & event) == Wait.NONE) | level
@@ -268,10 +270,10 @@ class Schedule(wiring.Component):
                         self.cfg.weight_base(Matrix.of(Op.Q))))
         return set_base + first
 
-    def _queries(self, m):
-        """Q of the first batch is in its bank."""
-        guard, there = query_guard(self.cfg), Signal()
-        with m.If(self._counted(m, self.query_issued, guard, guard)):
+    def _once_there(self, m, issued, guard: int):
+        """What is needed of Q or of V is in its bank, ``guard`` cycles after it is ``issued``."""
+        there = Signal()
+        with m.If(self._counted(m, issued, guard, guard)):
             m.d.sync += there.eq(1)
         with m.If(self.start):
             m.d.sync += there.eq(0)

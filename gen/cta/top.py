@@ -120,7 +120,7 @@ class CTA(wiring.Component):
         # Outputs, and what the host is told.
         join(host.tables, clustering.output)
         m.d.comb += [program.outputs_free.eq(~host.sending), host.held.eq(program.held),
-                     host.queries_done.eq(program.queries_done), host.copy.eq(clustering.copy),
+                     host.linears_done.eq(program.linears_done), host.copy.eq(clustering.copy),
                      host.centroids_done.eq(clustering.centroids_done)]
         join(host.rows, lanes.rows)
         join(clustering.clusters, host.clusters)

@@ -28,6 +28,7 @@ from model.cta.timing import (
     shortcut_pause,
     tail,
     top_latency,
+    value_guard,
 )
 
 __all__ = ["Use", "HeadCycles", "head_cycles", "job_cycles", "sizes"]
@@ -208,6 +209,8 @@ class _Run:
             self._centroids(row.lsh, index + 1)
         elif row.op is Op.Q:
             self.ready[Wait.QUERIES] = start + query_guard(cfg)     # of the last row, in the end
+        elif row.op is Op.V:
+            self.ready[Wait.VALUES] = start + value_guard(cfg)
         elif row.op is Op.SCORE:
             self.scored.append((batch, end + top_latency(cfg) + SCORE_STAGES + cs_latency(cfg)))
             self._aggregate()

@@ -71,6 +71,12 @@ class Program:
         return any(row.fast for row in self.rows)
 
     @cached_property
+    def last_linear(self) -> Op:
+        """The linear behind which weights are read no more."""
+        return next(step.row.op for step in reversed([*self.walk(Mode.EXACT, Sizes())])
+                    if step.row.op in (Op.K, Op.V, Op.Q))
+
+    @cached_property
     def reuse_entry(self) -> str:
         """The row at which a job starts whose clusters are those of the one before."""
         return next(row.name for row in self.rows if row.op is Op.K)

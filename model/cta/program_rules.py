@@ -89,8 +89,7 @@ def require_structure(program) -> None:
         field(f"{where}.previous", row.previous, row.op is Op.OUT or not row.previous,
               "False but for OUT")
         wait = WAITS[row.op] | (Wait.C1 if row.lsh is LSH.RESIDUAL else Wait.NONE)
-        if stay and row.op is Op.SCORE:
-            wait = Wait.QUERIES
+        wait |= {Op.SCORE: Wait.QUERIES, Op.OUT: Wait.VALUES}.get(row.op, Wait.NONE) if stay else Wait.NONE
         field(f"{where}.wait", row.wait, row.wait == wait, f"{wait!r} for {row.op.name}"
               + (f" of LSH{int(row.lsh)}" if hashes else ""))
 
@@ -204,11 +203,13 @@ class _WeightsStay(_Array):
     def _v(self, step, row):
         if Op.K not in self.seen:
             _refuse(row, "a V before K", "behind it, which waits for the centroids")
+        if Op.OUT in self.seen:
+            _refuse(row, "a V behind O", "before it, since O needs all values")
         self._once(row, Op.V)
 
     def _q(self, step, row):
-        if Op.K not in self.seen or Op.V not in self.seen:
-            _refuse(row, "a Q before K and V", "behind them, since it takes the place of O of the job before")
+        if Op.K not in self.seen:
+            _refuse(row, "a Q before K", "behind it, since it takes the place of O of the job before")
         self._once(row, Op.Q)
 
     def _once(self, row, op):
@@ -224,6 +225,11 @@ class _WeightsStay(_Array):
             _refuse(row, f"a third batch of scores, {step.batch}", "behind O of the batch before the last, "
                     "since scores have two buffers")
         self.scored += 1
+
+    def _out(self, step, row):
+        if Op.V not in self.seen:
+            _refuse(row, "an O before V", "behind all of V")
+        super()._out(step, row)
 
 
 def follow(program, mode: Mode, sizes: Sizes) -> None:

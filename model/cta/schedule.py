@@ -44,6 +44,7 @@ class Wait(IntFlag):
     PROBABILITY = 4   # AP of the batch is complete
     DRAIN = 8         # the result registers have been emptied
     QUERIES = 16      # Q of the first batch is in its bank
+    VALUES = 32       # the first row of V is in its bank, and the others follow
 
 
 class Loop(IntEnum):

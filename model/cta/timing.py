@@ -105,6 +105,12 @@ def query_guard(cfg: CTAConfig) -> int:
     return cfg.b + top_latency(cfg) + LINEAR_STAGES + cfg.lane_rows - 1 - issue_delay(cfg)
 
 
+def value_guard(cfg: CTAConfig) -> int:
+    """Cycles from the first slot of the last row of V to the take of outputs, where weights stay: all
+    dimensions of row 0 of V are then in their banks when it is read. Lanes read one behind the other."""
+    return cfg.b + top_latency(cfg) - cfg.d + LINEAR_STAGES + cfg.lane_rows - issue_delay(cfg)
+
+
 def drain_guard(cfg: CTAConfig, keys: int) -> int:
     """Cycles from the last slot of an output row of ``keys`` slots before another may be taken.
 

@@ -9,12 +9,12 @@ from model.cta.table1 import TABLE_I
 
 __all__ = ["FAST_PRODUCTS", "WEIGHT_STATIONARY"]
 
-_OUT = Wait.PROBABILITY | Wait.DRAIN
+_OUT = Wait.PROBABILITY | Wait.DRAIN | Wait.VALUES
 
 
-def _linear(op: Op, then: str, wait: Wait = Wait.NONE) -> Row:
+def _linear(op: Op, then: str, wait: Wait = Wait.NONE, name: str = "") -> Row:
     """All groups of a linear: b dimensions of the head a group, a slice of the weights a load."""
-    name = op.name.lower()
+    name = name or op.name.lower()
     return Row(name, op, then, load=True, wait=wait, slices=name, loop=Loop.GROUP, again=name, turns=True)
 
 
@@ -23,16 +23,19 @@ WEIGHT_STATIONARY = Program(
     "weight-stationary", entry=("hash1", "k"), phases=(Op.K, Op.SCORE), rows=(
         *(replace(row, next="k") if row.lsh is LSH.RESIDUAL else row
           for row in TABLE_I.rows if row.op is Op.HASH),
-        _linear(Op.K, "v", Wait.CENTROIDS),
-        _linear(Op.V, "q"),
+        _linear(Op.K, "q", Wait.CENTROIDS),
         _linear(Op.Q, "score first"),
-        Row("score first", Op.SCORE, "out last", load=True, wait=Wait.QUERIES, loop=Loop.QUERY,
-            again="score"),
+        Row("score first", Op.SCORE, "v alone", load=True, wait=Wait.QUERIES, loop=Loop.QUERY,
+            again="score second"),
+        Row("score second", Op.SCORE, "v", load=True, wait=Wait.QUERIES),
+        _linear(Op.V, "out"),
+        _linear(Op.V, "out last", name="v alone"),
         Row("score", Op.SCORE, "out", load=True, wait=Wait.QUERIES),
         Row("out", Op.OUT, "out last", wait=_OUT, loop=Loop.QUERY, again="score", previous=True),
         Row("out last", Op.OUT, None, wait=_OUT),
     ))
-"""LSH1, LSH0, LSH2; all of K, V and Q; then S of a batch before O of the one before."""
+"""LSH1, LSH0, LSH2; all of K and of Q; S of two batches, in whose shadow with V PAG works on the first;
+then S of a batch before O of the one before."""
 
 _ALPHAS = (
     Row("alpha keys", Op.ALPHA, "alpha queries", lsh=LSH.KEY, load=True, wait=Wait.CENTROIDS,

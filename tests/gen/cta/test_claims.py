@@ -36,7 +36,7 @@ def check(seed, block=Claims):
             for cycle in range(1, end + 3):
                 ctx.set(dut.centroids_done, cycle >= done or not fresh)
                 ctx.set(dut.op, Op.K if cycle == key else Op.SCORE if cycle == score else 0)
-                ctx.set(dut.queries_done, cycle == query)
+                ctx.set(dut.linears_done, cycle == query)
                 ctx.set(dut.ended, cycle >= end)
                 want = {"tokens": cycle <= end if exact else fresh and cycle <= done,
                         "a": fresh and cycle <= key, "kv": cycle <= score,
