@@ -183,12 +183,12 @@ class Sequencer(wiring.Component):
         b, d, read = self.cfg.b, self.cfg.d, self.slot.shadow
         reads, first = step < 2 * b, step[0]
         pair = (ahead.op == Op.K) | (ahead.op == Op.V) | (ahead.op == Op.Q)
+        weighs = pair | (ahead.op == Op.HASH)
         m.d.comb += [
             column.eq(b - 1 - (step >> 1)), read.push.eq(issues & (step >= 2)), read.less.eq(pair),
             read.addr.eq(ahead.load_addr + column + Mux(pair & ~first, d, 0)),
             read.query.eq(exists & reads & first & (ahead.op == Op.SCORE)),
-            read.weight.eq(exists & reads & (first | pair) & (ahead.op != Op.SCORE)
-                           & (ahead.op != Op.ALPHA))]
+            read.weight.eq(exists & reads & weighs & (first | pair))]
 
     def _stream(self, m, row, streaming, index, last):
         """The operands of a row, and what becomes of their sums."""

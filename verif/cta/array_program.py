@@ -46,13 +46,22 @@ class Program(PortTable):
     def load(self, values):
         """Value registers from memory: ``values`` (b, d), a row a column of PEs. They come as early as they
         may, while other operands pass, and are taken with the next operand."""
-        b, d = self.cfg.b, self.cfg.d
-        first = max(self.pushed, self.at - b)
-        for i in range(d):
-            for k in range(b):
-                self.drive[first + k + i] |= {("left__shadow", i): int(values[b - 1 - k][i]),
-                                              ("left__push", i): 1}
-        self.at = max(self.at, first + b)
+        self._push([*reversed(values)] if not self.cfg.program.fast else
+                   [row for value in reversed(values) for row in (np.zeros_like(value), value)])
+
+    def load_pairs(self, first, second):
+        """The values of two slices, (b, d) each: what the PEs get is differences to the column on the left,
+        and of the second slice before that of the first."""
+        steps = [np.diff(values, axis=0, prepend=0)[::-1] for values in (second, first)]
+        self._push([row for both in zip(*steps) for row in both])
+
+    def _push(self, rows):
+        b, length = self.cfg.b, len(rows)
+        first = max(self.pushed, self.at - length)
+        for k, row in enumerate(rows):
+            for i, element in enumerate(row):
+                self.drive[first + k + i] |= {("left__shadow", i): int(element), ("left__push", i): 1}
+        self.at = max(self.at, first + length)
         self.pushed, self.swaps = self.at + b - 1, True
 
     def hash(self, c, x):
@@ -94,12 +103,30 @@ class Program(PortTable):
                         self.expect[s + 1 + j]["linear", j] = int(y[j, t])
         return y
 
+    def pairs(self, op, c, w, bias):
+        """Q, K or V of a group of b dimensions, ``w`` (dw, b), for all rows of ``c`` (k, dw), by fast inner
+        products: with each pair of slices goes what it has too much."""
+        y, moved = linear.linear(self.cfg, c, w, bias, self.shifts[f"shift_{op.name.lower()}"])
+        self.total["events__sat_linear"] += moved
+        d = self.cfg.d
+        for at in range(0, self.cfg.dw, 2 * d):
+            one, two = slice(at, at + d), slice(at + d, at + 2 * d)
+            self.load_pairs(w[one].T, w[two].T)
+            over = (w[one] * w[two]).sum(axis=0)
+            for t, row in enumerate(c):
+                begins = row[:at] @ w[:at] + bias - over - int(row[one] @ row[two])
+                s = self._operand(row[one], begins, PEControl(self.cfg).const({"pair": 1}).as_bits(), row[two])
+                last = at + 2 * d == self.cfg.dw
+                self._ppe(s, op if last else PPEOp.PSUM, cols=self.cfg.b)
+                for j in range(self.cfg.b if last else 0):
+                    self.expect[s + 1 + j]["linear", j] = int(y[t, j])
+
     def query(self, c, wq, bq):
         """Q of up to b centroids, which becomes the value through the shortcut."""
         y = self.linear(PPEOp.Q, c, wq, bq)
         self.at += 3
         for i in range(self.cfg.d):
-            self.drive[self.at + i]["left__ctl", i] = PEControl.const({"sc": 1}).as_bits()
+            self.drive[self.at + i]["left__ctl", i] = PEControl(self.cfg).const({"sc": 1}).as_bits()
         return y
 
     def score(self, q, k, k1):
@@ -125,7 +152,7 @@ class Program(PortTable):
         for t in range(count):
             for j in range(cfg.b):
                 self.drive[self.at + j]["ap", j] = int(ap[min(j, live - 1), t])
-            ctl = PEControl.const({"df2": 1, "first": t == 0}).as_bits()
+            ctl = PEControl(cfg).const({"df2": 1, "first": t == 0}).as_bits()
             s = self._operand(v[t], None, ctl)
             self._ppe(s, PPEOp.OUT, first=t == 0, last=t == count - 1, cols=live)
         for j in range(cfg.b):
@@ -140,7 +167,7 @@ class Program(PortTable):
     def abandon(self, v):
         """The start of an output phase that a reset cut off: results that nobody drains."""
         for row in v:
-            self._operand(row, None, PEControl.const({"df2": 1}).as_bits())
+            self._operand(row, None, PEControl(self.cfg).const({"df2": 1}).as_bits())
 
     def borrow(self, cycle, rng):
         """CAG in one cycle: a sum on one borrowed column, a product on the other."""
@@ -164,12 +191,14 @@ class Program(PortTable):
         for at in range(0, cfg.dw, cfg.d):
             yield slice(at, at + cfg.d), at + cfg.d == cfg.dw, slice(0, at)
 
-    def _operand(self, x, inject, ctl=0):
-        """One operand a row, from the next cycle on; the cycle in which column 0 shows its sum."""
+    def _operand(self, x, inject, ctl=0, y=None):
+        """One operand a row, or one of each of two slices, from the next cycle on; the cycle in which column 0 shows its sum."""
         cfg = self.cfg
         for i, element in enumerate(() if x is None else x):
             self.drive[self.at + i]["left__x", i] = int(element)
-            control = ctl | (PEControl.const({"swap": 1}).as_bits() if self.swaps else 0)
+            if y is not None:
+                self.drive[self.at + i]["left__y", i] = int(y[i])
+            control = ctl | (PEControl(cfg).const({"swap": 1}).as_bits() if self.swaps else 0)
             if control:
                 self.drive[self.at + i]["left__ctl", i] = control
         self.swaps = self.swaps and x is None
@@ -210,6 +239,13 @@ def random_program(cfg, rng, exact=False):
             program.borrow(cycle, rng)
     program.at += int(rng.integers(0, 3))
 
+    if cfg.program.fast:
+        for op in (PPEOp.K, PPEOp.Q):
+            c, w = raw(f.centroid, int(rng.integers(1, 7)), cfg.dw), raw(f.weight, cfg.dw, cfg.b)
+            for operand, fmt in ((c, f.centroid), (w, f.weight)):       # and all corners
+                ends = rng.random(operand.shape) < 0.3
+                operand[ends] = rng.choice((fmt.min, fmt.max), int(ends.sum()))
+            program.pairs(op, c, w, raw(f.bias, cfg.b))
     keys = raw(f.centroid, int(rng.integers(1, cfg.b + 1)), cfg.dw)
     program.linear(PPEOp.K, keys, raw(f.weight, cfg.dw, d), None)
     program.linear(PPEOp.V, keys, raw(f.weight, cfg.dw, d), raw(f.bias, d))

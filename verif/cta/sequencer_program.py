@@ -68,7 +68,7 @@ def _timeline(cfg, rng, head, start, slow, program):
     # a load, the first slot of the values in use, and what the row was.
     free, moved, loaded, since, before = start + 1, start + 1, True, -cfg.b, None
     events = {"": 0}
-    drained = 0
+    drained = values = 0
     for row in rows(cfg, head, **program):
         if row.waits and row.waits not in events:      # comes some time after what it needs
             events[row.waits] = free + while_later()
@@ -79,7 +79,7 @@ def _timeline(cfg, rng, head, start, slow, program):
                 driven[row.waits] = events[row.waits]
         # A row that loads is at hand as soon as the one before it streams.
         at_hand = moved + (not loaded) if row.load and cfg.ahead else free
-        taken = max(at_hand, events[row.waits], drained if row.op is Op.OUT else 0)
+        taken = max(at_hand, events[row.waits], max(drained, values) if row.op is Op.OUT else 0)
         moved = taken
         if row.load:
             at = max(taken + 1, since + cfg.b - 1)     # the values before reach the last column
@@ -88,7 +88,7 @@ def _timeline(cfg, rng, head, start, slow, program):
             for fields in row.load:
                 slot = slots.setdefault(at, {"activity": TraceOp.LOAD, "op": row.op, "stream": 0,
                                              "first": 0, "last": 0, "swap": 0, "shortcut": 0})
-                slot |= {"shadow_push": 1, **{f"shadow_{name}": v for name, v in fields.items()}}
+                slot |= {f"shadow_{name}": v for name, v in fields.items()}
                 at += 1
             moved = max(free, at - 1)
         if row.op is Op.HASH:      # in odd cycles of the job even tokens, in even ones odd
@@ -107,6 +107,9 @@ def _timeline(cfg, rng, head, start, slow, program):
         if row.op is Op.Q and cfg.program.weights_stay:
             # Its row b-1, on its way up the array and home, where rows of a lane are written together.
             events["queries"] = at - len(row.stream) + cfg.b + (cfg.d + 7) + cfg.lane_rows - 3
+        if row.op is Op.V and cfg.program.weights_stay:
+            # Its row 0 for the lanes of the last b rows of the array, which read it d - b cycles after the first.
+            values = at - len(row.stream) + cfg.b + (cfg.d + 7) - cfg.d + cfg.lane_rows - 2
         for _ in range(row.pause):
             slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0,
                          "last": 0, "swap": 0, "shortcut": 0}

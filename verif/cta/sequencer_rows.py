@@ -1,6 +1,6 @@
 """The rows of a program as nested loops, slot by slot: what schedule and sequencer must issue.
 
-Written from the paper (Table I, Fig. 10) and from docs/decisions/0002 and 0028, not from the rows of
+Written from the paper (Table I, Fig. 10) and from docs/decisions/0002, 0028 and 0038, not from the rows of
 ``model.cta.table1`` and ``model.cta.weight_stationary``. Other programs are told by the order of their
 clusterings, and by whether O of a batch follows its scores at once.
 """
@@ -52,15 +52,18 @@ def rows(cfg, head, order=(1, 0, 2), overlap=True):
     """All rows of a head in the order of Table I; or with the clusterings in another ``order``, or
     without ``overlap``: O of a batch then follows its own scores."""
     parts = range(cfg.slices)
-    if not (head.exact or head.reuse):
-        for lsh in order:
+    if not head.reuse:
+        for lsh in () if head.exact else order:
             kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != order[0]
             for hpass in range(cfg.passes):
                 for part in parts:
                     yield _hash(cfg, head, lsh, hpass, part, kept)
+        if cfg.program.fast:
+            for queries in (False, True):
+                yield from _alpha(cfg, head, queries)
     stay = cfg.program.weights_stay
     if stay:
-        for op in (Op.K, Op.V, Op.Q):
+        for op in (Op.K, Op.Q):
             yield from _linear(cfg, head, op)
     else:
         for batch in range(0, head.k, cfg.b):
@@ -71,12 +74,37 @@ def rows(cfg, head, order=(1, 0, 2), overlap=True):
         for part in () if stay else parts:
             yield _query(cfg, head, batch, part)
         yield _score(cfg, head, batch)
+        if stay and batch == batches[:2][-1]:      # V in the shadow of which PAG works on the first scores
+            yield from _linear(cfg, head, Op.V)
         if overlap and batch:
             yield _out(cfg, head, batch - cfg.b)
         if not overlap:
             yield _out(cfg, head, batch)
     if overlap:
         yield _out(cfg, head, batches[-1])
+
+
+def _loaded(cfg, values, seconds=None):
+    """Steps of a load of the ``values`` of the columns, the far one first. With fast products they come in
+    twos, what ``seconds`` has for a column before the value itself; a value is pushed two steps after its
+    read, less what is read then if the row takes pairs."""
+    if not cfg.program.fast:
+        return [{"push": 1} | value for value in values]
+    pair = seconds is not None
+    steps = [value for two in zip(seconds or [{}] * len(values), values) for value in two]
+    return [{"push": at >= 2, "less": pair} | step for at, step in enumerate([*steps, {}, {}] if steps else [])]
+
+
+def _at(cfg, part, row, rows, swapped=False):
+    """Row ``row`` of ``rows``: behind the slices before, or with fast products beside that of the other
+    slice of a pair, before it or behind it."""
+    if not cfg.program.fast:
+        return part * rows + row
+    return 2 * (part // 2 * rows + row) + (part + swapped * row) % 2
+
+
+def _token_at(cfg, part, token):
+    return _at(cfg, part, token, cfg.tokens + cfg.tokens % 2, swapped=True)
 
 
 def _columns(cfg):
@@ -92,12 +120,13 @@ def _hash(cfg, head, lsh, hpass, part, kept):
         function = hpass * cfg.b + column
         row.load.append({} if function >= cfg.l else
                         {"weight": 1, "addr": base + (lsh * cfg.slices + part) * cfg.l + function})
-    first = part * cfg.token_stride + (_first_query(head) if lsh == LSH.QUERY else 0)
+    row.load = _loaded(cfg, row.load)
+    first = _first_query(head) if lsh == LSH.QUERY else 0
     for token in range(head.m if lsh == LSH.QUERY else head.n):
-        slot = {"token": 1, "addr": first + token, "inject": _inject(part, Inject.ZERO), **common,
+        slot = {"token": 1, "addr": _token_at(cfg, part, first + token), "inject": _inject(part, Inject.ZERO), **common,
                 "part_last": part == cfg.slices - 1, "cols": cfg.b}
         if lsh == LSH.RESIDUAL:
-            slot |= {"residual": 1, "c1_addr": part * cfg.k1}
+            slot |= {"residual": 1, "c1_addr": _at(cfg, part, 0, cfg.k1)}
         row.stream.append(slot)
     if part != cfg.slices - 1:    # its sums come round to the bottom d + 3 slots later
         row.pause = max(0, cfg.d + 3 - _stop(cfg) - len(row.stream))
@@ -119,6 +148,7 @@ def _keys_and_values(cfg, head, batch, part):
             else:
                 row.load.append({"value": 1, "addr": (cfg.slices * cfg.k1 + part * cfg.k2
                                                     + number - head.k1)})
+        row.load = _loaded(cfg, row.load)
         for dim in range(cfg.d):
             slot = _weight(cfg, head, 1 if op is Op.K else 2, part, dim) | {"cols": live}
             slot["inject"] = _inject(part, Inject.ZERO if op is Op.K else Inject.BIAS)
@@ -134,27 +164,44 @@ def _linear(cfg, head, op):
     count = head.k0 if op is Op.Q else head.k
     way = cfg.d + 3
     groups = [range(dim, min(cfg.d, dim + cfg.b)) for dim in range(0, cfg.d, cfg.b)]
-    together = 2 if cfg.slices > 1 and len(groups) > 1 and count + _stop(cfg) < way else 1
+    parts = range(0, cfg.slices, 2 if cfg.program.fast else 1)
+    together = 2 if len(parts) > 1 and len(groups) > 1 and count + _stop(cfg) < way else 1
+    which = {Op.Q: 0, Op.K: 1, Op.V: 2}[op]
     for first in range(0, len(groups), together):
-        for part in range(cfg.slices):
+        for part in parts:
+            last = part == parts[-1]
             for turn in range(together):
                 row = Row(op, waits="centroids" if op is Op.K else "")
                 dims = groups[first + turn]
-                for column in _columns(cfg):
-                    weight = {} if column >= len(dims) else _weight(
-                        cfg, head, {Op.Q: 0, Op.K: 1, Op.V: 2}[op], part, dims[column])
-                    row.load.append({key: weight[key] for key in ("weight", "addr") if key in weight})
+                values, seconds = ([
+                    {key: _weight(cfg, head, which, part + at, dims[column])[key] for key in ("weight", "addr")}
+                    if column < len(dims) else {} for column in _columns(cfg)] for at in (0, 1))
+                row.load = _loaded(cfg, values, seconds)
                 for number in range(count):
                     row.stream.append(_operand(cfg, head, op, part, number) | {
-                        "part_last": part == cfg.slices - 1, "cols": len(dims), "dim": dims[0], "turn": turn,
+                        "part_last": last, "cols": len(dims), "dim": dims[0], "turn": turn,
                         "inject": _inject(part, _beginning(head, op, number)),
                         "counted": head.exact and first + turn == 0 and op is not Op.V})
-                final = part == cfg.slices - 1 and turn == together - 1
+                final = last and turn == together - 1
                 for slot in row.stream:
                     slot["final"] = final and first + turn == len(groups) - 1
                 if not final:
                     row.pause = max(0, -(-way // together) - _stop(cfg) - count)
                 yield row
+
+
+def _alpha(cfg, head, queries):
+    """Centroids past zeros, two slices at once: what fast products have too much of them. It is read as far
+    behind as partial sums are."""
+    op, count = (Op.Q, head.k0) if queries else (Op.K, head.k)
+    for part in range(0, cfg.slices, 2):
+        row = Row(Op.ALPHA, waits="centroids", load=_loaded(cfg, [{}] * cfg.b),
+                  pause=max(0, cfg.d + 3 - _stop(cfg) - count))
+        for number in range(count):
+            row.stream.append(_operand(cfg, head, op, part, number) | {
+                "part_last": part + 2 == cfg.slices, "inject": _inject(part, Inject.ZERO),
+                "lsh": LSH.QUERY if queries else LSH.KEY})
+        yield row
 
 
 def _beginning(head, op, number):
@@ -166,12 +213,12 @@ def _operand(cfg, head, op, part, number):
     """Row ``number`` of the compressed queries or keys; in exact mode the token itself."""
     if head.exact:
         token = number + (_first_query(head) if op is Op.Q else 0)
-        return {"token": 1, "centroid": 1, "addr": part * cfg.token_stride + token}
+        return {"token": 1, "centroid": 1, "addr": _token_at(cfg, part, token)}
     if op is Op.Q:
-        return {"key": 1, "addr": part * cfg.k0 + number}
+        return {"key": 1, "addr": _at(cfg, part, number, cfg.k0)}
     if number < head.k1:
-        return {"value": 1, "addr": part * cfg.k1 + number}
-    return {"value": 1, "addr": cfg.slices * cfg.k1 + part * cfg.k2 + number - head.k1}
+        return {"value": 1, "addr": _at(cfg, part, number, cfg.k1)}
+    return {"value": 1, "addr": cfg.slices * cfg.k1 + _at(cfg, part, number - head.k1, cfg.k2)}
 
 
 def _query(cfg, head, batch, part):
@@ -185,6 +232,7 @@ def _query(cfg, head, batch, part):
             row.load.append(_token(cfg, part, _first_query(head) + number))
         else:
             row.load.append({"key": 1, "addr": part * cfg.k0 + number})
+    row.load = _loaded(cfg, row.load)
     for dim in range(cfg.d):
         slot = _weight(cfg, head, 0, part, dim) | {"cols": min(cfg.b, head.k0 - batch)}
         slot["inject"] = _inject(part, Inject.BIAS)
@@ -201,8 +249,8 @@ def _score(cfg, head, batch):
     row = Row(Op.SCORE)
     if cfg.program.weights_stay:      # Q lies where O of the batch will
         row.waits = "queries"
-        row.load = [{"query": 1, "addr": batch + column} if batch + column < head.k0 else {}
-                    for column in _columns(cfg)]
+        row.load = _loaded(cfg, [{"query": 1, "addr": batch + column} if batch + column < head.k0 else {}
+                                 for column in _columns(cfg)])
     base = 0 if head.exact else cfg.slices * cfg.k0                 # behind C0
     for number in range(head.k):
         row.stream.append({"key": 1, "addr": base + number, "level2": number >= head.k1})

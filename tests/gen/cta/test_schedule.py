@@ -8,7 +8,7 @@ import pytest
 from gen.cta.schedule import Schedule
 from model.cta.config import CTAConfig
 from model.cta.schedule import Op
-from model.cta.timing import drain_guard, query_guard
+from model.cta.timing import drain_guard, query_guard, value_guard
 from tests.gen.mutants import each_found
 from tests.gen.native import simulate
 from verif.cta.sequencer_program import Head, random_head, rows
@@ -20,6 +20,7 @@ CONFIGS = {
     "slices and passes": dict(b=2, d=8, dw=24, l=3, n=7, k0=7, k1=6, k2=3, sets=2, program="table1"),
     "weights": dict(b=2, d=8, dw=24, l=3, n=17, sets=2),
     "weights, one slice": dict(b=4, d=8, l=2, n=9, program="weights"),
+    "fast": dict(b=2, d=8, dw=32, l=3, n=17, sets=2, products="fast"),
 }
 
 
@@ -38,14 +39,16 @@ async def _run(ctx, dut, cfg, head, rng, note):
     ports = NativePorts(ctx, dut)
     for name, value in (("job", head.word), ("k0", head.k0), ("k1", head.k1), ("k", head.k),
                         ("start", 1), ("ap_done", 0), ("out_issued", 0), ("rows__ready", 0),
-                        *([("query_issued", 0)] if cfg.program.weights_stay else []), ("outputs_free", 0)):
+                        *([("query_issued", 0), ("value_issued", 0)] if cfg.program.weights_stay else []),
+                        ("outputs_free", 0)):
         ports.set(name, value)
     await ctx.tick()
     ctx.set(dut.start, 0)
 
     levels = {"c1_done": False, "centroids_done": False, "outputs_free": False}
     scored, ap_at, ap_ready, drained = 0, None, 0, 0         # batches, and cycles
-    aggregated, queries = 0, None                            # batches that PAG has begun; a cycle
+    aggregated = 0                                           # batches that PAG has begun
+    there = {Op.Q: float("inf"), Op.V: 0}                    # cycle from which it is in its bank
     stay = cfg.program.weights_stay
     under_way, left, length = None, 0, 0                     # row and its slots
     cycle, payload = 0, dut.rows.payload
@@ -59,17 +62,18 @@ async def _run(ctx, dut, cfg, head, rng, note):
         ctx.set(dut.ap_done, cycle == ap_at)
         ends = left == 1 and under_way.op
         ctx.set(dut.out_issued, ends == Op.OUT)
-        begins = left == length and under_way.op is Op.Q and under_way.stream[0]["final"] if left else 0
-        if stay:
-            ctx.set(dut.query_issued, bool(begins))
-        if begins and stay:
-            queries = cycle + query_guard(cfg)
+        for op, port, guard in ((Op.Q, "query_issued", query_guard), (Op.V, "value_issued", value_guard)):
+            begins = stay and left and left == length and under_way.op is op and under_way.stream[0]["final"]
+            if stay:
+                ctx.set(getattr(dut, port), bool(begins))
+            if begins:
+                there[op] = cycle + guard(cfg)
         ready = left <= 1 and rng.random() < 0.5
         ctx.set(dut.rows.ready, ready)
 
         may = {"": True, "c1": levels["c1_done"], "centroids": levels["centroids_done"],
-               "queries": queries is not None and cycle >= queries,
-               "probability": ap_ready and cycle >= drained}[row.waits]
+               "queries": cycle >= there[Op.Q],
+               "probability": ap_ready and cycle >= max(drained, there[Op.V])}[row.waits]
         held = may and row.op is (Op.Q if stay else Op.OUT) and not levels["outputs_free"]
         assert ctx.get(dut.held) == (held and ready), f"{note}: held in cycle {cycle}"
         may = may and not held

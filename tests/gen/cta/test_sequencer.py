@@ -31,6 +31,11 @@ CONFIGS = {
     "weights, b above d": dict(b=32, d=8, dw=16, l=8, n=11, k0=5),
     "weights, in turn": dict(b=2, d=16, dw=32, l=3, n=7, ahead=False, exact=5),
     "weights, smallest": dict(b=2, d=8, dw=16, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
+    "fast": dict(b=4, d=8, dw=32, l=4, n=20, tokens=24, exact=11, k0=18, k1=13, k2=5, sets=2, products="fast"),
+    "fast, passes": dict(b=2, d=16, dw=64, l=3, n=7, exact=5, products="fast"),
+    "fast, b above d": dict(b=32, d=8, dw=16, l=8, n=11, k0=5, products="fast"),
+    "fast, in turn": dict(b=2, d=16, dw=64, l=3, n=12, ahead=False, exact=5, products="fast"),
+    "fast, smallest": dict(b=2, d=8, dw=16, l=1, n=2, k0=1, k1=1, k2=1, exact=1, products="fast"),
 }
 
 
@@ -57,12 +62,13 @@ def test_random_configurations(seed):
     tokens, exact = int(rng.integers(n, 2 * n + 1)), int(rng.integers(1, n + 1))
     check(CTAConfig(b=int(rng.choice((2, 4, 8, 16, 32))), d=d, dw=d * int(rng.integers(1, 4)), n=n,
                     tokens=tokens, exact=exact, ahead=ahead, program=str(rng.choice(("table1", "weights"))),
+                    products=str(rng.choice(("plain", "fast"))),
                     l=int(rng.integers(1, 9)), sets=int(rng.integers(1, 5)),
                     k0=int(rng.integers(1, n + 1)), k1=int(rng.integers(1, n + 1)),
                     k2=int(rng.integers(1, n + 1))), seed, slow=bool(seed % 2))
 
 
-@pytest.mark.parametrize("name", ["plain", "slices and passes", "weights"])
+@pytest.mark.parametrize("name", ["plain", "slices and passes", "weights", "fast"])
 def test_new_start_in_mid_head(name):
     """A start leaves nothing of the head before it."""
     cfg = CTAConfig(**CONFIGS[name])
@@ -132,16 +138,37 @@ WEIGHTS_MUTANTS = {
     "too close in turn": (Schedule, "least_stream(cfg, 2)", "least_stream(cfg, 2) - 1", "_rows_of_weights"),
     "counted twice": (Schedule, "(group == 0) & (turn == 0)", "(turn == 0)", "_rows_of_weights"),
     "V counted": (Schedule, " & (op != Op.V)),", "),", "_rows_of_weights"),
-    "Q not awaited": (Schedule, "return there", "return Const(1)", "_queries"),
-    "Q one early": (Schedule, "guard, guard)", "guard - 1, guard)", "_queries"),
+    "nothing awaited": (Schedule, "return there", "return Const(1)", "_once_there"),
+    "one early": (Schedule, "guard, guard)", "guard - 1, guard)", "_once_there"),
+    "V not awaited": (Schedule, "value_guard(cfg))", "2)"),
     "weights of K": (Schedule, "Mux(op == Op.V,", "Mux(op != Op.K,", "_weights"),
     "Q of the first batch": (Schedule, "row.load_addr.eq(base)", "row.load_addr.eq(0)"),
     "one group too few": (Schedule, "group + turn != groups - 1", "group + turn + 2 < groups"),
-    "level 2 in C1": (Sequencer, "row.load_c2 + index", "row.addr + index", "_stream_rows"),
+    "level 2 in C1": (Sequencer, "~queries & level2", "0", "_stream_rows"),
     "a bias of V for level 2": (Sequencer, "(row.op == Op.V) & level2", "(row.op == Op.V) & 0",
                                 "_stream_rows"),
     "counted in the pause": (Sequencer, "streaming & row.counted", "row.counted", "_stream_rows"),
     "partial sums of nobody": (Sequencer, "with m.If(row.part_first):", "with m.If(1):", "_stream_rows"),
+}
+
+
+FAST_MUTANTS = {
+    "alpha forgotten": (Schedule, "names.index(program.entry[Mode.EXACT])", "names.index(program.reuse_entry)"),
+    "alpha of keys alone": (Schedule, "(op == Op.ALPHA) & (lsh == LSH.QUERY)", "0"),
+    "alpha too close": (Schedule, "Mux(short > 0, short, 0))]", "0)]"),
+    "a slice too few": (Schedule, "Mux(fast, T - 2, T - 1)", "T - 2"),
+    "slice by slice": (Schedule, "Mux(fast, 2 * step, step)", "step", "_stride"),
+    "pair by pair": (Schedule, "Mux(fast | part[0], step, 0)", "step", "_stride"),
+    "C1 of the pair": (Schedule, 'Cat(part[0], at["k1"])', 'Cat(0, at["k1"])'),
+    "one order for all": (Schedule, "row.odd.eq(part[0])", "row.odd.eq(0)"),
+    "turn of the other slice": (Sequencer, "row.odd if", "0 if", "_fits"),
+    "tokens in one bank": (Sequencer, "Cat(row_at[0] ^ row.odd, row_at)", "Cat(0, row_at)", "_stream"),
+    "centroids as tokens": (Sequencer, "Cat(at[0] & row.exact, at)", "Cat(at[0], at)", "_stream_rows"),
+    "one value twice": (Sequencer, "Mux(pair & ~first, d, 0)", "0", "_load_pairs"),
+    "pushed as it is read": (Sequencer, "issues & (step >= 2)", "issues", "_load_pairs"),
+    "differences of queries": (Sequencer, "read.less.eq(pair)", "read.less.eq(1)", "_load_pairs"),
+    "second values of all": (Sequencer, "(first | pair)", "1", "_load_pairs"),
+    "weights for alpha": (Sequencer, "weighs = pair |", "weighs = pair | (ahead.op == Op.ALPHA) |", "_load_pairs"),
 }
 
 
@@ -168,3 +195,11 @@ def test_mutants_where_weights_stay(name, monkeypatch):
         "weights": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1), Head(20, 20, k0=18, k1=9, k=14),
                     *(Head(n, n, k0=n, k1=n, k=n, exact=True) for n in (2, 9, 11))],
         "weights, one group": [Head(2, 2, k0=1, k1=1, k=2)]})
+
+
+@pytest.mark.parametrize("name", FAST_MUTANTS)
+def test_mutants_of_fast_products(name, monkeypatch):
+    found(monkeypatch, FAST_MUTANTS[name], {
+        "fast": [Head(5, 12, k0=9, k1=5, k=10, cross=True, set=1), Head(19, 19, k0=18, k1=9, k=14),
+                 *(Head(n, n, k0=n, k1=n, k=n, exact=True) for n in (2, 9, 11))],
+        "fast, in turn": [Head(2, 2, k0=1, k1=1, k=2), Head(3, 7, k0=2, k1=3, k=5, cross=True)]})

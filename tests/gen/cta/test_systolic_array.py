@@ -16,8 +16,8 @@ from verif.port_table import play_native
 SHAPES = [(2, 1, 1), (2, 5, 2), (4, 2, 1), (4, 3, 2), (4, 4, 1), (8, 6, 1)]
 
 
-def run(seed, b, l, slices, exact=False):  # noqa: E741
-    cfg = CTAConfig(b=b, d=8, dw=8 * slices, l=l, n=32)
+def run(seed, b, l, slices, exact=False, products="plain"):  # noqa: E741
+    cfg = CTAConfig(b=b, d=8, dw=8 * slices, l=l, n=32, products=products)
     program = random_program(cfg, np.random.default_rng(seed), exact)
     play_native(Columns(cfg), program, seed)
 
@@ -25,6 +25,11 @@ def run(seed, b, l, slices, exact=False):  # noqa: E741
 @pytest.mark.parametrize("b, l, slices", SHAPES)
 def test_program(b, l, slices):  # noqa: E741
     run(100 * b + l, b, l, slices)
+
+
+@pytest.mark.parametrize("b, l, slices", [(2, 1, 2), (4, 3, 4), (8, 7, 2)])
+def test_program_of_fast_products(b, l, slices):  # noqa: E741
+    run(100 * b + l, b, l, slices, products="fast")
 
 
 def test_program_exact():
