@@ -60,10 +60,11 @@ def _cta(cfg):
 BENCHES = {
     "sram": Bench("verif.cta.bench_sram", _sram, ({"b": 2, "d": 8, "n": 2}, {"b": 2, "n": 12},
                                                   {"b": 4, "d": 128, "n": 17}, {"n": 14})),
-    "pe": Bench("verif.cta.bench_pe", _pe, ({"b": 2, "d": 8, "n": 2}, {})),
+    "pe": Bench("verif.cta.bench_pe", _pe, ({"b": 2, "d": 8, "n": 2}, {}, {"dw": 128, "products": "fast"})),
     "systolic_array": Bench("verif.cta.bench_systolic_array", _array, (
         {"b": 2, "d": 8, "l": 5, "n": 16, "dw": 16}, {"b": 4, "d": 8, "l": 8, "n": 16},
-        {"b": 16, "d": 8, "n": 16}, {"b": 16, "d": 8, "l": 8, "n": 16, "dw": 24})),
+        {"b": 16, "d": 8, "n": 16}, {"b": 16, "d": 8, "l": 8, "n": 16, "dw": 24},
+        {"b": 4, "d": 8, "l": 3, "n": 16, "dw": 32, "products": "fast"})),
     "ppe": Bench("verif.cta.bench_ppe", _ppe, ({"b": 2, "d": 8, "l": 5, "n": 16},
                                                {"b": 8, "d": 16, "n": 2048})),
     "cluster_index": Bench("verif.cta.bench_cluster_index", _cluster_index,
@@ -71,14 +72,17 @@ BENCHES = {
                             {"b": 2, "d": 8, "l": 5, "n": 24, "digit": 4}, {"b": 8, "n": 512})),
     "centroid": Bench("verif.cta.bench_centroid", _centroid,
                       ({"b": 4, "d": 8, "n": 24}, {"b": 2, "d": 8, "dw": 24, "n": 19, "k2": 11},
+                       {"b": 2, "d": 8, "dw": 32, "n": 19, "k2": 11, "products": "fast"},
                        {"b": 8, "d": 64, "n": 64})),
     "probability": Bench("verif.cta.bench_probability", _probability,
                          ({"b": 2, "d": 8, "n": 40, "k1": 5, "k2": 3, "pag": 2},
                           {"b": 4, "d": 8, "n": 60, "k1": 60, "k2": 7, "pag": 4},
                           {"b": 8, "d": 64, "n": 128})),
     "sequencer": Bench("verif.cta.bench_sequencer", _sequencer, (
-        {"b": 4, "d": 8, "l": 2, "n": 12}, {"b": 16, "d": 8, "dw": 16, "l": 8, "n": 11})),
+        {"b": 4, "d": 8, "l": 2, "n": 12}, {"b": 16, "d": 8, "dw": 16, "l": 8, "n": 11},
+        {"b": 2, "d": 8, "dw": 32, "l": 3, "n": 15, "products": "fast"})),
     "cta": Bench("verif.cta.bench_cta", _cta, (
         {"b": 2, "d": 8, "l": 3, "n": 12}, {"b": 4, "d": 8, "dw": 16, "l": 5, "n": 20, "k0": 12,
-                                            "k1": 9, "k2": 5, "pag": 2, "sets": 2, "lanes": 4})),
+                                            "k1": 9, "k2": 5, "pag": 2, "sets": 2, "lanes": 4},
+        {"b": 4, "d": 8, "dw": 32, "l": 5, "n": 20, "k0": 12, "k1": 9, "k2": 5, "tokens": 29, "products": "fast"})),
 }

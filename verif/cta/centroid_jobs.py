@@ -161,8 +161,9 @@ class Player:
             self.accept(now, self.jobs[len(self.taken)])
 
     def accept(self, now, job):
-        job.times = cag_times(self.cfg, self.offered, len(job.ct), job.k, [j.times for j in self.taken],
-                              job.first)
+        cfg = self.cfg
+        job.times = cag_times(cfg, self.offered, len(job.ct), job.k, [j.times for j in self.taken],
+                              job.first + cfg.program.fast * job.slice)
         assert now == job.times.accept, f"taken in {now}, due in {job.times.accept}"
         for token in range(len(job.ct)):
             self.requests[now + CAG_ROW_REQUEST + token] = job, token
@@ -180,12 +181,17 @@ class Player:
         assert ports.get("tok_en") == (now in self.requests), now
         if now in self.requests:
             job, token = self.requests.pop(now)
-            base = job.slice * cfg.token_stride + job.first
-            assert ports.get("tok_addr") == base + token, now
+            at, fast = job.first + token, cfg.program.fast
+            row = job.slice * cfg.token_stride + at
+            if fast:       # two slices side by side, in the other order where the token is odd
+                row = 2 * (job.slice // 2 * cfg.token_stride + at) + (job.slice % 2 ^ at % 2)
+            assert ports.get("tok_addr") == row, now
             assert ports.get("residual") == job.residual, now
             if job.residual:
-                base = job.slice * cfg.k1 if job.slice else cfg.key_base     # the first slice is a copy
-                assert ports.get("c1_addr") == base + job.ct1[token], now
+                row = cfg.key_base + job.ct1[token]       # the first slice is a copy
+                if job.slice:
+                    row = _row(cfg, job.slice, job.ct1[token], cfg.k1)
+                assert ports.get("c1_addr") == row, now
                 assert ports.get("c1_copy") == (job.slice == 0), now
             self.operands[now + CAG_OPERAND - CAG_ROW_REQUEST] = job.x[token]
 
@@ -196,7 +202,12 @@ def expected(cfg, jobs):
     for job in jobs:
         c, moved = centroids(cfg, job.x, job.ct, job.k)
         saturated += moved
-        start = (0, 0, cfg.slices * cfg.k1)[job.lsh] + job.slice * (cfg.k0, cfg.k1, cfg.k2)[job.lsh]
-        rows += [(job.times.started + q, job.lsh, job.slice, start + q, q == 0, q == job.k - 1,
-                  row.tolist()) for q, row in enumerate(c)]
+        start, rows_of = ((0, cfg.k0), (0, cfg.k1), (cfg.slices * cfg.k1, cfg.k2))[job.lsh]
+        rows += [(job.times.started + q, job.lsh, job.slice, start + _row(cfg, job.slice, q, rows_of), q == 0,
+                  q == job.k - 1, row.tolist()) for q, row in enumerate(c)]
     return rows, [job.k for job in jobs], saturated
+
+
+def _row(cfg, part, row, rows):
+    """Where a slice of centroid ``row`` of ``rows`` lies: with fast products beside the other of its pair."""
+    return 2 * (part // 2 * rows + row) + part % 2 if cfg.program.fast else part * rows + row

@@ -18,6 +18,7 @@ CONFIGS = {
     "one slice": dict(b=4, d=8, l=2, n=24),
     "two slices": dict(b=2, d=8, dw=16, l=3, n=19, k0=17, k1=19, k2=11),
     "three slices": dict(b=2, d=8, dw=24, l=1, n=6, sums=2),
+    "fast": dict(b=2, d=8, dw=32, l=3, n=19, k0=17, k1=19, k2=11, products="fast"),
     "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=2, k2=1),
 }
 SEED = 1

@@ -12,12 +12,14 @@ from model.cta.timing import issue_delay
 from tests.gen.mutants import each_found
 from tests.gen.native import simulate
 
-CFG = CTAConfig(b=4, d=8, l=2, n=12, sets=3)
-CLIMB = CFG.d + issue_delay(CFG)
+CONFIGS = {"Q last": CTAConfig(b=4, d=8, l=2, n=12, sets=3),
+           "V last": CTAConfig(b=4, d=8, dw=16, l=2, n=12, sets=3)}
 
 
-def check(seed, block=Claims):
-    dut, rng = block(CFG), random.Random(seed)
+def check(seed, block=Claims, name="Q last"):
+    cfg = CONFIGS[name]
+    climb = cfg.d + issue_delay(cfg)
+    dut, rng = block(cfg), random.Random(seed)
 
     async def bench(ctx):
         for job in range(12):
@@ -26,7 +28,7 @@ def check(seed, block=Claims):
             # Cycles in which something happens, in the order of a program.
             gaps = [rng.randrange(1, 9) for _ in range(5)]
             done, key, score, query, end = (sum(gaps[:at + 1]) for at in range(5))
-            query, end = query + 3, end + 3 + CLIMB + 4
+            last, end = query + 3, end + 3 + climb + 4
             ctx.set(dut.job, {"mode": exact, "reuse": reuse, "set": chosen})
             ctx.set(dut.start, 1)
             ctx.set(dut.ended, 1)              # as that of the job before
@@ -36,11 +38,11 @@ def check(seed, block=Claims):
             for cycle in range(1, end + 3):
                 ctx.set(dut.centroids_done, cycle >= done or not fresh)
                 ctx.set(dut.op, Op.K if cycle == key else Op.SCORE if cycle == score else 0)
-                ctx.set(dut.linears_done, cycle == query)
+                ctx.set(dut.linears_done, cycle == last)
                 ctx.set(dut.ended, cycle >= end)
                 want = {"tokens": cycle <= end if exact else fresh and cycle <= done,
-                        "a": fresh and cycle <= key, "kv": cycle <= score,
-                        "q": cycle <= query + CLIMB, "set": chosen}
+                        "a": fresh and cycle <= key, "kv": cycle <= (score if name == "Q last" else last + climb),
+                        "q": cycle <= last + climb, "set": chosen}
                 got = {name: ctx.get(getattr(dut.claim, name)) for name in want}
                 assert got == want, f"{note}: cycle {cycle}"
                 await ctx.tick()
@@ -48,9 +50,10 @@ def check(seed, block=Claims):
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("seed", range(3))
-def test_claims(seed):
-    check(seed)
+def test_claims(seed, name):
+    check(seed, name=name)
 
 
 MUTANTS = {
@@ -59,8 +62,14 @@ MUTANTS = {
     "A claimed for clusters that are there": ("~exact & ~job.reuse", "~exact"),
     "Q given up with its last slot": ("left.eq(climb)", "left.eq(1)"),
     "K and V given up with the linears": ("self.op == Op.SCORE", "self.op == Op.K"),
+    "V given up with the scores": ("claim.kv & behind_all", "0"),
     "set 0": ("claim.set.eq(job.set)", "claim.set.eq(0)"),
 }
 
 
-test_mutants = each_found(Claims, MUTANTS, lambda block: check(1, block))
+def mutated(block):
+    for name in CONFIGS:
+        check(1, block, name)
+
+
+test_mutants = each_found(Claims, MUTANTS, mutated)

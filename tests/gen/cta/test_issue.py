@@ -7,7 +7,7 @@ from amaranth.lib import data
 
 from gen.cta.issue import Issue
 from gen.cta.lane_commands import LaneCommand
-from gen.cta.partial_sum import Inject, InjectControl, PartialSumWrite
+from gen.cta.partial_sum import AlphaRead, Inject, InjectControl, PartialSumWrite
 from gen.cta.ppe import PPEOp
 from gen.cta.ppe_row import PPEControl
 from gen.cta.sequencer import Slot
@@ -20,7 +20,8 @@ from verif.port_table import PortTable, play_native
 CONFIGS = {"plain": dict(b=4, d=8, l=2, n=12),
            "slices": dict(b=2, d=16, dw=48, l=5, n=50, k2=3, program="table1"),
            "weights": dict(b=4, d=16, dw=48, l=5, n=50, k2=3),
-           "b above d": dict(b=16, d=8, l=3, n=5)}
+           "b above d": dict(b=16, d=8, l=3, n=5),
+           "fast": dict(b=4, d=16, dw=64, l=5, n=50, k0=20, k2=3, products="fast")}
 
 
 def bits(layout, **values):
@@ -38,7 +39,7 @@ def random_slots(cfg, rng, count):
     slots = []
     for _ in range(count):
         slot = {name: rng.getrandbits(field.width) for name, field in Slot(cfg)}
-        slot["op"] = rng.choice([0, *Op])
+        slot["op"] = rng.choice([0, *(op for op in Op if cfg.program.fast or op is not Op.ALPHA)])
         slot["inject"] = rng.choice(list(Inject)).value
         slot["stream"] &= slot["op"] != 0
         for name in ("first", "last", "swap", "shortcut", "residual"):
@@ -49,6 +50,8 @@ def random_slots(cfg, rng, count):
             slot["first"] &= all(not other["first"] for other in slots[max(0, at - 2 * cfg.b + 2):at])
             if slot["first"] and rng.random() < 0.7:
                 slot |= {"op": rng.choice((Op.V, Op.Q)), "inject": Inject.BIAS.value}
+            if slot["first"] and cfg.program.fast and rng.random() < 0.3:
+                slot |= {"op": Op.K, "inject": Inject.ZERO.value}
     return slots
 
 
@@ -74,25 +77,31 @@ def issue_table(cfg, rng, count=150):
 
         op, stream, x = slot["op"], slot["stream"], at + D + 2
         expect(at + D - 2, ct_en=slot["residual"], ct_addr=slot["index"])
-        c1_addr = slot["c1_addr"] + (clusters[at + D - 1] if slot["residual"] else 0)
+        fast, linear = cfg.program.fast, op in (Op.K, Op.V, Op.Q)
+        c1_addr = slot["c1_addr"] + (clusters[at + D - 1] * (1 + fast) if slot["residual"] else 0)
         expect(at + D, cmd=bits(
             command, **{name: slot[name] for name, _ in command if name not in ("addr", "c1_addr", "pe")},
             addr=slot["addr"], c1_addr=c1_addr,
             pe={"df2": op == Op.OUT and stream, "first": slot["first"], "swap": slot["swap"],
-                "sc": late.get((at, "sc"), 0)}))
+                "sc": late.get((at, "sc"), 0), **({"pair": stream and (linear or op == Op.ALPHA)} if fast else {})}))
         out = op == Op.OUT
         expect(x - ap_latency(cfg), ap_en=out and stream, ap_last=out and slot["last"],
                ap_level2=slot["level2"], ap_entry=slot["entry"])
         if cfg.program.weights_stay:
             row = slot["index"] + slot["turn"] * (cfg.d + 3)
-            if slot["first"] and slot["inject"] == Inject.BIAS.value:
+            begins = fast and stream and linear and slot["inject"] != Inject.PARTIAL.value
+            if slot["first"] and (begins if fast else slot["inject"] == Inject.BIAS.value):
                 begun = at                 # biases of a group: one a cycle for b cycles
-                since = {"v": op == Op.V, "dim": slot["dim"]}
+                since = {"bias_v": op == Op.V, "dim": slot["dim"], "bias_k": op == Op.K}
             asks = at - begun < cfg.b
-            expect(x - 1, bias_en=asks, **({"bias_v": since["v"], "bias_addr": since["dim"] + at - begun}
-                                           if asks else {}))
+            expect(x - 1 - fast, bias_en=asks, **({name: since[name] for name in ("bias_v", *["bias_k"] * fast)}
+                                                  | {"bias_addr": since["dim"] + at - begun} if asks else {}))
             expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
-                                  first=slot["first"]))
+                                  first=slot["first"], **({"begins": begins} if fast else {})))
+            if fast:       # rows of queries behind those of keys
+                queries = op == Op.Q or op == Op.ALPHA and slot["lsh"] == 0
+                alpha = slot["index"] + (cfg.keys if queries else 0)
+                expect(x - 1, alpha=bits(AlphaRead(cfg), en=begins, addr=alpha))
         else:
             row = slot["index"] + (cfg.d if op == Op.V else 0)
             expect(x - 1, bias_en=stream and slot["inject"] == Inject.BIAS.value,
@@ -100,8 +109,11 @@ def issue_table(cfg, rng, count=150):
             expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
                                   cols=slot["bias_cols"]))
         partial = stream and not slot["part_last"] and op not in (Op.SCORE, Op.OUT)
-        result = (PPEOp.PSUM if partial else PPEOp[Op(op).name]) if stream else PPEOp.NONE
-        expect(at + top, partial=bits(PartialSumWrite(cfg), en=partial, addr=row))
+        result = (PPEOp.PSUM if partial else PPEOp[Op(op).name] if op != Op.ALPHA else PPEOp.NONE
+                  ) if stream else PPEOp.NONE
+        whole = fast and stream and op == Op.ALPHA and slot["part_last"]
+        expect(at + top, partial=bits(PartialSumWrite(cfg), en=partial, addr=alpha if whole else row,
+                                      **({"alpha": whole} if fast else {})))
         expect(at + top - 1, ppe=bits(fate, op=result.value, **{name: slot[name] for name in (
                    "lsh", "hpass", "first", "last", "level2", "zero", "cols")}))
     return table
@@ -121,7 +133,7 @@ MUTANTS = {
     "shortcut one early": ("shortcut_pause(cfg) + 1", "shortcut_pause(cfg)"),
     "AP one late": ("wait + 2 - ap_latency(cfg)", "wait + 3 - ap_latency(cfg)"),
     "V on the partial sums of K": ("below.index + Mux(second,", "below.index + Mux(0,"),
-    "C1 without its cluster": ("Mux(known.residual, self.ct1, 0)", "0"),
+    "C1 without its cluster": ("Mux(known.residual, self.ct1 << cfg.program.fast, 0)", "0"),
     "result one early": ("top_latency(cfg) - wait - 2", "top_latency(cfg) - wait - 3"),
     "partial scores": ("(below.op != Op.SCORE) & (below.op != Op.OUT)", "(below.op != Op.OUT)"),
 }
@@ -142,3 +154,20 @@ BIASES = {
 def test_mutants_of_biases(name):
     with pytest.raises(AssertionError, match="seed"):
         check(CTAConfig(**CONFIGS["weights"]), 21, edited(Issue, *BIASES[name], "_ask_biases"))
+
+
+FAST = {
+    "alphas of queries among those of keys": ("Mux(queries, self.cfg.keys, 0)", "0", "_row"),
+    "alpha off every partial sum": ("& (slot.inject != Inject.PARTIAL)", "", "_begins"),
+    "betas of Q for K": ("Mux(begins, before.op == Op.K, k)", "0", "_ask_biases"),
+    "C1 of a lone slice": ("self.ct1 << cfg.program.fast", "self.ct1"),
+    "alpha of plain sums": ("self._linear(known) | (known.op == Op.ALPHA)", "self._linear(known)"),
+    "alpha of every part": ("below.part_last & (below.op == Op.ALPHA)", "(below.op == Op.ALPHA)"),
+    "alpha among partial sums": ("with m.If(alpha):", "with m.If(0):"),
+}
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_mutants_of_fast_products(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["fast"]), 21, edited(Issue, *FAST[name]))

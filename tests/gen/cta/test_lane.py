@@ -11,14 +11,15 @@ from gen.cta.lane import Lane
 from gen.cta.lane_commands import LaneCommand, ValueRead
 from model.cta.centroid import centroids, residuals
 from model.cta.config import CTAConfig
-from tests.gen.mutants import each_found
+from tests.gen.mutants import each_found, edited
 from tests.gen.native import simulate
 
 CONFIGS = {"small": dict(b=4, d=8, l=2, n=6, k0=5, k1=6, k2=3),
            "slices": dict(b=2, d=8, dw=16, l=3, n=5, sets=2, program="table1"),
            "smallest": dict(b=2, d=8, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
            "weights": dict(b=4, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3),
-           "weights, two columns": dict(b=2, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3)}
+           "weights, two columns": dict(b=2, d=8, dw=16, l=3, n=6, k0=5, k1=6, k2=3),
+           "fast": dict(b=4, d=8, dw=32, l=3, n=6, k0=5, k1=6, k2=3, products="fast")}
 
 
 class Twin:
@@ -32,7 +33,8 @@ class Twin:
                       "key": [None] * cfg.key_depth, "value": [None] * cfg.value_depth,
                       "output": [None] * cfg.queries}
         self.formats = {"token": f.token, "weight": f.weight, "key": f.centroid, "value": f.centroid}
-        self.stay = cfg.program.weights_stay
+        self.stay, self.fast = cfg.program.weights_stay, cfg.program.fast
+        self.read = [[0] * cfg.lane_rows] * 2      # values of the last two cycles, 0 where none was read
         self.due = {}             # cycle -> {(output, element or None): value}
         self.behind = {}          # cycle -> write-backs that end in it: (bank, row, column, first cycle)
         self.shown = {}           # cycle -> elements at the top of the columns, by port
@@ -116,6 +118,14 @@ class Twin:
 
         operands, values = LaneCommand.banks(cfg), ValueRead.banks(cfg)
         kind, row = pick((*operands, "residual", *(["centroid"] if self.stay else []), "none"))
+        # Two slices at once: neighbours, of centroids the even one first.
+        pair = self.fast and kind in ("centroid", "key", "value") and chance()
+        if pair:
+            bank, row = {"centroid": "token"}.get(kind, kind), row if kind == "centroid" else row & ~1
+            both = row, row ^ 1
+            pair = not (written[bank] & set(both) or {at % 2 for at in both} & parities and kind == "centroid"
+                        ) and max(both) < len(banks[bank]) and None not in [banks[bank][at] for at in both]
+            kind = kind if pair else "none"
         c1_row = self.known("value", written["value"])
         if kind == "residual" and c1_row is None:
             kind = "none"
@@ -128,25 +138,40 @@ class Twin:
             **{name: kind == name for name in operands}, **stays,
             "token": kind in ("token", "residual", "centroid"), "residual": kind == "residual",
             "addr": row, "c1_addr": c1_row or 0,
-            "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc", "swap")},
-            "shadow": {"push": push, "addr": load_row, **{
+            "pe": {name: rng.getrandbits(1) for name in ("df2", "first", "sc", "swap")}
+            | ({"pair": pair} if self.fast else {}),
+            "shadow": {"push": push, "addr": load_row, **({"less": chance()} if self.fast else {}), **{
                 name: load == name for name in values}}}
         self.ctx.set(self.dut.cmd, command)
         self.ctx.set(self.dut.read_en, 0)
         each = cfg.lane_rows
         self.expect(2, "token_moved", [0] * each)
+        second = [0] * each
+        if pair:
+            rows, second = banks[bank][row ^ 1], [0] * each
+            if kind == "centroid":
+                rows, moved = self.centroid(rows)
+                second = [each_moved and command["counted"] for each_moved in moved]
+            self.expect(2, "y", rows, 1)
+            self.expect(2, "token_moved", [2 * one for one in second])
         if kind == "residual":
             self.expect(2, "x", self.residual(banks["token"][row], banks["value"][c1_row])[0], 1)
         elif kind == "centroid":
             values, moved = self.centroid(banks["token"][row])
             self.expect(2, "x", values, 1)
-            self.expect(2, "token_moved", [each_moved and command["counted"] for each_moved in moved])
+            self.expect(2, "token_moved", [int(each_moved and command["counted"]) + 2 * bool(other)
+                                           for each_moved, other in zip(moved, second)])
         elif kind != "none":
             self.expect(2, "x", banks[kind][row], 1)
         if load == "token":
             values, moved = self.centroid(banks["token"][load_row])
             self.expect(2, "shadow", values, 1)
             self.expect(2, "token_moved", moved)
+        elif self.fast:
+            value = banks[{"query": "output"}.get(load, load)][load_row] if load != "none" else [0] * each
+            self.expect(2, "shadow", [before - now * command["shadow"]["less"]
+                                      for before, now in zip(self.read[0], value)], 1)
+            self.read = [self.read[1], value]
         elif load == "query":
             self.expect(2, "shadow", banks["output"][load_row], 1)
         elif load != "none":
@@ -161,7 +186,7 @@ class Twin:
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
             self.expect(1, "read_data", banks["output"][row])
-        return read | {load}, {array_row % 2 for kind, array_row in (
+        return read | {load}, {0, 1} if pair and kind == "centroid" else {array_row % 2 for kind, array_row in (
             ("token" if "token" in read else "", operand), (load, load_row)) if kind == "token"}
 
     def _for_cacc(self, chance, written, read, parities):
@@ -273,12 +298,12 @@ MUTANTS = {
     "K at the row of a centroid": ("Mux(mine, kv.addr, addr)", "addr", "_writes"),
     "V among the keys": ("(key, kv.en & ~kv.v &", "(key, kv.en &", "_writes"),
     "tokens cut off": ('centroid if name == "token" else of[name]', "of[name]"),
-    "moves of other reads counted": ("stay else at.shadow.token", "stay else 1"),
+    "moves of other reads counted": ("stay else at.shadow.token", "stay else 1", "_counts"),
     "Q among the keys": ("& ~(kv.q if stay else 0)", "", "_writes"),
     "Q where O is read": ("Mux(load.query, load.addr, self.read_addr)", "self.read_addr", "_writes"),
     "no Q": ("kv.en & kv.q", "0", "_writes"),
     "operands cut off": ("(at.centroid, centroid)", "(at.centroid, of_token.as_signed())"),
-    "every token counted": ("at.centroid & at.counted if stay", "at.centroid if stay"),
+    "every token counted": ("at.centroid & at.counted if", "at.centroid if", "_counts"),
     "Q of one column in all": ("self.linear[i] if stay", "self.linear[0] if stay", "_writes"),
     "CACC behind the array": ("Mux(of_value, cag.c1_addr,", "Mux(0, cag.c1_addr,"),
     "tokens of the other parity": ("Mux(before.addr[0], odd, even)", "even"),
@@ -299,3 +324,25 @@ def mutated(block):
 
 
 test_mutants = each_found(Lane, MUTANTS, mutated)
+
+
+FAST = {
+    "the slice itself": ("Mux(which, even, odd)", "Mux(which, odd, even)", "elaborate"),
+    "key for value": ("(at.value, of_value.as_signed())", "(at.value, of_key.as_signed())", "_second_slice"),
+    "second tokens cut off": ("(at.centroid, centroid)", "(at.centroid, of_token.as_signed())", "_second_slice"),
+    "second tokens never counted": ("at.pe.pair & moved", "0", "_second_slice"),
+    "lone tokens counted twice": ("& at.pe.pair & moved", "& moved", "_second_slice"),
+    "seconds without skew": ("delay(m, second, 1 + i)", "delay(m, second, 1)", "_second_slice"),
+    "one half alone": ("bank.both.eq(both)", "bank.both.eq(0)", "elaborate"),
+    "one parity alone": ("(both | (array[0] == odd))", "(array[0] == odd)", "elaborate"),
+    "values pushed at once": ("delay(m, read, 2)", "delay(m, read, 1)", "_difference"),
+    "always differences": ("Mux(at.shadow.less, read, 0)", "read", "_difference"),
+    "old values where none is read": ("Mux(at.shadow.weight | at.shadow.query, loaded, 0)", "loaded",
+                                      "_difference"),
+}
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_mutants_of_fast_products(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["fast"]), 11, block=edited(Lane, *FAST[name]))

@@ -9,12 +9,13 @@ from amaranth.hdl import Signal
 from gen.cta.loader import Loader
 from model.cta.admission import Admission
 from model.cta.config import CTAConfig
-from model.cta.layout import Load, Parameter, Target, beats, parameter_rows
+from model.cta.layout import Load, Target, beats, parameter_rows
 from tests.gen.mutants import each_found
 from tests.gen.native import simulate
 
 CONFIGS = {"plain": dict(b=4, d=8, l=2, n=6, tokens=9), "slices": dict(b=2, d=16, dw=48, l=3, n=5, sets=3),
-           "narrow beats": dict(b=2, d=32, l=1, n=4, lanes=4, sets=2)}
+           "narrow beats": dict(b=2, d=32, l=1, n=4, lanes=4, sets=2),
+           "fast": dict(b=2, d=16, dw=64, l=3, n=5, tokens=7, sets=2, products="fast")}
 
 
 def extent(cfg, target):
@@ -22,7 +23,7 @@ def extent(cfg, target):
     if target is Target.TOKEN:
         return cfg.tokens
     if target is Target.PARAMETER:
-        return Parameter.END
+        return parameter_rows(cfg)[-1][1]
     return cfg.d if target < Target.A0 else cfg.l
 
 
@@ -42,7 +43,13 @@ def writes(cfg, load):
     order = [(row, part, group) for row in range(len(load.rows)) for part in range(T)
              for group in range(cfg.groups)]
     stride = cfg.token_stride if token else extent(cfg, target)
-    return [(kind, at + part * stride + load.base + row, group, word)
+
+    def address(part, row):
+        if token and cfg.program.fast:      # both slices of a pair side by side, odd tokens the other way round
+            return 2 * (part // 2 * stride + row) + (part % 2 ^ row % 2)
+        return part * stride + row
+
+    return [(kind, at + address(part, load.base + row), group, word)
             for (row, part, group), word in zip(order, words, strict=True)]
 
 
@@ -264,9 +271,12 @@ MUTANTS = {
     "one row too many": ("(after <= limit)", "(after <= limit + 1)"),
     "sets not checked": ("(command.set < cfg.sets)", "1"),
     "illegal rows written": ("take & is_weight & ~drop", "take & is_weight"),
-    "slices in a row": ("addr.eq(addr + step)", "addr.eq(addr + 1)"),
+    "slices in a row": ("addr.eq(addr + Mux(stays, 0, step))", "addr.eq(addr + 1)"),
+    "slices of a pair apart": ("Mux(stays, 0, step)", "step"),
+    "one order for all tokens": ("addr[0] ^ part[0]", "part[0]"),
+    "weights side by side": ("Mux(is_token, Cat(addr[0] ^ part[0], addr), addr)", "Cat(addr[0] ^ part[0], addr)"),
     "set 0": ("Mux(weight, set_base, 0)),\n            addr", "0),\n            addr"),
-    "write address one late": ("self.write.addr.eq(addr)", "self.write.addr.eq(self.write.addr)"),
+    "write address one late": ("self.write.addr.eq(row)", "self.write.addr.eq(self.write.addr)"),
     "beats without a command": ("self.data.ready.eq(may)", "self.data.ready.eq(1)"),
     "parameter rows in gaps": ("(~parameter | Cat(meant).any())", "1"),
     "gaps between tokens": ("(command.base <= self.tokens)", "1"),
@@ -282,5 +292,9 @@ MUTANTS = {
 }
 
 
-test_mutants = each_found(Loader, MUTANTS, lambda block: check(
-    CTAConfig(**CONFIGS["slices"]), 81, 0.3, block, count=250))
+def mutated(block):
+    check(CTAConfig(**CONFIGS["slices"]), 81, 0.3, block, count=250)
+    check(CTAConfig(**CONFIGS["fast"]), 81, 0.3, block, count=30)
+
+
+test_mutants = each_found(Loader, MUTANTS, mutated)

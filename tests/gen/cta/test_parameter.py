@@ -7,10 +7,11 @@ import pytest
 from gen.cta.parameter import Parameters
 from model.cta.config import CTAConfig
 from model.cta.layout import Parameter
-from tests.gen.mutants import each_found
+from tests.gen.mutants import each_found, edited
 from tests.gen.native import simulate
 
-CONFIGS = {"one set": dict(b=4, d=8, l=3, n=8), "three sets": dict(b=2, d=16, l=8, n=8, sets=3)}
+CONFIGS = {"one set": dict(b=4, d=8, l=3, n=8), "three sets": dict(b=2, d=16, l=8, n=8, sets=3),
+           "fast": dict(b=2, d=8, dw=16, l=3, n=8, sets=3, products="fast")}
 
 
 def check(cfg, seed, block=Parameters):
@@ -23,6 +24,8 @@ def check(cfg, seed, block=Parameters):
         rows |= {16 * c + Parameter.LSH_INV_W: f.multiplier, 16 * c + Parameter.LSH_PRE: 5,
                  16 * c + Parameter.LSH_POST: 5}
     rows |= {base + t: f.bias for base in (Parameter.BQ, Parameter.BV) for t in range(cfg.d)}
+    betas = (Parameter.BETA_Q, Parameter.BETA_V, Parameter.BETA_K) if cfg.program.fast else ()
+    rows |= {base + t: cfg.beta for base in betas for t in range(cfg.d)}
     # Rows without a meaning, among them those of hash functions that are not built.
     idle = [a for a in (*range(cfg.l, 8), 11, 48, 255, Parameter.BQ + cfg.d, Parameter.BV + cfg.d,
                         Parameter.END) if a not in rows]
@@ -59,6 +62,11 @@ def check(cfg, seed, block=Parameters):
                 await ctx.tick()
                 want = held[k, (Parameter.BV if v else Parameter.BQ) + t]
                 assert ctx.get(dut.bias) == want, f"seed {seed}: bias {t} of set {k}"
+            reads = [(which, t) for which in range(len(betas)) for t in range(cfg.d)]
+            for which, t in rng.sample(reads, len(reads)):
+                ctx.set(dut.read, {"en": 1, "v": which == 1, "k": which == 2, "addr": t})
+                await ctx.tick()
+                assert ctx.get(dut.beta) == held[k, betas[which] + t], f"seed {seed}: beta {t} of set {k}"
 
     simulate(dut, bench)
 
@@ -79,3 +87,15 @@ MUTANTS = {
 
 test_mutants = each_found(Parameters, MUTANTS, lambda block: check(
     CTAConfig(**CONFIGS["three sets"]), 51, block))
+
+BETAS = {
+    "betas of K for V": ("of[1], of[2])", "of[2], of[1])"),
+    "betas of set 0": ("bases[self.set]", "bases[0]"),
+    "biases among the betas": ("write.en & Cat(of).any()", "write.en"),
+}
+
+
+@pytest.mark.parametrize("name", BETAS)
+def test_mutants_of_betas(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check(CTAConfig(**CONFIGS["fast"]), 51, edited(Parameters, *BETAS[name], "_betas"))

@@ -6,14 +6,16 @@ import pytest
 
 from gen.cta.partial_sum import Inject, PartialSums
 from model.cta.config import CTAConfig
-from tests.gen.mutants import each_found
+from tests.gen.mutants import each_found, edited
 from tests.gen.native import simulate
 
 CONFIGS = {"slices": dict(b=4, d=8, dw=16, l=2, n=24, program="table1"),
            "one slice": dict(b=4, d=8, l=2, n=24),
            "few tokens": dict(b=2, d=8, dw=24, l=8, n=2, program="table1"),
            "weights": dict(b=4, d=8, dw=16, l=2, n=24),
-           "weights, one slice": dict(b=8, d=8, l=2, n=24, program="weights")}
+           "weights, one slice": dict(b=8, d=8, l=2, n=24, program="weights"),
+           "fast": dict(b=4, d=8, dw=32, l=2, n=24, exact=9, products="fast"),
+           "fast, two slices": dict(b=8, d=8, dw=16, l=2, n=24, products="fast")}
 
 
 def check(cfg, seed, block=PartialSums, cycles=600):
@@ -100,6 +102,54 @@ def test_biases_of_a_group(name):
     check_groups(CTAConfig(**CONFIGS[name]), 5)
 
 
+def check_corrections(cfg, seed, block=PartialSums):
+    """With fast products a linear begins with its bias, where it has one, and beta, less the alpha of the row;
+    all else begins with 0. Alphas are kept as column 0 shows them."""
+    dut, rng, due, acc = block(cfg), random.Random(seed), {}, cfg.acc
+
+    def any_of(fmt):
+        return rng.choice((fmt.min, fmt.max, rng.randint(fmt.min, fmt.max)))
+
+    def wrapped(value):
+        return (value - acc.min) % (1 << acc.width) + acc.min
+
+    alphas = {row: any_of(acc) for row in range(cfg.alpha_rows)}
+    slots = []
+    biases, betas = ([any_of(fmt) for _ in range(800)] for fmt in (cfg.fmt.bias, cfg.beta))
+    while len(slots) < 600:
+        length, begins = rng.randint(2 * cfg.b - 1, 4 * cfg.b), len(slots)
+        for row in range(length):
+            kind, linear, alpha = rng.choice((Inject.ZERO, Inject.BIAS)), rng.random() < 0.8, rng.choice([*alphas])
+            slots.append((kind, row == 0, linear, alpha))
+            for j in range(cfg.b):
+                bias = biases[begins + j] if kind is Inject.BIAS else 0
+                due[j, begins + row + 2 + j] = wrapped(bias + betas[begins + j] - alphas[alpha]) if linear else 0
+
+    async def bench(ctx):
+        for row, value in alphas.items():
+            ctx.set(dut.write, {"alpha": 1, "addr": row})
+            ctx.set(dut.sum[0], value)
+            await ctx.tick()
+        ctx.set(dut.write, {})
+        # What is asked for and what comes for the columns is a cycle ahead of the rest.
+        for cycle in range(-1, len(slots) - 1):
+            kind, first, linear, _ = slots[max(0, cycle)]
+            ctx.set(dut.ctl, {"kind": kind, "first": first and cycle >= 0, "begins": linear,
+                              "bias": biases[cycle + 1], "beta": betas[cycle + 1]})
+            ctx.set(dut.alpha, {"en": slots[cycle + 1][2], "addr": slots[cycle + 1][3]})
+            for j in range(cfg.b):
+                if (j, cycle) in due:
+                    assert ctx.get(dut.inject[j]) == due[j, cycle], f"seed {seed}: {j} in cycle {cycle}"
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("name", ["fast", "fast, two slices"])
+def test_corrections(name):
+    check_corrections(CTAConfig(**CONFIGS[name]), 6)
+
+
 def test_read_in_the_cycle_after_the_write():
     """At full speed: a row written in cycle c goes in again with a control of cycle c+1."""
     cfg = CTAConfig(**CONFIGS["slices"])
@@ -134,6 +184,23 @@ MUTANTS = {
 def mutated(block):
     check(CTAConfig(**CONFIGS["slices"]), 41, block)
     check_groups(CTAConfig(**CONFIGS["weights"]), 5, block)
+
+
+CORRECTIONS = {
+    "beta of the group before": ("Mux(at.first, new, old)", "old", "_begins"),
+    "beta of the first row alone": ("old.eq(one)", "old.eq(0)", "_begins"),
+    "alpha added": ("*chosen) - alpha", "*chosen) + alpha", "_begins"),
+    "bias for all": ("at.kind == Inject.BIAS, *chosen", "1, *chosen", "_begins"),
+    "alphas not skewed": ('delay(m, corrections[2], 1, name=f"alpha_{j}")', "corrections[2]", "elaborate"),
+    "bias without beta": ("both.eq(bias + beta)", "both.eq(bias)", "_corrections"),
+    "corrected hashes": ("Mux(at.begins,", "Mux(1,", "_begins"),
+}
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_mutants_of_corrections(name):
+    with pytest.raises(AssertionError, match="seed"):
+        check_corrections(CTAConfig(**CONFIGS["fast"]), 6, edited(PartialSums, *CORRECTIONS[name]))
 
 
 test_mutants = each_found(PartialSums, MUTANTS, mutated)
