@@ -117,7 +117,7 @@ def test_a_closed_pipe_is_silent(words):
 
 
 @pytest.mark.parametrize("words, text", [
-    (["verif.runner", "pe", "--config", "99"], "config is 99, must be in 0..1 for bench pe"),
+    (["verif.runner", "pe", "--config", "99"], "config is 99, must be in 0..2 for bench pe"),
     (["verif.runner", "--config", "99"], "config is 99, which no bench has"),
     (["verif.runner", "--config", "-1"], "config is -1, must be in 0.."),
     (["verif.runner", "nothing"], "bench is 'nothing', must be one of")])

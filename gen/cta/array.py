@@ -32,7 +32,8 @@ class ArrayControl(wiring.Signature):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({**({"alpha": Out(AlphaRead(cfg))} if cfg.program.fast else {}), "bias": Out(BiasRead(cfg)), "inject": Out(InjectControl(cfg)),
+        super().__init__({**({"alpha": Out(AlphaRead(cfg))} if cfg.program.fast else {}),
+                          "bias": Out(BiasRead(cfg)), "inject": Out(InjectControl(cfg)),
                           "ppe": Out(PPEControl(cfg)), "partial": Out(PartialSumWrite(cfg))})
 
 

@@ -53,8 +53,8 @@ class Issue(wiring.Component):
     ap_level2 : The AP asked for is of level 2.
     ap_entry : Index of the AP asked for, within its level.
     ppe : What the sum at the top of column 0 is in the next cycle.
-    alpha : Asks for the alpha of the row whose ``inject`` comes in the next cycle; only with fast products,
-        where biases and betas are asked for a cycle earlier than said above, for all groups.
+    alpha : Asks for the alpha of the row whose ``inject`` comes next. Only with fast products, where biases
+        and betas are asked for a cycle earlier than said above, for all groups.
     bias_k : The beta asked for is one of K. Only with fast products.
     partial : Whether the sum at the top of column 0 is kept for the next slice, and where.
     """

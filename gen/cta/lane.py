@@ -69,7 +69,8 @@ class Lane(wiring.Component):
     reads_next : The lane above reads its weight bank in the next cycle.
     x[lane_rows] : Operands for the rows of the array, of row i 2 + i cycles after ``cmd``. Format
         ``cfg.left``.
-    y[lane_rows] : Those of the second slice, with them. Format ``cfg.value``. Only with fast products.
+    y[lane_rows] : Operands of the second slice, with those of the first. Format ``cfg.value``. Only with
+        fast products.
     pe[lane_rows] : Control of those operands, in the same cycles.
     push[lane_rows] : The second value registers of a row take a value.
     shadow[lane_rows] : Values of that load. Format ``cfg.value``.

@@ -20,7 +20,8 @@ class ValueRead(data.StructLayout):
     """
 
     def __init__(self, cfg: CTAConfig):
-        super().__init__({"push": 1, **({"less": 1} if cfg.program.fast else {}), **dict.fromkeys(self.banks(cfg), 1),
+        super().__init__({"push": 1, **({"less": 1} if cfg.program.fast else {}),
+                          **dict.fromkeys(self.banks(cfg), 1),
                           "addr": address_width(cfg.bank_depth)})
 
     @staticmethod

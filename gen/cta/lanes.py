@@ -109,7 +109,8 @@ class Lanes(wiring.Component):
             "out": In(shape(cfg.fmt.output)).array(cfg.b),
             "centroids": In(CentroidRows(cfg)), "rows": In(RowRead(cfg)),
             "left": Out(LeftEdge(cfg)), "cacc_x": Out(shape(cfg.left)).array(cfg.d),
-            "sat_residual": Out(range(cfg.d + 1)), "sat_token": Out(range((1 + cfg.program.fast) * cfg.d + 1))})
+            "sat_residual": Out(range(cfg.d + 1)),
+            "sat_token": Out(range((1 + cfg.program.fast) * cfg.d + 1))})
 
     def elaborate(self, platform):
         m = Module()

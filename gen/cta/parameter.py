@@ -37,8 +37,8 @@ class Parameters(wiring.Component):
     """Holds the operands that are not vectors of the token dimension, by weight set.
 
     LSH parameters are registers, since three LSHs may follow each other without a gap while the
-    PPEs still work for the last. Q and V biases are an SRAM row a dimension. Betas are what fast products have
-    too much on the side of the weights, of Q, K and V, in a memory of their own.
+    PPEs still work for the last. Q and V biases are an SRAM row a dimension. Betas are what fast products
+    have too much on the side of the weights, of Q, K and V, in a memory of their own.
 
     Timing: ``bias`` comes in the cycle after ``read.en``; the LSH parameters are constant within a
     job.

@@ -29,7 +29,7 @@ class RowPair(wiring.Component):
     -------
     r_en : A row is read.
     r_addr : Number of that row.
-    both : Its neighbour is read as well.
+    both : The neighbour of the row is read as well.
     r_data : The row, one cycle later.
     r_other : The neighbour.
     w_en : A row is written.

@@ -9,7 +9,14 @@ from gen.cta.words import JobWord
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, LSH_WIDTH, Matrix, Mode
 from model.cta.schedule import Loop, Op, Wait
-from model.cta.timing import drain_guard, least_stream, query_guard, shortcut_pause, slice_interval, value_guard
+from model.cta.timing import (
+    drain_guard,
+    least_stream,
+    query_guard,
+    shortcut_pause,
+    slice_interval,
+    value_guard,
+)
 
 __all__ = ["Schedule", "RowDescriptor"]
 
@@ -68,7 +75,7 @@ class Schedule(wiring.Component):
     ap_done : PAG has finished a batch.
     out_issued : The last slot of an output row is issued.
     query_issued : The first slot of the last row of Q is issued. Only where weights stay.
-    value_issued : The same of V.
+    value_issued : The first slot of the last row of V is issued. Only where weights stay.
     outputs_free : The outputs of the job before have left.
     held : The next row waits for that alone.
     rows : Stream of rows for the sequencer. Payload :class:`RowDescriptor`.

@@ -202,7 +202,7 @@ class Sequencer(wiring.Component):
             slot.final.eq(row.final),
         ]
         stay, row_at = self.cfg.program.weights_stay, row.addr + index
-        if self.cfg.program.fast:     # two slices of a token lie side by side, in the other order if it is odd
+        if self.cfg.program.fast:     # slices of a token lie side by side, in the other order if it is odd
             with m.If(row.op == Op.HASH):
                 m.d.comb += slot.addr.eq(Cat(row_at[0] ^ row.odd, row_at))
         if stay:

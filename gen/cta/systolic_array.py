@@ -128,8 +128,8 @@ class SystolicArray(wiring.Component):
     with its ``ctl``): ``ap[j]`` enters in X+j and ``inject[j]`` in X+2+j; ``sum[j]`` shows in
     X+d+2+j and ``ap_top[j]`` in X+d+j.
     Values: those of columns b-1..0 enter row i as ``shadow[i]`` in b cycles with ``push[i]``, while
-    operands pass; with fast products in 2 b cycles, the second value of a column before its first. ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the
-    cycle after the last push or later; the next push b-1 cycles after it or later. ``ctl[i].sc`` in cycle c
+    operands pass; with fast products in 2 b cycles, the second value of a column before its first.
+    ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the cycle after the last push or later; the next push b-1 cycles after it or later. ``ctl[i].sc`` in cycle c
     makes PE (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in
     X'+d+2+j, X' the X of the last operand. ``res[j]`` then shows row d-1, and with each
     ``shift[j]`` the next row below, which comes with zeros behind it.

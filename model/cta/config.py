@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.config import EngineConfig, exp2_table, require_integer
+from model.config import EngineConfig, exp2_table, require_integer, shown
 from model.cta import parameters, tables
 from model.cta.memories import Memories
 from model.cta.parameters import (
@@ -113,11 +113,14 @@ class CTAConfig(Memories, EngineConfig):
         """Program and products from their words. A program that is given as a value says what its products
         are."""
         self._check("products", self.products in ("", *PRODUCTS), f"one of {[*PRODUCTS]}")
+        given = self.program
         if self.program == "":
             object.__setattr__(self, "program", "weights" if self.slices > 1 else "table1")
         if isinstance(self.program, str) and self.program in PROGRAMS:
             object.__setattr__(self, "program", named(self.program, self.products, self.slices))
         self._check("program", isinstance(self.program, Program), f"a Program or one of {[*PROGRAMS]}")
+        self._check("products", self.products != "fast" or given is not self.program or given.fast,
+                    f"plain with the program {self.program.name!r}")
         object.__setattr__(self, "products", PRODUCTS[self.program.fast])
         if self.program.fast:
             self._check("dw", self.slices % 2 == 0,
@@ -156,6 +159,8 @@ class CTAConfig(Memories, EngineConfig):
         """As that of the base; the program is an object as :meth:`Program.as_dict` gives it, or a name."""
         if isinstance(data, dict) and data.get("program", "table1") not in [*PROGRAMS]:
             data = data | {"program": Program.from_dict(data["program"])}
+        if isinstance(data, dict) and data.get("products", "plain") not in PRODUCTS:
+            raise ConfigError(f"products is {shown(data['products'])}, must be one of {[*PRODUCTS]}")
         return super().from_dict(data)
 
     # -- structure ----------------------------------------------------------------------------

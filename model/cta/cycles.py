@@ -269,7 +269,8 @@ class _Run:
         self.result.macs[PHASES[begun]] += cfg.d * columns * length
         self._lose("value load", load, stream - turn)
         self._lose("pause", pad + slots - length, stream + slots + pad)
-        self._lose({Op.HASH: "idle hash columns", Op.ALPHA: "products of centroids"}.get(row.op, "ragged batch"),
+        idle = {Op.HASH: "idle hash columns", Op.ALPHA: "products of centroids"}
+        self._lose(idle.get(row.op, "ragged batch"),
                    length * (1 - columns / cfg.b), stream + length, length)
 
     def _lose(self, cause, cycles, end, length=None):

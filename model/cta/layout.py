@@ -126,8 +126,8 @@ def weight_loads(cfg: CTAConfig, weights: HeadWeights, index: int = 0) -> list[L
     loads.append(Load(Target.PARAMETER, index, Parameter.BQ, weights.bq))
     loads.append(Load(Target.PARAMETER, index, Parameter.BV, weights.bv))
     if cfg.program.fast:
-        loads += [Load(Target.PARAMETER, index, BETAS[matrix], betas(cfg, getattr(weights, matrix.name.lower())))
-                  for matrix in BETAS]
+        loads += [Load(Target.PARAMETER, index, base, betas(cfg, getattr(weights, matrix.name.lower())))
+                  for matrix, base in BETAS.items()]
     return loads
 
 

@@ -112,7 +112,8 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Step:
-    """A row at work: on slice ``part``, the first of two where the row is fast, in pass ``hpass``, on batch number ``batch``, on ``group``,
+    """A row at work: on slice ``part``, the first of two where the row is fast, in pass ``hpass``, on batch
+    number ``batch``, on ``group``,
     which is the ``turn``-th of ``turns`` that go in turn."""
 
     row: Row

@@ -84,5 +84,6 @@ BENCHES = {
     "cta": Bench("verif.cta.bench_cta", _cta, (
         {"b": 2, "d": 8, "l": 3, "n": 12}, {"b": 4, "d": 8, "dw": 16, "l": 5, "n": 20, "k0": 12,
                                             "k1": 9, "k2": 5, "pag": 2, "sets": 2, "lanes": 4},
-        {"b": 4, "d": 8, "dw": 32, "l": 5, "n": 20, "k0": 12, "k1": 9, "k2": 5, "tokens": 29, "products": "fast"})),
+        {"b": 4, "d": 8, "dw": 32, "l": 5, "n": 20, "k0": 12, "k1": 9, "k2": 5, "tokens": 29,
+         "products": "fast"})),
 }

@@ -115,7 +115,8 @@ class Program(PortTable):
             over = (w[one] * w[two]).sum(axis=0)
             for t, row in enumerate(c):
                 begins = row[:at] @ w[:at] + bias - over - int(row[one] @ row[two])
-                s = self._operand(row[one], begins, PEControl(self.cfg).const({"pair": 1}).as_bits(), row[two])
+                pair = PEControl(self.cfg).const({"pair": 1}).as_bits()
+                s = self._operand(row[one], begins, pair, row[two])
                 last = at + 2 * d == self.cfg.dw
                 self._ppe(s, op if last else PPEOp.PSUM, cols=self.cfg.b)
                 for j in range(self.cfg.b if last else 0):
@@ -192,7 +193,8 @@ class Program(PortTable):
             yield slice(at, at + cfg.d), at + cfg.d == cfg.dw, slice(0, at)
 
     def _operand(self, x, inject, ctl=0, y=None):
-        """One operand a row, or one of each of two slices, from the next cycle on; the cycle in which column 0 shows its sum."""
+        """One operand a row, or one of each of two slices, from the next cycle on; the cycle in which column
+        0 shows its sum."""
         cfg = self.cfg
         for i, element in enumerate(() if x is None else x):
             self.drive[self.at + i]["left__x", i] = int(element)

@@ -108,7 +108,8 @@ def _timeline(cfg, rng, head, start, slow, program):
             # Its row b-1, on its way up the array and home, where rows of a lane are written together.
             events["queries"] = at - len(row.stream) + cfg.b + (cfg.d + 7) + cfg.lane_rows - 3
         if row.op is Op.V and cfg.program.weights_stay:
-            # Its row 0 for the lanes of the last b rows of the array, which read it d - b cycles after the first.
+            # Its row 0 for the lanes of the last b rows of the array, which read it d - b cycles after the
+            # first.
             values = at - len(row.stream) + cfg.b + (cfg.d + 7) - cfg.d + cfg.lane_rows - 2
         for _ in range(row.pause):
             slots[at] = {"activity": TraceOp.PAUSE, "op": row.op, "stream": 0, "first": 0,

@@ -92,7 +92,8 @@ def _loaded(cfg, values, seconds=None):
         return [{"push": 1} | value for value in values]
     pair = seconds is not None
     steps = [value for two in zip(seconds or [{}] * len(values), values) for value in two]
-    return [{"push": at >= 2, "less": pair} | step for at, step in enumerate([*steps, {}, {}] if steps else [])]
+    steps = [*steps, {}, {}] if steps else []
+    return [{"push": at >= 2, "less": pair} | step for at, step in enumerate(steps)]
 
 
 def _at(cfg, part, row, rows, swapped=False):
@@ -123,8 +124,8 @@ def _hash(cfg, head, lsh, hpass, part, kept):
     row.load = _loaded(cfg, row.load)
     first = _first_query(head) if lsh == LSH.QUERY else 0
     for token in range(head.m if lsh == LSH.QUERY else head.n):
-        slot = {"token": 1, "addr": _token_at(cfg, part, first + token), "inject": _inject(part, Inject.ZERO), **common,
-                "part_last": part == cfg.slices - 1, "cols": cfg.b}
+        slot = {"token": 1, "addr": _token_at(cfg, part, first + token),
+                "inject": _inject(part, Inject.ZERO), **common, "part_last": part == cfg.slices - 1, "cols": cfg.b}
         if lsh == LSH.RESIDUAL:
             slot |= {"residual": 1, "c1_addr": _at(cfg, part, 0, cfg.k1)}
         row.stream.append(slot)
@@ -173,9 +174,8 @@ def _linear(cfg, head, op):
             for turn in range(together):
                 row = Row(op, waits="centroids" if op is Op.K else "")
                 dims = groups[first + turn]
-                values, seconds = ([
-                    {key: _weight(cfg, head, which, part + at, dims[column])[key] for key in ("weight", "addr")}
-                    if column < len(dims) else {} for column in _columns(cfg)] for at in (0, 1))
+                values, seconds = ([_value(cfg, head, which, part + at, dims, column)
+                                    for column in _columns(cfg)] for at in (0, 1))
                 row.load = _loaded(cfg, values, seconds)
                 for number in range(count):
                     row.stream.append(_operand(cfg, head, op, part, number) | {
@@ -188,6 +188,14 @@ def _linear(cfg, head, op):
                 if not final:
                     row.pause = max(0, -(-way // together) - _stop(cfg) - count)
                 yield row
+
+
+def _value(cfg, head, which, part, dims, column):
+    """The read of a weight as a value, if there is such a dimension."""
+    if column >= len(dims):
+        return {}
+    weight = _weight(cfg, head, which, part, dims[column])
+    return {key: weight[key] for key in ("weight", "addr")}
 
 
 def _alpha(cfg, head, queries):

@@ -41,7 +41,8 @@ def check(seed, block=Claims, name="Q last"):
                 ctx.set(dut.linears_done, cycle == last)
                 ctx.set(dut.ended, cycle >= end)
                 want = {"tokens": cycle <= end if exact else fresh and cycle <= done,
-                        "a": fresh and cycle <= key, "kv": cycle <= (score if name == "Q last" else last + climb),
+                        "a": fresh and cycle <= key,
+                        "kv": cycle <= (score if name == "Q last" else last + climb),
                         "q": cycle <= last + climb, "set": chosen}
                 got = {name: ctx.get(getattr(dut.claim, name)) for name in want}
                 assert got == want, f"{note}: cycle {cycle}"

@@ -83,7 +83,8 @@ def issue_table(cfg, rng, count=150):
             command, **{name: slot[name] for name, _ in command if name not in ("addr", "c1_addr", "pe")},
             addr=slot["addr"], c1_addr=c1_addr,
             pe={"df2": op == Op.OUT and stream, "first": slot["first"], "swap": slot["swap"],
-                "sc": late.get((at, "sc"), 0), **({"pair": stream and (linear or op == Op.ALPHA)} if fast else {})}))
+                "sc": late.get((at, "sc"), 0),
+                **({"pair": stream and (linear or op == Op.ALPHA)} if fast else {})}))
         out = op == Op.OUT
         expect(x - ap_latency(cfg), ap_en=out and stream, ap_last=out and slot["last"],
                ap_level2=slot["level2"], ap_entry=slot["entry"])
@@ -94,8 +95,9 @@ def issue_table(cfg, rng, count=150):
                 begun = at                 # biases of a group: one a cycle for b cycles
                 since = {"bias_v": op == Op.V, "dim": slot["dim"], "bias_k": op == Op.K}
             asks = at - begun < cfg.b
-            expect(x - 1 - fast, bias_en=asks, **({name: since[name] for name in ("bias_v", *["bias_k"] * fast)}
-                                                  | {"bias_addr": since["dim"] + at - begun} if asks else {}))
+            of = {name: since.get(name) for name in ("bias_v", *["bias_k"] * fast)}
+            expect(x - 1 - fast, bias_en=asks,
+                   **(of | {"bias_addr": since["dim"] + at - begun} if asks else {}))
             expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
                                   first=slot["first"], **({"begins": begins} if fast else {})))
             if fast:       # rows of queries behind those of keys

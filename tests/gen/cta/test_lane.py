@@ -186,7 +186,9 @@ class Twin:
             self.ctx.set(self.dut.read_en, 1)
             self.ctx.set(self.dut.read_addr, row)
             self.expect(1, "read_data", banks["output"][row])
-        return read | {load}, {0, 1} if pair and kind == "centroid" else {array_row % 2 for kind, array_row in (
+        if pair and kind == "centroid":
+            return read | {load}, {0, 1}
+        return read | {load}, {array_row % 2 for kind, array_row in (
             ("token" if "token" in read else "", operand), (load, load_row)) if kind == "token"}
 
     def _for_cacc(self, chance, written, read, parities):
@@ -329,7 +331,8 @@ test_mutants = each_found(Lane, MUTANTS, mutated)
 FAST = {
     "the slice itself": ("Mux(which, even, odd)", "Mux(which, odd, even)", "elaborate"),
     "key for value": ("(at.value, of_value.as_signed())", "(at.value, of_key.as_signed())", "_second_slice"),
-    "second tokens cut off": ("(at.centroid, centroid)", "(at.centroid, of_token.as_signed())", "_second_slice"),
+    "second tokens cut off": ("(at.centroid, centroid)", "(at.centroid, of_token.as_signed())",
+                              "_second_slice"),
     "second tokens never counted": ("at.pe.pair & moved", "0", "_second_slice"),
     "lone tokens counted twice": ("& at.pe.pair & moved", "& moved", "_second_slice"),
     "seconds without skew": ("delay(m, second, 1 + i)", "delay(m, second, 1)", "_second_slice"),

@@ -45,7 +45,7 @@ def writes(cfg, load):
     stride = cfg.token_stride if token else extent(cfg, target)
 
     def address(part, row):
-        if token and cfg.program.fast:      # both slices of a pair side by side, odd tokens the other way round
+        if token and cfg.program.fast:      # slices of a pair side by side, odd tokens the other way round
             return 2 * (part // 2 * stride + row) + (part % 2 ^ row % 2)
         return part * stride + row
 
@@ -274,7 +274,8 @@ MUTANTS = {
     "slices in a row": ("addr.eq(addr + Mux(stays, 0, step))", "addr.eq(addr + 1)"),
     "slices of a pair apart": ("Mux(stays, 0, step)", "step"),
     "one order for all tokens": ("addr[0] ^ part[0]", "part[0]"),
-    "weights side by side": ("Mux(is_token, Cat(addr[0] ^ part[0], addr), addr)", "Cat(addr[0] ^ part[0], addr)"),
+    "weights side by side": ("Mux(is_token, Cat(addr[0] ^ part[0], addr), addr)",
+                             "Cat(addr[0] ^ part[0], addr)"),
     "set 0": ("Mux(weight, set_base, 0)),\n            addr", "0),\n            addr"),
     "write address one late": ("self.write.addr.eq(row)", "self.write.addr.eq(self.write.addr)"),
     "beats without a command": ("self.data.ready.eq(may)", "self.data.ready.eq(1)"),

@@ -103,8 +103,8 @@ def test_biases_of_a_group(name):
 
 
 def check_corrections(cfg, seed, block=PartialSums):
-    """With fast products a linear begins with its bias, where it has one, and beta, less the alpha of the row;
-    all else begins with 0. Alphas are kept as column 0 shows them."""
+    """With fast products a linear begins with its bias, where it has one, and beta, less the alpha of the
+    row; all else begins with 0. Alphas are kept as column 0 shows them."""
     dut, rng, due, acc = block(cfg), random.Random(seed), {}, cfg.acc
 
     def any_of(fmt):
@@ -119,11 +119,13 @@ def check_corrections(cfg, seed, block=PartialSums):
     while len(slots) < 600:
         length, begins = rng.randint(2 * cfg.b - 1, 4 * cfg.b), len(slots)
         for row in range(length):
-            kind, linear, alpha = rng.choice((Inject.ZERO, Inject.BIAS)), rng.random() < 0.8, rng.choice([*alphas])
+            kind, linear = rng.choice((Inject.ZERO, Inject.BIAS)), rng.random() < 0.8
+            alpha = rng.choice([*alphas])
             slots.append((kind, row == 0, linear, alpha))
             for j in range(cfg.b):
                 bias = biases[begins + j] if kind is Inject.BIAS else 0
-                due[j, begins + row + 2 + j] = wrapped(bias + betas[begins + j] - alphas[alpha]) if linear else 0
+                begin = wrapped(bias + betas[begins + j] - alphas[alpha])
+                due[j, begins + row + 2 + j] = begin if linear else 0
 
     async def bench(ctx):
         for row, value in alphas.items():

@@ -31,7 +31,8 @@ CONFIGS = {
     "weights, b above d": dict(b=32, d=8, dw=16, l=8, n=11, k0=5),
     "weights, in turn": dict(b=2, d=16, dw=32, l=3, n=7, ahead=False, exact=5),
     "weights, smallest": dict(b=2, d=8, dw=16, l=1, n=2, k0=1, k1=1, k2=1, exact=1),
-    "fast": dict(b=4, d=8, dw=32, l=4, n=20, tokens=24, exact=11, k0=18, k1=13, k2=5, sets=2, products="fast"),
+    "fast": dict(b=4, d=8, dw=32, l=4, n=20, tokens=24, exact=11, k0=18, k1=13, k2=5, sets=2,
+                 products="fast"),
     "fast, passes": dict(b=2, d=16, dw=64, l=3, n=7, exact=5, products="fast"),
     "fast, b above d": dict(b=32, d=8, dw=16, l=8, n=11, k0=5, products="fast"),
     "fast, in turn": dict(b=2, d=16, dw=64, l=3, n=12, ahead=False, exact=5, products="fast"),
@@ -153,7 +154,8 @@ WEIGHTS_MUTANTS = {
 
 
 FAST_MUTANTS = {
-    "alpha forgotten": (Schedule, "names.index(program.entry[Mode.EXACT])", "names.index(program.reuse_entry)"),
+    "alpha forgotten": (Schedule, "names.index(program.entry[Mode.EXACT])",
+                        "names.index(program.reuse_entry)"),
     "alpha of keys alone": (Schedule, "(op == Op.ALPHA) & (lsh == LSH.QUERY)", "0"),
     "alpha too close": (Schedule, "Mux(short > 0, short, 0))]", "0)]"),
     "a slice too few": (Schedule, "Mux(fast, T - 2, T - 1)", "T - 2"),
@@ -168,7 +170,8 @@ FAST_MUTANTS = {
     "pushed as it is read": (Sequencer, "issues & (step >= 2)", "issues", "_load_pairs"),
     "differences of queries": (Sequencer, "read.less.eq(pair)", "read.less.eq(1)", "_load_pairs"),
     "second values of all": (Sequencer, "(first | pair)", "1", "_load_pairs"),
-    "weights for alpha": (Sequencer, "weighs = pair |", "weighs = pair | (ahead.op == Op.ALPHA) |", "_load_pairs"),
+    "weights for alpha": (Sequencer, "weighs = pair |", "weighs = pair | (ahead.op == Op.ALPHA) |",
+                          "_load_pairs"),
 }
 
 

@@ -81,7 +81,7 @@ def check(seed, jobs, stall=0.0, block=CTA):
         for number, (weights, job) in enumerate(jobs):
             note = f"seed {seed}, job {number}"
             before = len(host.received["out"])
-            for load in layout.weight_loads(cfg, weights) + layout.token_loads(job):
+            for load in layout.weight_loads(CFG, weights) + layout.token_loads(job):
                 host.queue["load"].append(layout.pack_fields(layout.LOAD_FIELDS, {
                     "target": load.target, "base": load.base, "rows": len(load.rows)}))
                 host.queue["data"] += layout.beats(CFG, load)

@@ -6,14 +6,15 @@ import re
 
 import pytest
 
-from model.cta.config import CTAConfig
+from model.cta.config import CTAConfig, CTAFormats
 from model.cta.cycles import head_cycles
 from model.cta.job import LSH
 from model.cta.programs import PROGRAMS
 from model.cta.schedule import Loop, Op, Wait
 from model.cta.table1 import TABLE_I
-from model.cta.weight_stationary import WEIGHT_STATIONARY
+from model.cta.weight_stationary import FAST_PRODUCTS, WEIGHT_STATIONARY
 from model.errors import ConfigError
+from model.fixed import Format
 from tests.model.cta.programs import ORDERS, program
 
 LEGAL = {f"{''.join(str(int(c)) for c in order)}{'' if overlap else ', one by one'}":
@@ -149,12 +150,15 @@ REFUSED_WEIGHTS = {
     "one group of V": (lambda: weights("v", loop=Loop.NONE, again=None),
                        "since the weights of every linear stay"),
     "K slice by slice": (lambda: weights("k", slices=None), "since the weights of every linear stay"),
-    "no V": (lambda: weights("k", next="q"), "is a Q before K and V"),
+    "no V": (lambda: weights("score second", next="out"), "is an O before V"),
+    "V behind O": (lambda: weights("out last", next="v alone"), "is a V behind O"),
+    "Q first": (lambda: dataclasses.replace(weights("hash2", next="q"), entry=("hash1", "q")),
+                "is a Q before K"),
     "V first": (lambda: dataclasses.replace(weights("hash2", next="v"), entry=("hash1", "v")),
                 "is a V before K"),
     "K again": (lambda: weights("v", next="k"), "is a second K, must be the only one"),
     "K before clusters": (lambda: weights("hash1", next="k"), "a K before all clusterings"),
-    "no Q": (lambda: weights("v", next="score first"), "a SCORE before Q"),
+    "no Q": (lambda: weights("k", next="score first"), "a SCORE before Q"),
     "scores in turn": (lambda: weights("score", turns=True), "must be False but for a linear"),
     "hashes in groups": (lambda: weights("hash2", loop=Loop.GROUP), "must be one of a linear"),
     "a batch without O": (lambda: weights("out", next=None), "the end behind"),
@@ -167,6 +171,54 @@ def test_refused_where_weights_stay(name):
     with pytest.raises(ConfigError, match=re.escape(text)) as refusal:
         make()
     assert re.fullmatch(r"program.* is .+, must be .+", str(refusal.value))
+
+
+def fast(which, **changes):
+    """The program of fast products with the row ``which`` changed."""
+    return dataclasses.replace(FAST_PRODUCTS, rows=tuple(
+        dataclasses.replace(row, **changes) if row.name == which else row for row in FAST_PRODUCTS.rows))
+
+
+REFUSED_FAST = {
+    "K alone": (lambda: fast("k", fast=False), "program.rows['k'].fast is False, must be True for ALPHA and"),
+    "fast scores": (lambda: fast("score", fast=True), "program.rows['score'].fast is True"),
+    "fast where centroids stay": (lambda: dataclasses.replace(TABLE_I, rows=tuple(
+        dataclasses.replace(row, fast=row.op in (Op.K, Op.V, Op.Q)) for row in TABLE_I.rows)),
+        "must be no ALPHA, and linears not fast"),
+    "no ALPHA of queries": (lambda: fast("alpha keys", next="k"), "a fast K before both ALPHA"),
+    "ALPHA twice": (lambda: fast("alpha queries", lsh=LSH.KEY), "a second ALPHA of the same rows"),
+    "ALPHA of residuals": (lambda: fast("alpha keys", lsh=LSH.RESIDUAL), "KEY or QUERY of an ALPHA"),
+    "ALPHA before clusters": (lambda: fast("hash1", next="alpha keys"), "an ALPHA before all clusterings"),
+    "ALPHA behind K": (lambda: fast("k", next="alpha keys"), "an ALPHA behind K"),
+    "ALPHA of one pair": (lambda: fast("alpha keys", slices=None), "the row itself, without another loop"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_FAST)
+def test_refused_with_fast_products(name):
+    make, text = REFUSED_FAST[name]
+    with pytest.raises(ConfigError, match=re.escape(text)) as refusal:
+        make()
+    assert re.fullmatch(r"program.* is .+, must be .+", str(refusal.value))
+
+
+def test_products():
+    """Fast products for slices in twos, else plain ones; what does not fit is refused."""
+    assert CTAConfig(dw=128, products="fast").program == FAST_PRODUCTS
+    for how in {"dw": 192}, {"dw": 64}, {"dw": 128, "program": "table1"}:
+        cfg = CTAConfig(**how, products="fast")
+        assert (cfg, cfg.products) == (CTAConfig(**how), "plain")
+        assert cfg.digest == CTAConfig(**how).digest
+    cfg = CTAConfig(dw=128, products="fast")
+    assert CTAConfig.from_dict(json.loads(json.dumps(cfg.as_dict()))) == cfg and cfg.products == "fast"
+    assert cfg.digest != CTAConfig(dw=128).digest
+    for how, text in (({"products": "slow"}, "products is 'slow', must be one of"),
+                      ({"program": TABLE_I, "products": "fast"}, "products is 'fast', must be plain with"),
+                      ({"program": FAST_PRODUCTS, "dw": 192}, "dw is 192, must be an even multiple of d"),
+                      ({"dw": 1024, "products": "fast", "fmt": CTAFormats(weight=Format(True, 13, 9))},
+                       "fmt.weight.width is 13 with fast products at dw = 1024, must leave")):
+        with pytest.raises(ConfigError, match=re.escape(text)):
+            CTAConfig(**how)
 
 
 def test_programs_by_name():

@@ -2,10 +2,10 @@
 
 import pytest
 
-from model.cta.job import Mode
+from model.cta.job import LSH, Mode
 from model.cta.schedule import Loop, Op, Sizes, Wait
 from model.cta.table1 import TABLE_I
-from model.cta.weight_stationary import WEIGHT_STATIONARY
+from model.cta.weight_stationary import FAST_PRODUCTS, WEIGHT_STATIONARY
 
 PROGRAM, ENTRY = {row.name: row for row in TABLE_I.rows}, dict(zip(Mode, TABLE_I.entry))
 
@@ -79,19 +79,41 @@ def test_what_rows_wait_for():
 @pytest.mark.parametrize("queries", [1, 2, 4])
 @pytest.mark.parametrize("mode", Mode)
 def test_order_where_weights_stay(mode, queries, slices, groups, in_turn):
-    """Whole linears, group by group or two groups in turn; then S of a batch before O of the last."""
+    """Whole linears, group by group or two groups in turn, V behind two batches of scores; then S of a
+    batch before O of the last."""
     want = []
     if mode is Mode.CTA:
         want += [("HASH", lsh, part, hpass) for lsh in (1, 0, 2) for hpass in range(2)
                  for part in range(slices)]
-    for op in "KVQ":
+
+    def linear(op):
         together = 2 if op in in_turn else 1
-        want += [(op, 0, part, first + turn) for first in range(0, groups, together)
-                 for part in range(slices) for turn in range(together)]
+        return [(op, 0, part, first + turn) for first in range(0, groups, together)
+                for part in range(slices) for turn in range(together)]
+
+    want += linear("K") + linear("Q")
     for t in range(queries):
-        want += [("SCORE", 0, 0, t)] + ([("OUT", 0, 0, t - 1)] if t else [])
+        want += [("SCORE", 0, 0, t)]
+        want += linear("V") if t == min(1, queries - 1) else []
+        want += [("OUT", 0, 0, t - 1)] if t else []
     want.append(("OUT", 0, 0, queries - 1))
     sizes = Sizes(slices, 2, 3, queries, groups, frozenset(Op[op] for op in in_turn))
     steps = WEIGHT_STATIONARY.walk(mode, sizes)
     assert [(step.row.op.name, step.row.lsh or 0, step.part, step.hpass if step.row.op is Op.HASH else
              step.group if step.row.turns else step.batch) for step in steps] == want
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize("mode", Mode)
+def test_order_of_fast_products(mode, reuse):
+    """ALPHA of keys and queries before the linears, once a clustering; linears take two slices at once."""
+    steps = [*FAST_PRODUCTS.walk(mode, Sizes(4, 1, 3, 2, 2), reuse)]
+    alphas = [] if reuse else [(lsh, part) for lsh in (LSH.KEY, LSH.QUERY) for part in (0, 2)]
+    assert [(step.row.lsh, step.part) for step in steps if step.row.op is Op.ALPHA] == alphas
+    for op in Op.K, Op.Q, Op.V:
+        assert [(step.group, step.part) for step in steps if step.row.op is op] == [
+            (group, part) for group in (0, 1) for part in (0, 2)]
+    plain = [*WEIGHT_STATIONARY.walk(mode, Sizes(4, 1, 3, 2, 2), reuse)]
+    fast = (Op.ALPHA, Op.K, Op.Q, Op.V)
+    assert [(step.row.op, step.part, step.batch) for step in steps if step.row.op not in fast] == [
+        (step.row.op, step.part, step.batch) for step in plain if step.row.op not in fast]
