@@ -65,8 +65,8 @@ def objects(engine):
               "tables": st.sampled_from(["external", "internal"]), "block": st.sampled_from([4, 8]),
               "program": st.sampled_from([value.as_dict() for value in (
                   TABLE_I, program((1, 2, 0)), program(overlap=False))]),
-              "products": st.sampled_from(PRODUCTS), "neighbours": st.booleans(), "gelu_scaled": st.booleans(),
-              "residual": st.booleans()}
+              "products": st.sampled_from(PRODUCTS), "neighbours": st.booleans(),
+              "gelu_scaled": st.booleans(), "residual": st.booleans()}
     likely |= {name: st.one_of(st.sampled_from([c.low, c.high]), st.integers(c.low, c.high))
                for name, c in config.CONSTANTS.items()}
     optional = {"unknown": JUNK, "fmt": formats(config)}

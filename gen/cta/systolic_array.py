@@ -129,10 +129,11 @@ class SystolicArray(wiring.Component):
     X+d+2+j and ``ap_top[j]`` in X+d+j.
     Values: those of columns b-1..0 enter row i as ``shadow[i]`` in b cycles with ``push[i]``, while
     operands pass; with fast products in 2 b cycles, the second value of a column before its first.
-    ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the cycle after the last push or later; the next push b-1 cycles after it or later. ``ctl[i].sc`` in cycle c
-    makes PE (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in
-    X'+d+2+j, X' the X of the last operand. ``res[j]`` then shows row d-1, and with each
-    ``shift[j]`` the next row below, which comes with zeros behind it.
+    ``ctl[i].swap`` comes with the first operand of the stream that they are for, in the cycle after the last
+    push or later; the next push b-1 cycles after it or later. ``ctl[i].sc`` in cycle c makes PE
+    (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in X'+d+2+j, X' the X of the
+    last operand. ``res[j]`` then shows row d-1, and with each ``shift[j]`` the next row below, which comes
+    with zeros behind it.
     Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` come with their ``_en`` in cycle c,
     ``cacc_acc`` in c+2, and the sums in c+3, all rows at once. An operand that comes from the left
     in a cycle with ``_en`` is lost, and so is the value that the column held. There is no

@@ -114,14 +114,15 @@ class Load:
     rows: np.ndarray
 
 
-def weight_loads(cfg: CTAConfig, weights: HeadWeights, index: int = 0) -> list[Load]:
-    """The loads that put ``weights`` into weight set ``index``."""
+def weight_loads(cfg: CTAConfig, weights: HeadWeights, index: int = 0, *, lsh: bool = True) -> list[Load]:
+    """The loads that put ``weights`` into weight set ``index``; without ``lsh`` what a job needs that reuses
+    clusters."""
     loads = [Load(Target.WQ, index, 0, weights.wq.T), Load(Target.WK, index, 0, weights.wk.T),
              Load(Target.WV, index, 0, weights.wv.T)]
-    for c, lsh in enumerate(weights.lsh):
-        loads.append(Load(Target(Target.A0 + c), index, 0, lsh.a))
-        loads.append(Load(Target.PARAMETER, index, 16 * c + Parameter.LSH_B, lsh.b))
-        scalars = np.array([lsh.inv_w, lsh.pre, lsh.post], dtype=np.int64)
+    for c, own in enumerate(weights.lsh if lsh else ()):
+        loads.append(Load(Target(Target.A0 + c), index, 0, own.a))
+        loads.append(Load(Target.PARAMETER, index, 16 * c + Parameter.LSH_B, own.b))
+        scalars = np.array([own.inv_w, own.pre, own.post], dtype=np.int64)
         loads.append(Load(Target.PARAMETER, index, 16 * c + Parameter.LSH_INV_W, scalars))
     loads.append(Load(Target.PARAMETER, index, Parameter.BQ, weights.bq))
     loads.append(Load(Target.PARAMETER, index, Parameter.BV, weights.bv))

@@ -163,8 +163,8 @@ class CagTimes:
 
 def cag_times(cfg: CTAConfig, offered: int, count: int, k: int,
               before: list[CagTimes] = (), first: int = 0) -> CagTimes:
-    """Times of a job of ``count`` tokens from row ``first`` of their banks on in ``k`` clusters that is offered
-    from
+    """Times of a job of ``count`` tokens from row ``first`` of their banks on in ``k`` clusters that is
+    offered from
     cycle ``offered``, counted as a job of the engine counts.
 
     ``before`` has the jobs taken since the reset, in order (the last two matter): the job waits

@@ -53,11 +53,12 @@ class Session(HostSession):
             wait: bool = True, reuse: bool = False, **fields):
         """Queue a job (with its operands if ``reload``); ``fields`` replace fields of its word.
 
-        With ``reuse`` the clusters are those of the job before, and no tokens are loaded. Without
+        With ``reuse`` the clusters are those of the job before, and neither tokens nor hash functions are
+        loaded. Without
         ``wait`` what is queued next goes in as soon as the job is taken.
         """
         if reload:
-            self.load(layout.weight_loads(self.cfg, weights, index)
+            self.load(layout.weight_loads(self.cfg, weights, index, lsh=not reuse)
                       + ([] if reuse else layout.token_loads(job)))
         values = layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))

@@ -14,7 +14,7 @@ def test_a_whole_layer(tried):
     the jobs."""
     net, = (net for net in layers.NETS if net.name == "BERT-large")
     size, = layers.sizes([net], (512,), ("CTA-0.5",))
-    cfg = size.config(8, 16, 2)
+    cfg = size.config()
     weights, job = layers.operands(cfg, size, 0)
     assert len(weights) == 16 and cfg.slices == 16
     _, results = queue(Session(cfg, Script(1)), cfg, weights, job, wait=False).wait().play(build(cfg))

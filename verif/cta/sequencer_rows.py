@@ -125,7 +125,8 @@ def _hash(cfg, head, lsh, hpass, part, kept):
     first = _first_query(head) if lsh == LSH.QUERY else 0
     for token in range(head.m if lsh == LSH.QUERY else head.n):
         slot = {"token": 1, "addr": _token_at(cfg, part, first + token),
-                "inject": _inject(part, Inject.ZERO), **common, "part_last": part == cfg.slices - 1, "cols": cfg.b}
+                "inject": _inject(part, Inject.ZERO), **common, "part_last": part == cfg.slices - 1,
+                "cols": cfg.b}
         if lsh == LSH.RESIDUAL:
             slot |= {"residual": 1, "c1_addr": _at(cfg, part, 0, cfg.k1)}
         row.stream.append(slot)

@@ -8,7 +8,7 @@ import sys
 
 from model.command import Parser, refusing
 from model.cta.cost import OPERATING_POINTS
-from model.cta.programs import PROGRAMS
+from model.cta.programs import PRODUCTS, PROGRAMS
 from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
@@ -59,8 +59,11 @@ def main(argv=None) -> int:
                         help="one operating point, or exact attention")
     narrow.add_argument("--program", choices=[*PROGRAMS], default="",
                         help="the order of the work (default: that of the configuration)")
-    narrow.add_argument("--products", choices=["plain"], default="plain",
+    narrow.add_argument("--products", choices=PRODUCTS, default="plain",
                         help="how linears multiply (default %(default)s)")
+    narrow.add_argument("--sums", type=int, choices=(1, 2), default=1,
+                        help="banks of centroid sums (default %(default)s)")
+    narrow.add_argument("--sets", type=int, default=2, help="weight sets on chip (default %(default)s)")
     narrow.add_argument("--picture", metavar="FILE", help="draw the schedule of the first layer asked for, "
                         "losses coloured by cause, as SVG; nothing is measured")
     narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
@@ -96,10 +99,11 @@ def _layers(args) -> int:
     chosen = layers.sizes([net for net in layers.NETS if args.net in (None, net.name)],
                           layers.TOKENS if args.n is None else (args.n,),
                           None if args.point is None else (args.point,))
+    engine = {name: getattr(args, name) for name in ("b", "program", "products", "sums", "sets")}
     if args.picture:
-        layers.picture(chosen[0], args.picture, b=args.b, program=args.program)
+        layers.picture(chosen[0], args.picture, **engine)
         return 0
-    rows = layers.run(chosen, b=args.b, program=args.program, simulate=not args.model, seed=args.seed)
+    rows = layers.run(chosen, **engine, simulate=not args.model, seed=args.seed)
     layers.show(rows)
     if args.report:
         write_json(args.report, rows)

@@ -10,15 +10,17 @@ from sw.io.plot import BLUE, DARK, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW
 
 __all__ = ["CAUSES", "WORK", "draw", "joined"]
 
-WORK = {"HASH": ("hash", "#DCEBF7"), "K": ("K, V", "#D9F0E6"), "V": ("K, V", "#D9F0E6"),
-        "Q": ("Q", "#E8E4F3"), "SCORE": ("scores", "#FFF3D6"), "OUT": ("outputs", "#FBE3D3"),
+WORK = {"HASH": ("hash", "#DCEBF7"), "ALPHA": ("products of centroids", "#E4EEDC"),
+        "K": ("K, V", "#D9F0E6"), "V": ("K, V", "#D9F0E6"), "Q": ("Q", "#E8E4F3"),
+        "SCORE": ("scores", "#FFF3D6"), "OUT": ("outputs", "#FBE3D3"),
         "CACC": ("CACC", "#C8CCD0"), "PAG": ("PAG", "#C8CCD0")}
 """What is useful, in pale colours: the word of the legend, the colour."""
 
 CAUSES = {"value load": RED, "pause": ORANGE, "ragged batch": BLUE, "idle hash columns": SKY,
           "wait for c1": GREEN, "wait for centroids": PURPLE, "wait for probability": YELLOW,
           "wait for drain": "#8A6D1B", "turn of the tokens": "#5A2A0C", "start and end": DARK,
-          "outputs of the job before": "#9AA0A6", "wait for queries": "#3B5B7A"}
+          "outputs of the job before": "#9AA0A6", "wait for queries": "#3B5B7A", "wait for values": "#7A5B3B",
+          "products of centroids": "#4F7A3B"}
 """The colour of each cause of :attr:`model.cta.cycles.HeadCycles.losses`; another one is refused."""
 
 LANES = (("SA", "array"), ("lost", "lost"), ("CACC", "centroid sums"), ("PAG", "probabilities"))
@@ -68,7 +70,8 @@ def draw(heads: list[HeadCycles], title: str, path) -> None:
     strips[-1].set_xlabel("cycle of the head")
     strips[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     met = [cause for cause in CAUSES if any(cause in head.losses for head in heads)]
-    work = dict(WORK[name] for name in ("HASH", "K", "Q", "SCORE", "OUT"))
+    alpha = ["ALPHA"] if any(use.what.startswith("ALPHA") for head in heads for use in head.uses) else []
+    work = dict(WORK[name] for name in ("HASH", *alpha, "K", "Q", "SCORE", "OUT"))
     handles = [Patch(facecolor=colour, edgecolor=GREY, label=label) for label, colour in work.items()]
     handles += [Patch(facecolor=CAUSES[cause], label=f"lost: {cause}") for cause in met]
     figure.legend(handles=handles, ncols=6, loc="outside lower center", fontsize=8, frameon=False)

@@ -1,8 +1,9 @@
 """Whole attention layers, wall clock and transfers included: ``hashlayer bench layers``.
 
 A layer is its heads as jobs one behind the other, the first of which clusters and the others reuse. The
-operands of a job are loaded while the one before it runs, and its outputs leave, by cluster, while the
-next one does. What counts is the time from the end of one layer to the end of the next.
+operands of a job are loaded while the one before it runs, tokens of the next layer behind the weights of
+this one, and its outputs leave, by cluster, while the next one does. What counts is the time from the end
+of one layer to the end of the next.
 """
 
 import sys
@@ -17,6 +18,8 @@ from model.cta.config import CTAConfig
 from model.cta.cost import OPERATING_POINTS, POINT_TOKENS, table1_cycles
 from model.cta.cycles import HeadCycles, head_cycles
 from model.cta.job import LayerJob, Mode
+from model.cta.layout import Load, token_loads, weight_loads
+from model.cta.program import WORDS
 from model.cta.stimulus import layer_of, operating_point, random_job
 from model.errors import ConfigError
 from sw.io.tables import heading, line
@@ -67,10 +70,11 @@ class Sizes:
     k2: int
     mode: Mode = Mode.CTA
 
-    def config(self, b: int, lanes: int, sets: int, program: str = "") -> CTAConfig:
+    def config(self, *, b: int = 8, lanes: int = 16, sets: int = 2, sums: int = 1, program: str = "",
+               products: str = "") -> CTAConfig:
         """The engine: of the paper's hash, with room for the clusters by its defaults."""
-        most = max(512, self.n)
-        return CTAConfig(b=b, d=self.net.d, dw=self.net.dw, n=most, lanes=lanes, sets=sets, program=program)
+        return CTAConfig(b=b, d=self.net.d, dw=self.net.dw, n=max(512, self.n), lanes=lanes, sets=sets,
+                         sums=sums, program=program, products=products)
 
 
 def sizes(nets=NETS, tokens=TOKENS, points=None) -> list[Sizes]:
@@ -114,14 +118,34 @@ def _modelled(cfg: CTAConfig, size: Sizes, shared_a: bool) -> tuple[int, dict, f
     return total, losses, useful
 
 
+def early(size: Sizes) -> bool:
+    """The next layer's tokens come while heads reuse clusters, which have no need of theirs; those of exact
+    attention are read to the end."""
+    return size.net.shared and size.mode is Mode.CTA and size.net.heads > 2
+
+
+def _share(tokens: list[Load], head: int, heads: int) -> list[Load]:
+    """A part of the tokens with each head from the third on, so that no job has all of them to hide."""
+    if head < 2:
+        return []
+    load, = tokens
+    first, last = (len(load.rows) * (head - at) // (heads - 2) for at in (2, 1))
+    return [replace(load, base=first, rows=load.rows[first:last])] if last > first else []
+
+
 def _simulated(cfg, size, weights, job: LayerJob, layers: int) -> dict:
     """Cycles of the last of some layers on the RTL, and whether all is as the models have it."""
-    session = Session(cfg, Script(1))
+    session, tokens = Session(cfg, Script(1)), token_loads(job.head(0))
     for at in range(layers * len(weights)):         # neighbours in different weight sets
         head = at % len(weights)
         again = size.net.shared and head > 0
-        session.job(weights[head], job.head(head), at % cfg.sets, reuse=again, wait=False, clusters=1,
-                    tables=not again)
+        loads = weight_loads(cfg, weights[head], at % cfg.sets, lsh=not again)
+        if at == 0 or not (again or early(size)):
+            loads += tokens
+        elif early(size) and at < (layers - 1) * len(weights):
+            loads += _share(tokens, head, len(weights))
+        session.load(loads).job(weights[head], job.head(head), at % cfg.sets, reload=False, reuse=again,
+                                wait=False, clusters=1, tables=not again)
     run, results = session.wait().play(build(cfg, progress=sys.stderr.isatty()))
     ends = run.cycles["status"][len(weights) - 1::len(weights)]
     due = (golden.run(cfg, weights, job).heads if size.net.shared else
@@ -139,17 +163,18 @@ def _simulated(cfg, size, weights, job: LayerJob, layers: int) -> dict:
             "cycles_per_second": results[0].rate}
 
 
-def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, program: str = "",
-            simulate: bool = True, seed: int = 0) -> dict:
-    """A row: cycles of a layer in steady state, by the RTL or by the cycle model alone.
+def measure(size: Sizes, *, simulate: bool = True, seed: int = 0, **engine) -> dict:
+    """A row: cycles of a layer in steady state, by the RTL or by the cycle model alone. ``engine`` is what
+    :meth:`Sizes.config` takes.
 
     Raises ConfigError where the engine cannot be, ValueError where the counts cannot be met.
     """
-    cfg = size.config(b, lanes, sets, program)
+    cfg = size.config(**engine)
     shared_a = cfg.slices == 1
     total, losses, useful = _modelled(cfg, size, shared_a)
     row = {"net": size.net.name, "n": size.n, "point": size.point, "heads": size.net.heads,
-           "b": b, "lanes": lanes, "program": cfg.program.name, "products": "plain",
+           "b": cfg.b, "lanes": cfg.lanes, "sets": cfg.sets, "sums": cfg.sums,
+           "program": WORDS.get(cfg.program.name, cfg.program.name), "products": cfg.products,
            "k0": size.k0, "k1": size.k1, "k2": size.k2, "cycles": total,
            "equal_golden": None, "equal_model": None}
     if simulate:
@@ -164,14 +189,15 @@ def measure(size: Sizes, *, b: int = 8, lanes: int = 16, sets: int = 2, program:
                       losses.items(), key=lambda item: -item[1]) if round(cycles)}}
 
 
-def picture(size: Sizes, path, *, b: int = 8, lanes: int = 16, sets: int = 2, program: str = "") -> None:
-    """Draw the first heads of a layer as the engine works on them, losses by cause, into an SVG.
+def picture(size: Sizes, path, **engine) -> None:
+    """Draw the first heads of a layer as the engine works on them, losses by cause, into an SVG. ``engine``
+    is what :meth:`Sizes.config` takes.
 
     Raises ConfigError where the engine cannot be, InputError for another kind of file.
     """
-    cfg = size.config(b, lanes, sets, program)
+    cfg = size.config(**engine)
     drawn = heads(cfg, size, cfg.slices == 1)[:DRAWN]
-    draw(drawn, f"{size.net.name}, n {size.n}, {size.point}, b {b}: heads 1 to {len(drawn)} of "
+    draw(drawn, f"{size.net.name}, n {size.n}, {size.point}, b {cfg.b}: heads 1 to {len(drawn)} of "
          f"{size.net.heads}", path)
 
 

@@ -67,7 +67,7 @@ def test_a_cause_without_a_colour_is_refused(tmp_path):
 def test_a_layer_is_its_heads():
     """The picture shows what the table adds up."""
     size = layers.sizes([layers.NETS[0]], (128,), ("CTA-0",))[0]
-    cfg = size.config(8, 16, 2)
+    cfg = size.config()
     found = layers.heads(cfg, size, False)
     assert len(found) == size.net.heads
     row = layers.measure(size, simulate=False)
