@@ -101,13 +101,13 @@ class Host(wiring.Component):
             claims.start.eq(control.start), claims.job.eq(job), claims.op.eq(self.op),
             claims.centroids_done.eq(self.centroids_done), claims.ended.eq(self.ended),
             claims.linears_done.eq(self.linears_done), control.load_error.eq(loader.error),
-            control.load_busy.eq(loader.busy), control.load_offered.eq(self.load.valid),
+            control.load_busy.eq(self.loading), control.load_offered.eq(self.load.valid),
             control.load_taken.eq(self.load.valid & self.load.ready),
             lanes.write.eq(loader.write), lanes.group.eq(loader.group), lanes.beat.eq(loader.beat),
-            *(to.eq(by) for to, by in zip(loader.weights_next, lanes.weights_next)),
+            *(to.eq(by) for to, by in zip(loader.hold, lanes.hold)),
             parameter.en.eq(loader.p_en), parameter.set.eq(loader.p_set),
             parameter.addr.eq(loader.p_addr), parameter.data.eq(loader.beat),
-            self.loading.eq(loader.busy),
+            self.loading.eq(loader.busy | lanes.busy),
         ]
 
         # Jobs: their start, their end, what was counted.

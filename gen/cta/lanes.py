@@ -1,6 +1,6 @@
 """Lanes: they hold what lies outside the array, a lane for a few of its rows."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,7 @@ from gen.blocks.pipeline import stages
 from gen.cta.interfaces import LeftEdge, RowRead
 from gen.cta.lane import Lane
 from gen.cta.lane_commands import CentroidRead, CentroidWrite, LaneCommand, LinearWrite, LoadWrite, WriteBack
+from gen.cta.load_queue import LoadQueue
 from gen.cta.words import beat_width
 from gen.emit import place
 from gen.fixed import popcount, shape
@@ -42,12 +43,14 @@ class LaneLoad(wiring.Signature):
     write : Bank and row of the beat.
     group : Rows of the beat, which are group*lanes and up.
     beat : Its elements, that of the lowest row lowest.
-    weights_next[groups] : Weight banks of a group are read in the next cycle, so that none is written.
+    hold[groups] : No beat of a weight may be taken for a group: its banks are read in the next cycle, so
+        that none is written, or its queue is full.
+    busy : Beats wait in a queue.
     """
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
-                          "beat": Out(beat_width(cfg)), "weights_next": In(1).array(cfg.groups)})
+                          "beat": Out(beat_width(cfg)), "hold": In(1).array(cfg.groups), "busy": In(1)})
 
 
 class CentroidRows(wiring.Signature):
@@ -114,23 +117,23 @@ class Lanes(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, load, left, centroids = self.cfg, self.load, self.left, self.centroids
+        cfg, left, centroids = self.cfg, self.left, self.centroids
         each = cfg.lane_rows
         lanes = [Lane(cfg) for _ in range(cfg.d // each)]
         if cfg.program.weights_stay:
             kv = [self.ctl.kv.shape()(at) for at in stages(m, self.ctl.kv, cfg.b - 1, name="kv", reset=True)]
         reads = [self.ctl.weights_next, *(lane.reads_next for lane in lanes)]
+        a_group = cfg.lanes // each
+        next_reads = [Cat(reads[at * a_group:(at + 1) * a_group]).any() for at in range(cfg.groups)]
+        writes = self._writes(m, platform, next_reads)
         for at, lane in enumerate(lanes):
             m.submodules[f"lane_{at}"] = place(platform, lane)
             below, above = lanes[at - 1] if at else None, lanes[at + 1] if at + 1 < len(lanes) else None
             rows = slice(at * each, (at + 1) * each)
             first = rows.start % cfg.lanes * ELEMENT_WIDTH
-            mine = load.group == rows.start // cfg.lanes
+            write, beat = writes[rows.start // cfg.lanes]
             m.d.comb += [
-                lane.load.token.eq(load.write.token & mine),
-                lane.load.weight.eq(load.write.weight & mine),
-                lane.load.addr.eq(load.write.addr),
-                lane.load_data.eq(load.beat[first:first + each * ELEMENT_WIDTH]),
+                lane.load.eq(write), lane.load_data.eq(beat[first:first + each * ELEMENT_WIDTH]),
                 lane.cmd.eq(below.cmd_up if below else self.ctl.cmd),
                 lane.o.eq(above.o_down if above else self.ctl.o),
                 lane.cag.eq(centroids.read), lane.c.eq(centroids.write),
@@ -151,9 +154,26 @@ class Lanes(wiring.Component):
             else:
                 m.d.comb += [lane.kv.eq(below.kv_up if below else self.ctl.kv),
                              *(to.eq(by) for to, by in zip(lane.linear, self.linear))]
-        a_group = cfg.lanes // each
-        m.d.comb += [to.eq(Cat(reads[at * a_group:(at + 1) * a_group]).any())
-                     for at, to in enumerate(load.weights_next)]
         m.d.sync += [self.sat_residual.eq(popcount(Cat(bit for lane in lanes for bit in lane.cag_moved))),
                      self.sat_token.eq(popcount(Cat(bit for lane in lanes for bit in lane.token_moved)))]
         return m
+
+    def _writes(self, m, platform, reads):
+        """A group's write of the loader and its beat: as it comes, or out of a queue of the group. ``reads``:
+        whether weight banks of a group are read in the next cycle."""
+        cfg, load, writes, busy = self.cfg, self.load, [], []
+        for group, next_read in enumerate(reads):
+            write, mine = Signal(LoadWrite(cfg), name=f"write_{group}"), load.group == group
+            m.d.comb += [write.eq(load.write), write.token.eq(load.write.token & mine),
+                         write.weight.eq(load.write.weight & mine)]
+            if not cfg.load_queue:
+                writes.append((write, load.beat))
+                m.d.comb += load.hold[group].eq(next_read)
+                continue
+            m.submodules[f"queue_{group}"] = place(platform, queue := LoadQueue(cfg))
+            m.d.comb += [queue.put.eq(write), queue.beat.eq(load.beat), queue.hold.eq(next_read),
+                         load.hold[group].eq(queue.full)]
+            writes.append((queue.get, queue.taken))
+            busy.append(queue.busy)
+        m.d.comb += load.busy.eq(Cat(busy).any() if busy else 0)
+        return writes

@@ -22,7 +22,8 @@ class Loader(wiring.Component):
     to lanes g*lanes and up. The element of a lane and its write are registered.
 
     The beats of a command wait while the running job has a claim on what they would overwrite, and
-    those of a weight while its bank, which has one port, is about to be read. A command is refused if
+    those of a weight while its bank, which has one port, is about to be read, or while the queue in front of
+    it is full. A command is refused if
     its target or set is unknown, if its rows go beyond the target, or if one of its parameter rows means
     nothing. A refused command takes and drops as many beats as it
     announces (of an unknown target a beat a row and lane group and slice, as of tokens) and raises
@@ -47,7 +48,7 @@ class Loader(wiring.Component):
     write : Banks that take the beat, and its row in them.
     group : Lane group of the beat.
     beat : The beat, one cycle after its transfer.
-    weights_next[groups] : The weight banks of a lane group are read in the next cycle.
+    hold[groups] : No beat of a weight may be taken for a lane group; with a queue, of a token neither.
     p_en : The beat is a parameter, in its low 32 bits.
     p_set : Weight set of the parameter.
     p_addr : Row of the parameter. As :class:`model.cta.layout.Parameter` counts them.
@@ -64,7 +65,7 @@ class Loader(wiring.Component):
             "enable": In(1), "claim": In(Claim), "load": In(stream.Signature(LoadCommand)),
             "data": In(stream.Signature(beat_width(cfg))),
             "write": Out(LoadWrite(cfg)), "group": Out(range(max(2, cfg.groups))),
-            "beat": Out(beat_width(cfg)), "weights_next": In(1).array(cfg.groups),
+            "beat": Out(beat_width(cfg)), "hold": In(1).array(cfg.groups),
             "p_en": Out(1), "p_set": Out(SET_WIDTH), "p_addr": Out(16),
             "busy": Out(1), "error": Out(1), "clear_error": In(1),
             "used": In(1), "tokens": Out(range(cfg.tokens + 1)),
@@ -111,7 +112,8 @@ class Loader(wiring.Component):
         claim, is_q, is_a = self.claim, Signal(), Signal()
         of_set = (is_weight & Mux(is_q, claim.q, Mux(is_a, claim.a, claim.kv))) | (is_parameter & claim.q)
         claimed, may = (is_token & claim.tokens) | (of_set & (which == claim.set)), Signal()
-        reads = is_weight & Array(self.weights_next)[group]
+        waits = is_weight | (is_token if cfg.load_queue else 0)
+        reads = waits & Array(self.hold)[group]
         m.d.comb += [may.eq(busy & (drop | ~(claimed | reads))), self.data.ready.eq(may),
                      self.load.ready.eq(self.enable & ~busy & ~self.busy)]
 

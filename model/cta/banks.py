@@ -51,15 +51,19 @@ def bits(cfg: CTAConfig) -> int:
 def _lanes(cfg: CTAConfig) -> list[Bank]:
     """The banks of the lanes: vectors of the token dimension."""
     f, each = cfg.fmt, cfg.lane_rows
+    beat = 1 + _address(max(cfg.token_depth, cfg.weight_depth)) + cfg.lanes * max(
+        f.token.width, f.weight.width, f.lsh_a.width)
+    queues = Bank("load queues", "beats while weights are read", "1r1w", cfg.groups if cfg.load_queue else 0,
+                  cfg.load_queue, beat)
     weight, row = max(f.weight.width, f.lsh_a.width), max(f.centroid.width, f.qkv.width)
-    return [Bank(name, holds, ports, cfg.d // each, depth, each * width)
-            for name, holds, ports, depth, width in (
+    return [queues, *(Bank(name, holds, ports, cfg.d // each, depth, each * width)
+              for name, holds, ports, depth, width in (
         *2 * [("tokens", "tokens, even and odd", "1rw", cfg.token_depth // 2, f.token.width)],
         ("weights", "A, Wq, Wk, Wv of every set", "1rw", cfg.weight_depth, weight),
         *cfg.row_banks * [("keys", "C0, K, C1 once more", "1r1w", -(-cfg.key_depth // cfg.row_banks), row)],
         *cfg.row_banks * [("values", "C1, C2, V", "1r1w", -(-cfg.value_depth // cfg.row_banks), row)],
         ("outputs", "Q, and O in its place", "1r1w", cfg.queries, max(f.output.width, f.qkv.width))
-        if cfg.program.weights_stay else ("outputs", "O", "1rw", cfg.queries, f.output.width))]
+        if cfg.program.weights_stay else ("outputs", "O", "1rw", cfg.queries, f.output.width)))]
 
 
 def _array(cfg: CTAConfig) -> list[Bank]:

@@ -145,6 +145,12 @@ class Memories:
         return max(self.n, 2 * self.d) if hashes else 2 * self.d
 
     @property
+    def load_queue(self) -> int:
+        """Beats that a lane group can hold back while its weight banks are read: with fast products they are
+        for more than half of the time, 2 b + lanes cycles of a stream of few rows. A power of two."""
+        return 16 if self.program.fast else 0
+
+    @property
     def alpha_rows(self) -> int:
         """Sums of x_a x_b that fast products take off: of the rows of K and V, and behind them of Q."""
         return self.keys + self.queries if self.program.fast else 0

@@ -170,9 +170,10 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
             ctx.set(dut.data.payload, words[0] if offered else rng.getrandbits(64))
             # Weight banks that are read: a beat for one of them waits, all others go on.
             reads = [rng.random() < stall for _ in range(cfg.groups)]
-            for port, value in zip(dut.weights_next, reads):
+            for port, value in zip(dut.hold, reads):
                 ctx.set(port, value)
-            free = not (words and legal and due[written][0] == "weight" and reads[due[written][2]])
+            waiting = ("weight", "token") if cfg.load_queue else ("weight",)
+            free = not (words and legal and due[written][0] in waiting and reads[due[written][2]])
             if words:
                 assert ctx.get(dut.data.ready) == free, note
             moved = None
@@ -182,7 +183,7 @@ def check(cfg, seed, stall=0.0, block=Loader, count=30):
             ctx.set(dut.load.valid, 0)
             await ctx.tick()
             ctx.set(dut.data.valid, 0)
-        for port in dut.weights_next:
+        for port in dut.hold:
             ctx.set(port, 0)
         assert (ctx.get(dut.busy), ctx.get(dut.data.ready)) == (0, 0), note
 
@@ -286,9 +287,9 @@ MUTANTS = {
     "tokens that are read": ("(is_token & claim.tokens)", "0"),
     "A that is read": ("Mux(is_a, claim.a, claim.kv)", "claim.kv"),
     "weights of any set held": ("(which == claim.set)", "1"),
-    "weights that are read": ("is_weight & Array(self.weights_next)[group]", "0"),
-    "all waits for weights": ("is_weight & Array(self.weights_next)", "Array(self.weights_next)"),
-    "another group's weights": ("Array(self.weights_next)[group]", "self.weights_next[0]"),
+    "weights that are read": ("waits & Array(self.hold)[group]", "0"),
+    "all waits for weights": ("is_weight | (is_token if cfg.load_queue else 0)", "1"),
+    "another group's weights": ("Array(self.hold)[group]", "self.hold[0]"),
     "error never cleared": ("self.error.eq(0)", "self.error.eq(self.error)"),
 }
 

@@ -10,6 +10,7 @@ from model.cta.config import CTAConfig
 
 SHAPES = (dict(b=2, d=8, l=2, n=6), dict(b=8, d=8, dw=24, l=2, n=40, sums=2, sets=3, pag=4),
           dict(b=2, d=8, dw=16, l=5, n=70, tokens=90, exact=9, digit=4, k1=50),
+          dict(b=2, d=16, dw=64, l=2, n=21, exact=7, k0=7, k1=13, lanes=8, products="fast"),
           dict(b=4, d=8, l=3, n=33, k0=7, k1=5, k2=6, digit=1))
 
 
