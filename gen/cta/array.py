@@ -28,7 +28,7 @@ class ArrayControl(wiring.Signature):
     ppe : What becomes of the sum at the top of column 0.
     partial : Where that sum is kept for the next slice.
     alpha : Asks for the alpha that ``inject`` of the next cycle takes off. Only with fast products, where a
-        bias is asked for a cycle earlier than said above.
+        bias is asked for two cycles earlier than said above.
     """
 
     def __init__(self, cfg: CTAConfig):

@@ -54,7 +54,7 @@ class Issue(wiring.Component):
     ap_entry : Index of the AP asked for, within its level.
     ppe : What the sum at the top of column 0 is in the next cycle.
     alpha : Asks for the alpha of the row whose ``inject`` comes next. Only with fast products, where biases
-        and betas are asked for a cycle earlier than said above, for all groups.
+        and betas are asked for two cycles earlier than said above, for all groups.
     bias_k : The beta asked for is one of K. Only with fast products.
     partial : Whether the sum at the top of column 0 is kept for the next slice, and where.
     """
@@ -113,8 +113,7 @@ class Issue(wiring.Component):
             begins = self._begins(before)
             m.d.comb += [self.inject.begins.eq(self._begins(below)), self.alpha.en.eq(begins),
                          self.alpha.addr.eq(self._row(before))]
-            early = self._later(m, known, 1, reset=True)
-            self._ask_biases(m, early, early.first & self._begins(early))
+            self._ask_biases(m, known, known.first & self._begins(known))
             m.d.comb += self.inject.first.eq(below.first)
         elif stay:
             self._ask_biases(m, before, before.first & (before.inject == Inject.BIAS))

@@ -154,8 +154,11 @@ class Lanes(wiring.Component):
             else:
                 m.d.comb += [lane.kv.eq(below.kv_up if below else self.ctl.kv),
                              *(to.eq(by) for to, by in zip(lane.linear, self.linear))]
-        m.d.sync += [self.sat_residual.eq(popcount(Cat(bit for lane in lanes for bit in lane.cag_moved))),
-                     self.sat_token.eq(popcount(Cat(bit for lane in lanes for bit in lane.token_moved)))]
+        m.d.sync += self.sat_residual.eq(popcount(Cat(bit for lane in lanes for bit in lane.cag_moved)))
+        counts = [Signal(range(cfg.d + 1), name=f"moved_{which}") for which in range(1 + cfg.program.fast)]
+        m.d.sync += [count.eq(popcount(Cat(bit[which] for lane in lanes for bit in lane.token_moved)))
+                     for which, count in enumerate(counts)]
+        m.d.comb += self.sat_token.eq(sum(counts))
         return m
 
     def _writes(self, m, platform, reads):

@@ -28,7 +28,7 @@ class InjectControl(data.StructLayout):
     bias, which columns 0..cols-1 take. Where weights stay every column has a bias of its own, for all
     rows from ``first`` on: that of column j comes j cycles after that of column 0. With fast products
     ``begins`` is up where the sum of a linear does: the alpha of the row is taken off it, and ``beta`` of the
-    column added, which comes and stays as the bias does, but both a cycle ahead of the rest.
+    column added, which comes and stays as the bias does, but both two cycles ahead of the rest.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -100,7 +100,7 @@ class PartialSums(wiring.Component):
             inject = Signal(shape(cfg.acc), reset_less=True, name=f"inject_{j}")
             m.d.comb += self.inject[j].eq(inject)
             if cfg.program.fast:
-                value = self._begins(m, at, j, *corrections)
+                value = self._begins(m, ctl, at, j, *corrections)
                 corrections = *corrections[:2], delay(m, corrections[2], 1, name=f"alpha_{j}")
             elif cfg.program.weights_stay:
                 # The bias of this column comes with its first row, and stays for all.
@@ -139,9 +139,12 @@ class PartialSums(wiring.Component):
         m.d.sync += [both.eq(bias + beta), alone.eq(beta), alpha.eq(bank.r_data)]
         return both, alone, alpha
 
-    def _begins(self, m, at, j, both, alone, alpha):
-        """What the sum of a linear begins with in column j, else 0. What comes for the column stays."""
+    def _begins(self, m, ctl, at, j, both, alone, alpha):
+        """What the sum of a linear begins with in column j, else 0: chosen in one cycle, less alpha in the
+        next. What comes for the column stays."""
         kept = [Signal.like(one, name=f"{name}_{j}") for name, one in (("both", both), ("alone", alone))]
-        chosen = [Mux(at.first, new, old) for new, old in zip((both, alone), kept)]
-        m.d.sync += [old.eq(one) for old, one in zip(kept, chosen)]
-        return Mux(at.begins, Mux(at.kind == Inject.BIAS, *chosen) - alpha, 0)
+        chosen = [Mux(ctl.first, new, old) for new, old in zip((both, alone), kept)]
+        begin = Signal.like(both, name=f"begin_{j}", reset_less=True)
+        m.d.sync += [*(old.eq(one) for old, one in zip(kept, chosen)),
+                     begin.eq(Mux(ctl.kind == Inject.BIAS, *chosen))]
+        return Mux(at.begins, begin - alpha, 0)

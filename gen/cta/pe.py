@@ -37,7 +37,7 @@ class PE(wiring.Component):
     column on the left, so that the register of an operand on its way right is that of the sum as well
     (FFIP). The chain of a load has both registers of a PE, so that a load takes two pushes a column: the
     second value of the rightmost first, then its first. An operand without ``pair`` is alone and goes right
-    as it is.
+    as it is; a value by ``svc``, ``sc`` or ``df2`` is alone in any case.
 
     Operand and product are both registered. At 45 nm a multiplier and an adder in one cycle miss
     1 GHz by far, and the operand multiplexer in front of the multiplier misses it still.
@@ -118,7 +118,7 @@ class PE(wiring.Component):
             m.d.sync += shadow.eq(self.shadow_in)
         m.d.comb += [self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
         if self._fast:
-            factor = self._pair(m, x, comes, shadow)
+            factor = self._pair(m, x, value, comes, shadow)
         else:
             m.d.sync += x.eq(self.x_in)
             m.d.comb += self.shadow_out.eq(shadow)
@@ -144,16 +144,18 @@ class PE(wiring.Component):
         m.d.comb += [self.sum_out.eq(total), self.res_out.eq(result)]
         return m
 
-    def _pair(self, m, x, comes, shadow):
+    def _pair(self, m, x, value, comes, shadow):
         """Both factors of a pair, each a sum that runs along the row, or the operand and the value that
-        ``comes`` as they are. The second factor."""
+        ``comes`` as they are. The second factor. A value from outside comes late and is of no pair: it is
+        chosen behind the adder."""
         second, held = (Signal.like(comes, name=name, reset_less=True) for name in ("second", "held"))
-        factor, other = Signal.like(second, reset_less=True), Signal.like(second)
-        pair = self.ctl_in.pair
-        m.d.comb += [other.eq(Mux(self.ctl_in.swap, held, second)), self.shadow_out.eq(held),
-                     self.y_out.eq(factor)]
+        factor, one, other = Signal.like(second, reset_less=True), Signal.like(second), Signal.like(second)
+        pair, swap = self.ctl_in.pair, self.ctl_in.swap
+        outside = self.svc | self.ctl_in.sc | self.ctl_in.df2
+        m.d.comb += [one.eq(Mux(swap, shadow, value)), other.eq(Mux(swap, held, second)),
+                     self.shadow_out.eq(held), self.y_out.eq(factor)]
         m.d.sync += [second.eq(other), x.eq(self.x_in + Mux(pair, other, 0)),
-                     factor.eq(comes + Mux(pair, self.y_in, 0))]
+                     factor.eq(Mux(outside, comes, one + Mux(pair, self.y_in, 0)))]
         with m.If(self.push):
             m.d.sync += held.eq(shadow)
         return factor

@@ -58,7 +58,9 @@ def random_program(cfg, rng, cycles=400):
             continue
         expect["ap_out", None], factor = value, value
         if fast:
-            factor = expect["y_out", None] = wrapped(value + now["y_in"] * now["pair"], cfg.value)
+            alone = now["svc"] or now["sc"] or now["df2"]
+            pair = now["pair"] and not alone
+            factor = expect["y_out", None] = wrapped(value + now["y_in"] * pair, cfg.value)
 
         # Its product meets what is there two cycles later.
         if c + 2 >= cycles:

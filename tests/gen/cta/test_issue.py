@@ -96,7 +96,7 @@ def issue_table(cfg, rng, count=150):
                 since = {"bias_v": op == Op.V, "dim": slot["dim"], "bias_k": op == Op.K}
             asks = at - begun < cfg.b
             of = {name: since.get(name) for name in ("bias_v", *["bias_k"] * fast)}
-            expect(x - 1 - fast, bias_en=asks,
+            expect(x - 1 - 2 * fast, bias_en=asks,
                    **(of | {"bias_addr": since["dim"] + at - begun} if asks else {}))
             expect(x, inject=bits(inject, kind=slot["inject"] if stream else 0, addr=row,
                                   first=slot["first"], **({"begins": begins} if fast else {})))

@@ -133,11 +133,11 @@ def check_corrections(cfg, seed, block=PartialSums):
             ctx.set(dut.sum[0], value)
             await ctx.tick()
         ctx.set(dut.write, {})
-        # What is asked for and what comes for the columns is a cycle ahead of the rest.
-        for cycle in range(-1, len(slots) - 1):
+        # An alpha is asked for a cycle ahead of the rest, what is for the columns comes two ahead.
+        for cycle in range(-2, len(slots) - 1):
             kind, first, linear, _ = slots[max(0, cycle)]
             ctx.set(dut.ctl, {"kind": kind, "first": first and cycle >= 0, "begins": linear,
-                              "bias": biases[cycle + 1], "beta": betas[cycle + 1]})
+                              "bias": biases[cycle + 2], "beta": betas[cycle + 2]})
             ctx.set(dut.alpha, {"en": slots[cycle + 1][2], "addr": slots[cycle + 1][3]})
             for j in range(cfg.b):
                 if (j, cycle) in due:
@@ -189,10 +189,10 @@ def mutated(block):
 
 
 CORRECTIONS = {
-    "beta of the group before": ("Mux(at.first, new, old)", "old", "_begins"),
+    "beta of the group before": ("Mux(ctl.first, new, old)", "old", "_begins"),
     "beta of the first row alone": ("old.eq(one)", "old.eq(0)", "_begins"),
-    "alpha added": ("*chosen) - alpha", "*chosen) + alpha", "_begins"),
-    "bias for all": ("at.kind == Inject.BIAS, *chosen", "1, *chosen", "_begins"),
+    "alpha added": ("begin - alpha", "begin + alpha", "_begins"),
+    "bias for all": ("ctl.kind == Inject.BIAS, *chosen", "1, *chosen", "_begins"),
     "alphas not skewed": ('delay(m, corrections[2], 1, name=f"alpha_{j}")', "corrections[2]", "elaborate"),
     "bias without beta": ("both.eq(bias + beta)", "both.eq(bias)", "_corrections"),
     "corrected hashes": ("Mux(at.begins,", "Mux(1,", "_begins"),
