@@ -44,7 +44,7 @@ def test_mutation(wrong):
     ("Mux(pair, other, 0)", "other"), ("Mux(pair, self.y_in, 0)", "self.y_in"),
     ("Mux(swap, held, second)", "second"), ("Mux(outside, comes,", "Mux(0, comes,"),
     ("held.eq(shadow)", "held.eq(self.shadow_in)"),
-    ("one + Mux", "second + Mux"), ("self.y_out.eq(factor)", "self.y_out.eq(comes)")],
+    ("own + Mux", "second + Mux"), ("self.y_out.eq(factor)", "self.y_out.eq(comes)")],
     ids=lambda edit: edit[0])
 def test_mutants_of_fast_products(edit):
     cfg = CTAConfig(b=2, d=8, dw=16, n=2, products="fast")
