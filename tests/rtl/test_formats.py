@@ -12,6 +12,7 @@ import pytest
 from model.cta import stimulus
 from model.cta.config import CTAConfig
 from model.cta.job import Mode
+from model.cta.programs import PRODUCTS
 from model.errors import ConfigError
 from model.lookup import stimulus as lookup_stimulus
 from model.lookup.config import LookupConfig
@@ -45,7 +46,8 @@ def random_constants(config, rng):
 def random_shape(config, rng):
     if config is CTAConfig:
         return {"b": int(rng.choice([2, 4])), "d": 8, "dw": 8 * int(rng.integers(1, 3)), "n": 12,
-                "l": int(rng.integers(1, 5)), "digit": int(rng.choice([1, 2, 4])), "lanes": 4}
+                "l": int(rng.integers(1, 5)), "digit": int(rng.choice([1, 2, 4])), "lanes": 4,
+                "products": str(rng.choice(PRODUCTS))}
     return {"d": 16, "h": int(rng.integers(1, 5)), "tau": int(rng.integers(1, 5)), "block": 4,
             "multipliers": 8, "lanes": 8, "batch": 2,
             **{name: bool(rng.integers(2)) for name in ("neighbours", "gelu_scaled", "residual")},

@@ -12,7 +12,8 @@ from verif.runner import BENCHES, run
 pytestmark = pytest.mark.skipif(not SIMULATORS["icarus"].installed, reason="Icarus Verilog is not installed")
 
 CTA = {"plain": CTAConfig(b=2, d=8, l=2, n=8, tokens=12),
-       "slices": CTAConfig(b=2, d=8, dw=24, l=5, n=20, pag=2, sets=2, lanes=4, digit=4)}
+       "slices": CTAConfig(b=2, d=8, dw=24, l=5, n=20, pag=2, sets=2, lanes=4, digit=4),
+       "fast": CTAConfig(b=2, d=8, dw=32, l=5, n=20, pag=2, lanes=4, products="fast")}
 SMALL = dict(d=16, h=4, tau=3, block=4, multipliers=8, lanes=8, batch=3)
 LOOKUP = {"plain": LookupConfig(**SMALL), "dense": LookupConfig(**SMALL, projection="dense"),
           "internal": LookupConfig(**SMALL, tables="internal"),

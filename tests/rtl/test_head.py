@@ -24,6 +24,9 @@ CONFIGS = {
     # Wider than high: batches of K and V must not meet in a lane.
     "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=33, tokens=50, ahead=False, pag=8,
                       digit=1),
+    # Two slices at once, in few lanes: queues in front of them fill.
+    "fast": CTAConfig(b=4, d=8, dw=32, l=5, n=40, tokens=60, exact=23, k0=31, sets=2, lanes=4,
+                      products="fast"),
 }
 
 

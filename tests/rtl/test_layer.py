@@ -18,6 +18,7 @@ from tests.rtl.test_sweep import random_config
 CONFIGS = {
     "one slice": CTAConfig(b=2, d=8, n=24, tokens=48, l=3),
     "slices": CTAConfig(b=4, d=8, dw=24, l=8, n=24, tokens=31, sums=2, digit=4),
+    "fast": CTAConfig(b=4, d=8, dw=32, l=3, n=24, tokens=31, sets=2, lanes=4, products="fast"),
     "small capacities": CTAConfig(b=2, d=8, n=24, k0=5, k1=7, k2=3, exact=9, sets=3),
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model.cta.config import CTAConfig
+from model.cta.programs import PRODUCTS
 from model.cta.stimulus import layer_of, random_job
 from sw.exported.jobs import run_heads
 from sw.exported.reader import entries, read_layer
@@ -17,9 +18,10 @@ from tests.rtl.test_layer import queue, same
 HEADS, DW, TOKENS = 12, 384, 24
 
 
-def test_a_layer_of_its_shape(tried):
+@pytest.mark.parametrize("products", PRODUCTS)
+def test_a_layer_of_its_shape(products, tried):
     """All heads behind each other, transfers beside them: every bit, every count, every cycle."""
-    cfg = CTAConfig(d=DW // HEADS, dw=DW, n=TOKENS, sets=2, lanes=16)
+    cfg = CTAConfig(d=DW // HEADS, dw=DW, n=TOKENS, sets=2, lanes=16, products=products)
     rng = np.random.default_rng(1)
     weights, job = layer_of([random_job(cfg, rng, TOKENS) for _ in range(HEADS)])
     session = queue(Session(cfg, Script(1)), cfg, weights, job, wait=False, rng=rng).wait()

@@ -33,6 +33,7 @@ CONFIGS = {
     "small": CTAConfig(b=4, d=8, dw=16, l=5, n=24, tokens=30, exact=12, k0=12, k1=20, k2=9, sets=3,
                        lanes=4, pag=2),
     "plain": CTAConfig(b=4, d=8, l=2, n=20, tokens=40),
+    "fast": CTAConfig(b=4, d=8, dw=32, l=5, n=20, tokens=24, exact=12, k0=12, lanes=4, products="fast"),
     "crowded": CTAConfig(b=8, d=16, l=8, n=24, k0=12, k1=9, k2=5, exact=9, pag=4),
     "wide": CTAConfig(b=16, d=8, dw=16, l=4, n=17, tokens=34, pag=8, digit=1),
 }

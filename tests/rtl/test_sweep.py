@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model.cta.config import HEAD_DIMS, SA_WIDTHS, CTAConfig
+from model.cta.programs import PRODUCTS
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from sw.sim import lookup as lookup_driver
@@ -33,7 +34,7 @@ def random_config(seed, small=False):
                      sets=int(rng.integers(1, 4)), digit=int(rng.choice([1, 2, 4])),
                      lanes=int(rng.choice([lanes for lanes in (4, 8, 16) if lanes <= d])),
                      tokens=int(rng.integers(n, 2 * n + 1)), sums=int(rng.integers(1, 3)),
-                     ahead=bool(rng.integers(4)), **capacity)
+                     ahead=bool(rng.integers(4)), **capacity, products=str(rng.choice(PRODUCTS)))
 
 
 def random_lookup_config(seed):
