@@ -6,6 +6,8 @@ is taken; the count goes to the last O in its bank.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, HeadResult, HeadWeights, Job, Mode
@@ -34,8 +36,7 @@ __all__ = ["Use", "HeadCycles", "head_cycles", "job_cycles", "sizes"]
 FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``.
 
     The unit ``lost`` is the multiplier slots that form nothing useful, ``what`` the cause and ``share`` their
@@ -104,6 +105,13 @@ def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
     return Sizes(cfg.slices, cfg.passes, -(-k // cfg.b), -(-k0 // cfg.b), groups, in_turn)
 
 
+@cache
+def _waits(wait: Wait) -> tuple[tuple[str, Wait], ...]:
+    """Each thing that is waited for, and what the loss is called. A search prices thousands of walks, and
+    members of a flag are slow to tell."""
+    return tuple((f"wait for {one.name.lower()}", one) for one in Wait if one and one in wait)
+
+
 class _Run:
     """One walk through the program."""
 
@@ -142,7 +150,7 @@ class _Run:
         for step in cfg.program.walk(self.mode, sizes(cfg, self.k0, self.k), self.reuse):
             row = step.row
             self.ready[Wait.PROBABILITY] = self.ap_done.get(step.batch, 0)
-            waits = {f"wait for {w.name.lower()}": self.ready[w] for w in Wait if w in row.wait and w}
+            waits = {name: self.ready[one] for name, one in _waits(row.wait)}
             loads = row.load and not (self.kept and row.kept)
             # A row that loads is taken when the one before it has moved on, others when that has ended.
             at_hand = moved + (not loaded) if loads and cfg.ahead else free

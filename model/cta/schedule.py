@@ -8,6 +8,7 @@ turn, slices of the token dimension, then passes, batches or groups; if all have
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import NamedTuple
 
 from model.cta.job import LSH
 
@@ -99,8 +100,7 @@ class Sizes:
     in_turn: frozenset[Op] = frozenset()
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A row at work: on slice ``part``, in pass ``hpass``, on batch number ``batch``, on ``group``,
     which is the ``turn``-th of ``turns`` that go in turn."""
 
