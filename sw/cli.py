@@ -31,6 +31,7 @@ COMMANDS = {
     "demo": ("sw.demo.__main__", "what the project does, in minutes, with pictures"),
     "bench": ("sw.studies.bench.__main__", "cycles, utilisation and simulation speed on the Verilog"),
     "rivals": ("sw.rivals.__main__", "other accelerators of attention on a layer: cycles, accesses"),
+    "explore": ("sw.explore.__main__", "search of a space of designs, on this machine or a cluster"),
     "sim": ("verif.runner", "cocotb benches of the blocks and engines"),
     "lint": ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
     "train": ("sw.lm.train", "a masked language model with these layers"),

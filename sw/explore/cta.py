@@ -75,7 +75,7 @@ def _head(config: _Config, n: int, sizes: tuple[int, int, int] | None, reuse: bo
 
 @lru_cache(maxsize=64)
 def measured_error(files: tuple[str, ...], stamp: str, sizes: tuple[int, int, int] | None) -> float:
-    """Relative error of CTA on real heads, hash directions fitted, without fine-tuning; 0 for exact attention.
+    """Relative error of CTA on real heads, hash directions fitted, without fine-tuning; 0 where exact.
 
     ``stamp`` is the hash of the files. Raises InputError where no directions reach the cluster counts.
     """
@@ -154,8 +154,8 @@ def _measured_gates() -> float:
 
 
 def _energy(cfg: CTAConfig, jobs, technology: str) -> dict:
-    """Measured where it was measured. Beside it the scaled one: pJ a cycle as many times those of the measured
-    engine as the engine has gates, which nothing has been held to."""
+    """Energy where it was measured, and beside it the scaled one: pJ a cycle as many times those of the
+    measured engine as the engine has gates, which nothing has been held to."""
     if technology not in SCALES:
         why = f"energy is known in {', '.join(SCALES)} alone"
         return {"energy_uj": None, "energy_scaled_uj": None, "energy_why": why}
@@ -187,7 +187,7 @@ def _error(point: dict, choice) -> dict:
         if given is None and sizes is not None:
             return {"error": None, "error_why": f"{workload['name']} has no operands to measure it on"}
         try:
-            one = measured_error(tuple(given["files"]) if given else (), given["hash"] if given else "", sizes)
+            one = 0.0 if given is None else measured_error(tuple(given["files"]), given["hash"], sizes)
         except InputError as error:
             return {"error": None, "error_why": str(error)}
         total, layers = total + workload["layers"] * one, layers + workload["layers"]
