@@ -7,11 +7,13 @@ is taken; the count goes to the last O in its bank.
 
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from typing import NamedTuple
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, HeadResult, HeadWeights, Job, Mode
 from model.cta.schedule import PHASES, Op, Sizes, Step, Wait
+from model.cta.steady import Steady
 from model.cta.timing import (
     HASH_STAGES,
     SCORE_STAGES,
@@ -147,7 +149,13 @@ class _Run:
         # whether it had a load, and the first slot of the values in use.
         free, moved, loaded, since, before = FIRST_TAKE, FIRST_TAKE, True, -cfg.b, None
         outputs = Op.Q if cfg.program.weights_stay else Op.OUT    # what writes to the bank of O first
-        for step in cfg.program.walk(self.mode, sizes(cfg, self.k0, self.k), self.reuse):
+        steady = Steady(self, sizes(cfg, self.k0, self.k))
+        steps = cfg.program.walk(self.mode, steady.sizes, self.reuse)
+        for step in steps:
+            if steady.begins(step):
+                shift, passed = steady.skip(step, free, moved, since, loaded, before)
+                free, moved, since = free + shift, moved + shift, since + shift
+                step = next(islice(steps, passed - 1, None)) if passed else step
             row = step.row
             self.ready[Wait.PROBABILITY] = self.ap_done.get(step.batch, 0)
             waits = {name: self.ready[one] for name, one in _waits(row.wait)}

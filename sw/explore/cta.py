@@ -6,8 +6,8 @@ Cycles are those of ``hashlayer bench layers --model``: heads one behind the oth
 from functools import lru_cache
 
 from model.accelerator import NotMeasured
-from model.area import gates
-from model.cta.area import area, terms
+from model.area import area_um2, gates, require_fitted
+from model.cta.area import terms
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.energy import SCALES, energy_data, job_pj, operations
@@ -126,12 +126,13 @@ def price(point: dict) -> dict:
     for count, head in jobs:
         for cause, lost in head.losses.items():
             losses[cause] = losses.get(cause, 0) + count * lost
-    memories = macros(cfg)
+    memories, counts = macros(cfg), terms(cfg)
     return {"cycles": cycles, "useful": sum(count * head.useful for count, head in jobs) / cycles,
             "losses": {cause: lost / cycles for cause, lost in losses.items() if lost},
             "memory_mbit": 1e-6 * sum(macro.bits * count for macro, count in memories.items()),
             "elements_a_cycle": sum(_moved(workload) for workload in point["workloads"]) / cycles,
-            **_area(cfg, technology), **_energy(cfg, jobs, technology), **_error(point, choice)}
+            **_area(cfg, counts, memories, technology), **_energy(cfg, counts, jobs, technology),
+            **_error(point, choice)}
 
 
 def _moved(workload: dict) -> int:
@@ -140,9 +141,11 @@ def _moved(workload: dict) -> int:
     return workload["layers"] * (n * dw + heads * (3 * dw * d + n * d))
 
 
-def _area(cfg: CTAConfig, technology: str) -> dict:
+def _area(cfg: CTAConfig, counts, memories, technology: str) -> dict:
+    """As ``model.cta.area.area`` has it, of counts and memories that are at hand."""
     try:
-        return {"area_mm2": 1e-6 * area(cfg, technology)}
+        require_fitted("cta", "CTA", cfg)
+        return {"area_mm2": 1e-6 * area_um2("cta", counts, memories, technology)}
     except NotMeasured as error:
         return {"area_mm2": None, "area_why": str(error)}
 
@@ -153,7 +156,22 @@ def _measured_gates() -> float:
     return sum(gates("cta", terms(CTAConfig())).values())
 
 
-def _energy(cfg: CTAConfig, jobs, technology: str) -> dict:
+@lru_cache(maxsize=4)
+def _unmeasured(technology: str) -> str:
+    """Why the energy of any engine but the measured one is not known."""
+    try:
+        job_pj(CTAConfig(b=2), _NOTHING, technology)
+    except NotMeasured as error:
+        return str(error)
+
+
+def _is_measured(cfg: CTAConfig) -> bool:
+    """Whether the energy of this engine was measured. A hash takes as long as a whole evaluation may, and
+    nearly no engine is the default one."""
+    return cfg == CTAConfig() and cfg.digest == energy_data()["config_hash"]
+
+
+def _energy(cfg: CTAConfig, counts, jobs, technology: str) -> dict:
     """Energy where it was measured, and beside it the scaled one: pJ a cycle as many times those of the
     measured engine as the engine has gates, which nothing has been held to."""
     if technology not in SCALES:
@@ -163,11 +181,9 @@ def _energy(cfg: CTAConfig, jobs, technology: str) -> dict:
     known = SCALES[technology] * sum(count * sum(figures[name] * cycles for name, cycles
                                                  in head.operations.items() if cycles)
                                      for count, head in jobs) * 1e-6
-    scaled = known * sum(gates("cta", terms(cfg)).values()) / _measured_gates()
-    try:
-        job_pj(cfg, _NOTHING, technology)
-    except NotMeasured as error:
-        return {"energy_uj": None, "energy_scaled_uj": scaled, "energy_why": str(error)}
+    scaled = known * sum(gates("cta", counts).values()) / _measured_gates()
+    if not _is_measured(cfg):
+        return {"energy_uj": None, "energy_scaled_uj": scaled, "energy_why": _unmeasured(technology)}
     return {"energy_uj": known, "energy_scaled_uj": scaled}
 
 
