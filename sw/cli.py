@@ -32,6 +32,7 @@ COMMANDS = {
     "bench": ("sw.studies.bench.__main__", "cycles, utilisation and simulation speed on the Verilog"),
     "rivals": ("sw.rivals.__main__", "other accelerators of attention on a layer: cycles, accesses"),
     "explore": ("sw.explore.__main__", "search of a space of designs, on this machine or a cluster"),
+    "advise": ("sw.explore.advise", "which engine for a network, and which compression a layer"),
     "sim": ("verif.runner", "cocotb benches of the blocks and engines"),
     "lint": ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
     "train": ("sw.lm.train", "a masked language model with these layers"),

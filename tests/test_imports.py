@@ -27,7 +27,7 @@ ROOMS = {
     "sw.quant": ("sw.io", "sw.nn", "sw.exported", "sw.lm"),
     "sw.studies": ("sw.io", "sw.kernels", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.policy",
                    "sw.quant"),
-    "sw.explore": ("sw.io", "sw.sim", "sw.run", "sw.rivals", "sw.studies"),
+    "sw.explore": ("gen", "sw.io", "sw.sim", "sw.run", "sw.rivals", "sw.policy", "sw.studies"),
     "sw.demo": ("sw.io", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.quant",
                 "sw.studies"),
 }

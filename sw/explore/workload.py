@@ -10,7 +10,7 @@ from sw.explore.values import table
 from sw.io.errors import InputError
 from sw.studies.bench.layers import EXACT, NETS
 
-__all__ = ["POINTS", "clusters", "read"]
+__all__ = ["POINTS", "clusters", "counts", "read"]
 
 POINTS = (*(point.name for point in OPERATING_POINTS), EXACT)
 """Words for the compression of a layer."""
@@ -96,4 +96,9 @@ def clusters(workload: dict, point: str | None) -> tuple[int, int, int] | None:
     if name == EXACT:
         return None
     (found,) = (each for each in OPERATING_POINTS if each.name == name)
-    return tuple(max(1, round(share * workload["n"])) for share in found.fractions)
+    return counts(found.fractions, workload["n"])
+
+
+def counts(fractions, n: int) -> tuple[int, int, int] | None:
+    """Clusters of ``n`` tokens at these fractions, one at least; None for None, which is exact."""
+    return None if fractions is None else tuple(min(n, max(1, round(share * n))) for share in fractions)
