@@ -33,6 +33,7 @@ COMMANDS = {
     "rivals": ("sw.rivals.__main__", "other accelerators of attention on a layer: cycles, accesses"),
     "explore": ("sw.explore.__main__", "search of a space of designs, on this machine or a cluster"),
     "advise": ("sw.explore.advise", "which engine for a network, and which compression a layer"),
+    "reproduce": ("sw.reproduce.__main__", "figures of both papers beside what is computed here"),
     "sim": ("verif.runner", "cocotb benches of the blocks and engines"),
     "lint": ("sw.sim.lint", "Verilator's warnings on an engine as it is emitted"),
     "train": ("sw.lm.train", "a masked language model with these layers"),
