@@ -37,15 +37,14 @@ class Steady:
         self.run, self.sizes = run, sizes
         self.starts = starts(run.cfg.program.rows)
         self.before = {}                # by row what was seen when its turn began
-        self.taken = 0                  # steps of the walk
 
     def begins(self, step: Step) -> bool:
-        """Whether a turn begins with a step, of which each has to be told."""
-        self.taken += 1
+        """Whether a turn of a loop begins with a step."""
         return step.part == step.turn == 0 and step.row.name in self.starts
 
-    def skip(self, step: Step, free: int, moved: int, since: int, *more) -> tuple[int, int]:
-        """Cycles by which the walk is moved, and steps that are left out; 0 and 0 where it is not steady.
+    def skip(self, step: Step, free: int, moved: int, since: int, *more):
+        """Cycles by which the walk is moved, and the turns that are left out, as the walk is told of them;
+        0 and None where it is not steady.
 
         ``free``, ``moved`` and ``since`` are cycles of the walk as there, ``more`` what else it goes on from.
         """
@@ -53,29 +52,28 @@ class Steady:
         loop = self.starts[name]
         at = step.group if loop is Loop.GROUP else step.batch
         state = (*more, tuple(run.first), *self._ahead(at, free, moved, since))
-        now = (at, self.taken, free, len(result.uses), dict(result.losses), dict(result.macs))
+        sums = result.losses, result.macs, result.slots
+        now = (at, free, len(result.uses), [dict(each) for each in sums])
         known, self.before[name] = self.before.get(name), (state, now)
         if known is None or known[0] != state:
-            return 0, 0
-        last, taken, cycle, uses, losses, macs = known[1]
+            return 0, None
+        last, cycle, uses, before = known[1]
         step_at = at - last
         total = {Loop.KEY: self.sizes.keys, Loop.QUERY: self.sizes.queries,
                  Loop.GROUP: self.sizes.groups}[loop]
         # The last turn may be of a batch that is not full, and the one before it is walked for good measure.
         turns = (total - 2 * step_at - at) // step_at if step_at > 0 else 0
         if turns <= 0:
-            return 0, 0
+            return 0, None
         period, shift = free - cycle, turns * (free - cycle)
-        for cause, cycles in now[4].items():
-            result.losses[cause] += turns * (cycles - losses.get(cause, 0))
-        for phase, products in now[5].items():
-            result.macs[phase] += turns * (products - macs[phase])
-        self._repeat(uses, turns, period, step_at)
+        for all_of, then, earlier in zip(sums, now[3], before):
+            for name_of, value in then.items():
+                all_of[name_of] += turns * (value - earlier.get(name_of, 0))
+        if run.uses:
+            self._repeat(uses, turns, period, step_at)
         self._move(at, turns * step_at, shift)
         del self.before[name]
-        steps = turns * (self.taken - taken)
-        self.taken += steps
-        return shift, steps
+        return shift, (loop, turns * step_at)
 
     def _repeat(self, first: int, turns: int, period: int, step_at: int) -> None:
         """The uses from number ``first`` on as many times more, later and of later batches."""

@@ -56,7 +56,7 @@ def _cycles(net: Network, cfg: CTAConfig, n: int, candidate: Candidate) -> int:
     for reuse, heads in ((False, 1), (True, net.heads - 1)):
         if heads:
             total += heads * head_cycles(cfg, n, n, *(sizes or (n, n, 0)), mode, shared_a=cfg.slices == 1,
-                                         reuse=reuse).total
+                                         reuse=reuse, uses=False).total
     return total
 
 

@@ -70,7 +70,7 @@ def _head(config: _Config, n: int, sizes: tuple[int, int, int] | None, reuse: bo
     mode = Mode.EXACT if sizes is None else Mode.CTA
     cfg = config.cfg
     return _Head(cfg, head_cycles(cfg, n, n, *(sizes or (n, n, 0)), mode, shared_a=cfg.slices == 1,
-                                  reuse=reuse))
+                                  reuse=reuse, uses=False))
 
 
 @lru_cache(maxsize=64)
@@ -190,7 +190,7 @@ def _energy(cfg: CTAConfig, counts, jobs, technology: str) -> dict:
 class _Nothing:
     """A job of no cycles: what asks for its energy learns whether there is a figure."""
 
-    total, uses = 0, ()
+    total, slots = 0, {}
 
 
 _NOTHING = _Nothing()
