@@ -17,6 +17,7 @@ from sw.explore.engines import ENGINES
 from sw.explore.search import Found
 from sw.explore.workload import clusters
 from sw.io.errors import InputError
+from sw.io.writing import write_json
 from sw.sim.engines import ENGINES as RUNNABLE
 from sw.studies.bench.layers import Net, Sizes, operands
 
@@ -70,7 +71,7 @@ def synthesised(found: Found, number: int) -> dict:
     cfg = ENGINES[point["engine"]].configuration(point)
     with tempfile.TemporaryDirectory() as folder:
         config, figures = Path(folder) / "config.json", Path(folder) / "figures.json"
-        config.write_text(json.dumps(cfg.as_dict()))
+        write_json(config, cfg.as_dict())
         done = subprocess.run([sys.executable, "-m", "synth", point["engine"], "--config", config,
                                "--technology", point["choices"].get("technology", next(iter(TECHNOLOGIES))),
                                "--json", figures], text=True, capture_output=True,
