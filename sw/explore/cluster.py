@@ -6,7 +6,10 @@ that no worker survives becomes rows with that reason.
 
 import contextlib
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 
 from sw.explore.evaluation import Row, evaluate_all
 from sw.explore.space import Point
@@ -70,8 +73,9 @@ def workers(count: int | None, scheduler: str | None) -> Iterator[tuple[Evaluato
         yield here, "this process"
         return
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        with _uninterrupted():
+            import dask
+            from distributed import Client, LocalCluster
     except ImportError as error:
         raise InputError(f"workers need {error.name}, which `make setup` installs (extra explore); "
                          "--workers 0 does without") from None
@@ -89,8 +93,27 @@ def workers(count: int | None, scheduler: str | None) -> Iterator[tuple[Evaluato
                 raise InputError(f"scheduler {scheduler} has no workers")
             yield on(client), f"{found} workers of {scheduler}"
         return
-    # No dashboard: it would need a port, and packages that nothing else needs.
-    with LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None,
-                      silence_logs=logging.CRITICAL) as cluster, \
-            Client(cluster, set_as_default=False) as client:
+    with contextlib.ExitStack() as stack:
+        with _uninterrupted():
+            # No dashboard: it would need a port, and packages that nothing else needs.
+            cluster = stack.enter_context(LocalCluster(
+                n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL))
+            client = stack.enter_context(Client(cluster, set_as_default=False))
         yield on(client), f"{len(cluster.workers)} workers of this machine"
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block. Processes that are started within never see it: a terminal sends
+    it to all, and each would die with a traceback of its own, where the first one ends them all."""
+    # Started here, since its start would let the signal through again; and told that locks which an
+    # interrupted program leaves, and which it removes, are nothing to warn of.
+    before = os.environ.get("PYTHONWARNINGS", "")
+    os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker" + ("," + before if before else "")
+    resource_tracker.ensure_running()
+    os.environ["PYTHONWARNINGS"] = before
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

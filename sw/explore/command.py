@@ -54,10 +54,11 @@ def _parser() -> Parser:
     return parser
 
 
-def _searched(args, space, store, bar) -> tuple[list, str]:
+def _searched(args, space, store) -> tuple[list, str]:
     """All that was found, and where it was evaluated."""
     found = []
-    with workers(args.workers, args.scheduler) as (evaluator, where):
+    with workers(args.workers, args.scheduler) as (evaluator, where), \
+            tqdm(unit=" points", disable=not sys.stderr.isatty(), leave=False) as bar:
         if args.method in ("grid", "random"):
             points = grid(space) if args.method == "grid" else sampled(space, args.points, args.seed)
             bar.reset(total=len(points))
@@ -99,8 +100,7 @@ def main(argv=None) -> int:
     require_writable(results, report)
     space, store = read_space(args.space), Store(Path(args.cache) if args.cache else default_folder())
     known, start = len(store.rows), time.monotonic()
-    with tqdm(unit=" points", disable=not sys.stderr.isatty(), leave=False) as bar:
-        found, where = _searched(args, space, store, bar)
+    found, where = _searched(args, space, store)
     seconds, fresh = time.monotonic() - start, len(store.rows) - known
     best = front(found, space)
     good = len(feasible(found, space))
