@@ -65,3 +65,15 @@ def test_without_optuna(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(InputError, match=r"method tpe needs optuna, .* \(extra explore\)"):
         list(searched(small(), 5, 0, "tpe", Store(tmp_path), here))
+
+
+def test_a_search_is_told_how_far_a_constraint_is_broken(tmp_path, monkeypatch):
+    optuna = pytest.importorskip("optuna", reason="the explore extra is not installed")
+    studies, create = [], optuna.create_study
+    monkeypatch.setattr(optuna, "create_study", lambda **how: studies.append(create(**how)) or studies[0])
+    space = small(constraints={"area_mm2": 1.5})
+    rows = [row for _, row in searched(space, 60, 0, "nsga2", Store(tmp_path), here)]
+    far = {round(row["area_mm2"] / 1.5 - 1, 6) for row in rows if (row.get("area_mm2") or 0) > 1.5}
+    told = {round(trial.constraints["area_mm2"], 6) for trial in studies[0].trials
+            if trial.state is optuna.trial.TrialState.COMPLETE}
+    assert far and told == far | {0.0}
