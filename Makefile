@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # EXTRAS=rtl,test,plot does without torch: its tests are then skipped, `make demo` is shorter.
-EXTRAS ?= rtl,synth,sw,hf,test,plot,docs
+EXTRAS ?= rtl,synth,sw,hf,test,plot,docs,explore
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready

@@ -63,6 +63,8 @@ LONG = {
     "gen.lookup": ["--d=2048", "--multipliers=4096"],
     "sw.studies.numerics": ["cta"],
     "synth": ["cta", "--b=4", "--d=16", "--n=24"],
+    "sw.explore": [str(ROOT / "sw" / "explore" / "spaces" / "minilm.toml"), "--report=x.html",
+                   "--results=x.parquet", "--workers=2"],
     "sw.sim.lint": [], "sw.studies.toy": [], "sw.studies.rules": [],
     "sw.studies.bench": [], "verif.runner": ["cta"],
 }

@@ -27,6 +27,8 @@ ROOMS = {
     "sw.quant": ("sw.io", "sw.nn", "sw.exported", "sw.lm"),
     "sw.studies": ("sw.io", "sw.kernels", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.policy",
                    "sw.quant"),
+    "sw.explore": ("gen", "sw.io", "sw.sim", "sw.run", "sw.rivals", "sw.policy", "sw.studies"),
+    "sw.reproduce": ("sw.io", "sw.rivals"),
     "sw.demo": ("sw.io", "sw.sim", "sw.nn", "sw.exported", "sw.run", "sw.lm", "sw.quant",
                 "sw.studies"),
 }

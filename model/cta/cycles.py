@@ -6,10 +6,13 @@ is taken; the count goes to the last O in its bank.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, HeadResult, HeadWeights, Job, Mode
 from model.cta.schedule import PHASES, Op, Sizes, Step, Wait
+from model.cta.steady import Steady
 from model.cta.timing import (
     HASH_STAGES,
     SCORE_STAGES,
@@ -36,8 +39,7 @@ __all__ = ["Use", "HeadCycles", "head_cycles", "job_cycles", "sizes"]
 FIRST_TAKE = 2     # job taken in 0, checked in 1, the first row at hand in 2
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """``unit`` works on ``what`` from cycle ``start`` to before cycle ``end``.
 
     The unit ``lost`` is the multiplier slots that form nothing useful, ``what`` the cause and ``share`` their
@@ -58,31 +60,35 @@ class HeadCycles:
     A phase but the first begins with the first slot of the operation that the program names, so that
     in Table I ``compress`` ends with the first slot of K and ``linear`` with that of Q. ``macs`` counts
     the useful multiplier slots of the array by phase: products of live data, the borrowed columns'
-    left out. ``losses`` has the cycles in which none is formed, by cause, and columns that are idle as
+    left out. ``slots`` has the cycles of each operation of the array, in lower case, with ``load`` and
+    ``pause``. ``losses`` has the cycles in which none is formed, by cause, and columns that are idle as
     the cycles that they would fill; with the useful ones they add up to ``total``.
     """
 
     total: int = 0
     phases: dict = field(default_factory=dict)
     macs: dict = field(default_factory=dict)
+    slots: dict = field(default_factory=dict)
     losses: dict = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
 
 
 def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
                 mode: Mode = Mode.CTA, shared_a: bool = False,
-                reuse: bool = False, held: int = 0, cross: bool | None = None) -> HeadCycles:
+                reuse: bool = False, held: int = 0, cross: bool | None = None,
+                uses: bool = True) -> HeadCycles:
     """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
 
     In exact mode k0 = m, k1 = n and k2 = 0, whatever is given. ``reuse``: the clusters are those of
     the job before, so that the program begins behind the clustering. ``held``: cycles that its first
     outputs waited for those of the job before, as the engine reports them. ``cross``: the queries are
-    other tokens, which lie behind the keys; where it is not said, they are if ``m`` is not ``n``.
+    other tokens, which lie behind the keys; where it is not said, they are if ``m`` is not ``n``. Without
+    ``uses`` the result has none, and is there sooner.
     """
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
     cross = m != n if cross is None else cross
-    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, n if cross else 0).result
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, n if cross else 0, uses).result
 
 
 def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResult, *,
@@ -106,10 +112,17 @@ def sizes(cfg: CTAConfig, k0: int, k: int) -> Sizes:
     return Sizes(cfg.slices, cfg.passes, -(-k // cfg.b), -(-k0 // cfg.b), groups, in_turn)
 
 
+@cache
+def _waits(wait: Wait) -> tuple[tuple[str, Wait], ...]:
+    """Each thing that is waited for, and what the loss is called. A search prices thousands of walks, and
+    members of a flag are slow to tell."""
+    return tuple((f"wait for {one.name.lower()}", one) for one in Wait if one and one in wait)
+
+
 class _Run:
     """One walk through the program."""
 
-    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, first_query):
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, first_query, uses=True):
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
@@ -117,7 +130,7 @@ class _Run:
         self.kept = shared_a and cfg.slices == 1 and cfg.passes == 1
         self.result = HeadCycles(macs=dict.fromkeys(PHASES, 0))
         self.ready = {Wait.DRAIN: 0}
-        self.reuse, self.held, self.first_query = reuse, held, first_query
+        self.reuse, self.held, self.first_query, self.uses = reuse, held, first_query, uses
         self.cag: list[CagTimes] = []
         self.scored = []         # (batch, cycle of its last score) that PAG has not taken
         self.ap_free = [0] * cfg.aps     # cycles from which a bank of AP that is not in use may be written
@@ -141,10 +154,16 @@ class _Run:
         # whether it had a load, and the first slot of the values in use.
         free, moved, loaded, since, before = FIRST_TAKE, FIRST_TAKE, True, -cfg.b, None
         outputs = Op.Q if cfg.program.weights_stay else Op.OUT    # what writes to the bank of O first
-        for step in cfg.program.walk(self.mode, sizes(cfg, self.k0, self.k), self.reuse):
+        steady = Steady(self, sizes(cfg, self.k0, self.k))
+        steps = cfg.program.walk(self.mode, steady.sizes, self.reuse)
+        for step in steps:
+            if steady.begins(step):
+                shift, turns = steady.skip(step, free, moved, since, loaded, before)
+                free, moved, since = free + shift, moved + shift, since + shift
+                step = steps.send(turns) if turns else step
             row = step.row
             self.ready[Wait.PROBABILITY] = self.ap_done.get(step.batch, 0)
-            waits = {f"wait for {w.name.lower()}": self.ready[w] for w in Wait if w in row.wait and w}
+            waits = {name: self.ready[one] for name, one in _waits(row.wait)}
             loads = row.load and not (self.kept and row.kept)
             # A row that loads is taken when the one before it has moved on, others when that has ended.
             at_hand = moved + (not loaded) if loads and cfg.ahead else free
@@ -250,11 +269,11 @@ class _Run:
         """The row in the picture, and its useful products."""
         cfg, row, slots, batch = self.cfg, step.row, length, step.batch * self.cfg.b
         if load:
-            self._use("SA", "LOAD", stream - turn - load, stream - turn)
+            self._work("LOAD", "LOAD", stream - turn - load, stream - turn)
         what = f"{row.op.name} {row.lsh}" if row.lsh is not None else row.op.name
-        self._use("SA", what, stream, stream + length)
+        self._work(row.op.name, what, stream, stream + length)
         if pad:
-            self._use("SA", "PAUSE", stream + length, stream + length + pad)
+            self._work("PAUSE", "PAUSE", stream + length, stream + length + pad)
         if row.op is Op.HASH:
             columns = min(cfg.b, cfg.l - step.hpass * cfg.b)
         elif row.op is Op.ALPHA:
@@ -277,8 +296,15 @@ class _Run:
         """``cycles`` are lost before cycle ``end``, in so many or spread over ``length``."""
         if cycles:
             self.result.losses[cause] = self.result.losses.get(cause, 0) + cycles
-            length = length or cycles
-            self.result.uses.append(Use("lost", cause, end - length, end, cycles / length))
+            if self.uses:
+                length = length or cycles
+                self.result.uses.append(Use("lost", cause, end - length, end, cycles / length))
+
+    def _work(self, operation, what, start, end):
+        name = operation.lower()
+        self.result.slots[name] = self.result.slots.get(name, 0) + end - start
+        self._use("SA", what, start, end)
 
     def _use(self, unit, what, start, end):
-        self.result.uses.append(Use(unit, what, start, end))
+        if self.uses:
+            self.result.uses.append(Use(unit, what, start, end))

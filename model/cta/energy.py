@@ -29,10 +29,7 @@ def energy_data() -> dict:
 
 def operations(cost: HeadCycles) -> Counter[str]:
     """Cycles of a job by what the array does in them; "idle" is the rest."""
-    found = Counter()
-    for use in cost.uses:
-        if use.unit == "SA":
-            found[use.what.partition(" ")[0].lower()] += use.end - use.start
+    found = Counter(cost.slots)
     found["idle"] = cost.total - sum(found.values())
     return found
 

@@ -5,9 +5,10 @@ A row is one stream through the array, with the load of the value registers in f
 turn, slices of the token dimension, then passes, batches or groups; if all have ended, ``next`` does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import NamedTuple
 
 from model.cta.job import LSH
 
@@ -110,8 +111,7 @@ class Sizes:
     in_turn: frozenset[Op] = frozenset()
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A row at work: on slice ``part``, the first of two where the row is fast, in pass ``hpass``, on batch
     number ``batch``, on ``group``,
     which is the ``turn``-th of ``turns`` that go in turn."""
@@ -125,17 +125,20 @@ class Step:
     turns: int = 1
 
 
-def walk(rows: tuple[Row, ...], name: str | None, sizes: Sizes) -> Iterator[Step]:
+def walk(rows: tuple[Row, ...], name: str | None, sizes: Sizes) -> Generator[Step, tuple[Loop, int] | None]:
     """The rows in order from the one called ``name``.
 
-    One counter serves the batches of keys and, after them, those of queries, as in the engine.
+    One counter serves the batches of keys and, after them, those of queries, as in the engine. Who sends
+    ``(loop, turns)`` gets the same row so many turns of the loop later: batches, or groups, are left out.
     """
     named = {row.name: row for row in rows}
     part = hpass = batch = group = turn = 0
     while name is not None:
         row = named[name]
         turns = 2 if row.turns and row.op in sizes.in_turn else 1
-        yield Step(row, part, hpass, batch - row.previous, group + turn, turn, turns)
+        while left_out := (yield Step(row, part, hpass, batch - row.previous, group + turn, turn, turns)):
+            loop, count = left_out
+            batch, group = batch + count * (loop is not Loop.GROUP), group + count * (loop is Loop.GROUP)
         if turn != turns - 1:
             turn += 1
             continue

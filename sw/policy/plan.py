@@ -16,40 +16,14 @@ from torch import nn
 from model.accelerator import Attention
 from model.cta.accelerator import CTAAccelerator
 from model.cta.config import CTAConfig
-from model.cta.cost import OPERATING_POINTS, POINT_TOKENS
 from sw.io.errors import InputError
 from sw.io.writing import write_json
 from sw.nn.attachment import attention_layers
 from sw.nn.calibration import calibrate_layers
+from sw.policy.candidates import CANDIDATES, Candidate, Fractions
 
 __all__ = ["Fractions", "Candidate", "CANDIDATES", "Choice", "Policy", "calibrated",
            "check_engine", "layer_cycles"]
-
-Fractions = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A compression to choose from: ``fractions`` k0/m, k1/n, k2/n; None for exact attention."""
-
-    name: str
-    fractions: Fractions | None
-
-
-def _points() -> tuple[Candidate, ...]:
-    fractions = [(p.name, p.fractions) for p in OPERATING_POINTS]
-    counts = [("q/4", (120, 217, 24)), ("q/16", (30, 258, 29)), ("1/4", (120, 110, 12)),
-               ("1/16", (30, 29, 3))]
-    return (Candidate("exact", None), Candidate("0.9", (0.9, 0.81, 0.09)),
-            *(Candidate(name, ks) for name, ks in fractions),
-            *(Candidate(name, tuple(k / POINT_TOKENS for k in ks)) for name, ks in counts))
-
-
-CANDIDATES = _points()
-"""Exact, RL = .9, the paper's three operating points, and beyond them: a quarter of the queries
-with the keys of CTA-1, a sixteenth of the queries with those of CTA-0, a quarter of both, a
-sixteenth of both."""
-
 
 @dataclass(frozen=True)
 class Choice:

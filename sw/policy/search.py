@@ -9,7 +9,7 @@ least error within a share of the cycles of exact attention.
 The result is always a plan that was measured as a whole.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +17,7 @@ from torch import nn
 
 from model.cta.config import CTAConfig
 from sw.nn.attachment import attention_layers
+from sw.policy.knapsack import plans
 from sw.policy.plan import CANDIDATES, Candidate, Policy, calibrated, check_engine, layer_cycles
 
 __all__ = ["Search", "Searcher", "plans", "search", "cosine_error"]
@@ -36,21 +37,6 @@ def cosine_error(output: torch.Tensor, exact: torch.Tensor) -> float:
     """1 - cosine of the last axis, mean over the others."""
     return float(1 - torch.cosine_similarity(output.detach().double(), exact.detach().double(),
                                              dim=-1).mean())
-
-
-def plans(cycles: Sequence[Sequence[int]], errors: Sequence[Sequence[float]]
-          ) -> list[tuple[int, float, tuple[int, ...]]]:
-    """All choices of one candidate a layer that no other beats in both sums: the knapsack's
-    Pareto front, exact, as (cycles, error, candidates), cycles rising and errors falling."""
-    front = [(0, 0.0, ())]
-    for row_cycles, row_errors in zip(cycles, errors, strict=True):
-        grown = sorted((c + dc, e + de, names + (i,)) for c, e, names in front
-                       for i, (dc, de) in enumerate(zip(row_cycles, row_errors, strict=True)))
-        front = []
-        for plan in grown:
-            if not front or plan[1] < front[-1][1]:
-                front.append(plan)
-    return front
 
 
 def search(model: nn.Module, run: Callable[[], torch.Tensor], cfg: CTAConfig, n: int, *,
