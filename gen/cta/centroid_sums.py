@@ -15,7 +15,6 @@ from model.cta.timing import issue_delay
 __all__ = ["CentroidJob", "CentroidSums", "SumLane"]
 
 
-
 class CentroidJob(data.StructLayout):
     """Aggregate ``count`` tokens (1..n) of one ``slice`` by the table of ``lsh``.
 
@@ -31,20 +30,22 @@ class CentroidJob(data.StructLayout):
 class SumLane(wiring.Component):
     """What one lane of CACC adds to: 0, a sum that has just been formed, or one from the bank.
 
-    The choice has registers in every lane, since one for all would have to drive all bits of a row.
+    All but the sum of the token before is known a cycle earlier and waits in a register, so that
+    neither a memory nor the choice stands before the adder of the column. The choice has registers in
+    every lane, since one for all would have to drive all bits of a row.
 
-    Timing: ``acc`` comes in the cycle after ``fresh``, ``same``, ``back`` and ``bank``, together with
-    ``now`` and ``stored``. ``store`` keeps ``now`` as the row written last, from the next cycle on.
+    Timing: ``now`` and ``stored`` come in the cycle after ``fresh``, ``back``, ``third`` and ``bank``,
+    and ``same`` comes with them. In the cycle after that ``acc`` is valid, with the next ``now``.
 
     Source: as :class:`CentroidSums`.
 
     Members
     -------
     fresh : The token is the first of its cluster.
-    same : The token is of the cluster of the one before it.
-    back : The token is of the cluster of the row that was written last.
+    same : The token is of the cluster of the one before it. It comes a cycle after the others.
+    back : The token is of the cluster of the last but one.
+    third : The token is of the cluster of the last but two.
     bank : Bank of the sum otherwise.
-    store : The sum that the column shows is written back.
     now : Sum that the column shows. Format ``cfg.csum``.
     stored[sums] : What the banks have read. Format ``cfg.csum``.
     acc : The sum so far. Format ``cfg.csum``.
@@ -54,19 +55,23 @@ class SumLane(wiring.Component):
 
     def __init__(self, cfg: CTAConfig):
         self.cfg, csum = cfg, shape(cfg.csum)
-        super().__init__({"fresh": In(1), "same": In(1), "back": In(1), "bank": In(1), "store": In(1),
+        super().__init__({"fresh": In(1), "same": In(1), "back": In(1), "third": In(1), "bank": In(1),
                           "now": In(csum), "stored": In(csum).array(cfg.sums), "acc": Out(csum)})
 
     def elaborate(self, platform):
         m = Module()
-        fresh, same, back, bank = (delay(m, getattr(self, name), 1) for name in (
-            "fresh", "same", "back", "bank"))
-        last = Signal.like(self.now, reset_less=True)
-        with m.If(self.store):
-            m.d.sync += last.eq(self.now)
-        m.d.comb += self.acc.eq(Mux(fresh, 0, Mux(same, self.now, Mux(
-            back, last, Array(self.stored)[bank]))))
+        fresh, same, back, third, bank = (delay(m, getattr(self, name), 1) for name in (
+            "fresh", "same", "back", "third", "bank"))
+        before = delay(m, self.now, 1, name="before")
+        known = Signal.like(self.now, reset_less=True)
+        m.d.sync += known.eq(carried(self.now, before, Array(self.stored)[bank], fresh, back, third))
+        m.d.comb += self.acc.eq(Mux(same, self.now, known))
         return m
+
+
+def carried(now, before, stored, fresh, back, third):
+    """What a cluster has come to, of the token that is two stages before ``now``."""
+    return Mux(fresh, 0, Mux(back, now, Mux(third, before, stored)))
 
 
 class CentroidSums(wiring.Component):
@@ -77,15 +82,17 @@ class CentroidSums(wiring.Component):
     0. ``ct_addr``: the entry of the cluster table is asked for.
     1. ``ct`` has arrived; the lanes are asked for the row of the token, and of C1 for a residual.
     2. First member? Indices are first-seen, so it is one if the index equals the running count.
-    3. ``cacc_en``: the lanes' x goes into the column. Index compared with the two before it.
-    4. The sum so far is read from the bank.
-    5. ``acc`` goes into the column: 0 for a first member; the column's own result if the token
-       before was of this cluster; the row written last if the one before that was; else the
+       Index compared with the three before it.
+    3. ``cacc_en``: the lanes' x goes into the column. The sum so far is read from the bank.
+    4. It waits in a register of every lane: 0 for a first member; what the column shows if the last
+       token but one was of this cluster; what it showed before if the last but two was; else the
        bank's.
+    5. ``acc`` goes into the column: that, or the column's own result if the token before was of
+       this cluster.
     6. ``cacc_sum`` comes out; it is written back if the next token is of another cluster.
 
     Hazards: a row written in the cycle of stage 6 can be read from the next cycle on, i.e. by the
-    third token after. The first and the second get it from the column and from a register in
+    fourth token after. The three before that get it from the column and from a register in
     every lane. A first member needs no read, so banks are never cleared.
 
     With two banks (``cfg.sums``) they are used in turn, so that CAVG reads one while CACC fills the
@@ -204,37 +211,34 @@ class CentroidSums(wiring.Component):
         m.d.comb += [so_far.eq(Mux(first[2], 0, clusters)), fresh2.eq(index[2] == so_far)]
         with m.If(valid[2]):
             m.d.sync += clusters.eq(so_far + fresh2)
-        fresh = [None, None, *stages(m, fresh2, 3)]
+        fresh = [None, None, *stages(m, fresh2, 2)]
+        # Hazards. Of another job a token may match what is fresh, or what has a nearer token of its own.
+        same, back, third = ([None, None, *stages(m, hit & ~fresh2, 3, name=name)] for name, hit in
+                             zip(("same", "back", "third"), self.hazards(index)))
 
-        # Stage 3: hazards. Across jobs nothing can match: the first token of a job is fresh, and
-        # its second is fresh or of the same cluster.
+        # Stage 3: read, and nothing that is being written or about to be.
         m.d.comb += self.cacc_en.eq(valid[3])
-        same3, back3 = self.hazards(index)
-        same, back = stages(m, same3, 2, name="same"), stages(m, back3, 2, name="back")
+        fetch = valid[3] & ~(fresh[3] | same[3] | back[3] | third[3])
 
-        # Stage 4: read; nothing that is being written or about to be.
-        fetch = valid[4] & ~(fresh[4] | same[1] | back[1])
-
-        # Stages 5 and 6: the sum and the number of members, before and after this token. The
+        # Stages 4 to 6: the sum and the number of members, before and after this token. The
         # index changes where the token behind is of another cluster or of another job.
         store = Signal()
         flat = Cat(self.cacc_sum)
-        m.d.comb += store.eq(valid[6] & (last[6] | ~same[2]))
-        last_members = Signal(cfg.count_width)
+        m.d.comb += store.eq(valid[6] & (last[6] | ~same[5]))
         members = Signal(cfg.count_width)
-        with m.If(store):
-            m.d.sync += last_members.eq(members)
         sums, counts = self.banks(m, bank, index, fetch, store, flat, members)
 
-        m.d.sync += members.eq(Mux(fresh[5], 0, Mux(same[2], members, Mux(
-            back[2], last_members, counts[bank[5]]))) + 1)
+        known = Signal.like(members)
+        m.d.sync += [
+            known.eq(carried(members, delay(m, members, 1), counts[bank[4]], fresh[4], back[4], third[4])),
+            members.eq(Mux(same[5], members, known) + 1)]
         width = cfg.csum.width
         for i, (now, acc) in enumerate(zip(self.cacc_sum, self.acc)):
             lane = SumLane(cfg)
             m.submodules[f"lane_{i}"] = place(platform, lane)
             m.d.comb += [
-                lane.fresh.eq(fresh[4]), lane.same.eq(same[1]), lane.back.eq(back[1]),
-                lane.bank.eq(bank[4]), lane.store.eq(store), lane.now.eq(now), acc.eq(lane.acc),
+                lane.fresh.eq(fresh[3]), lane.same.eq(same[4]), lane.back.eq(back[3]),
+                lane.third.eq(third[3]), lane.bank.eq(bank[3]), lane.now.eq(now), acc.eq(lane.acc),
                 *(to.eq(row[i * width:(i + 1) * width]) for to, row in zip(lane.stored, sums))]
         self.hand_over(m, valid, last, bank, job, bank0, filling, clusters, taken)
         m.d.comb += self.busy.eq(Cat(valid).any())
@@ -245,8 +249,8 @@ class CentroidSums(wiring.Component):
         return ~bank if self.cfg.sums > 1 else bank
 
     def hazards(self, index):
-        """Whether the token in stage 3 is of the cluster of the last one, of the last but one."""
-        return index[3] == index[4], index[3] == index[5]
+        """Whether the token in stage 2 is of the cluster of the last one, of those before that."""
+        return [index[2] == index[at] for at in (3, 4, 5)]
 
     def banks(self, m, bank, index, fetch, store, flat, members):
         """Sums and counts, in two banks each; a read port is CACC's until ``full``, then CAVG's."""
@@ -268,8 +272,8 @@ class CentroidSums(wiring.Component):
                 m.d.comb += [
                     ram.w_en.eq(store & (bank[6] == at)), ram.w_addr.eq(index[6]),
                     ram.w_data.eq(value),
-                    ram.r_en.eq(average | (fetch & (bank[4] == at))),
-                    ram.r_addr.eq(Mux(average, addr, index[4]))]
+                    ram.r_en.eq(average | (fetch & (bank[3] == at))),
+                    ram.r_addr.eq(Mux(average, addr, index[3]))]
                 outputs[-1].append(ram.r_data)
         sums, counts = outputs
         m.d.comb += [self.count.eq(counts[delay(m, reading, 1)]),

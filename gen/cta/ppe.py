@@ -7,18 +7,59 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gen.blocks.pipeline import delay
+from gen.emit import place
 from gen.fixed import floor_and_half, floor_shift, leading_one, round_half_up, saturate, shape
 from model.cta.job import LSH_WIDTH
 from model.cta.schedule import Op
 from model.fixed import SHIFT
 
-__all__ = ["PPE", "PPEOp"]
+__all__ = ["Multiplier", "PPE", "PPEOp"]
 
 
 # What a sum at the top of a column is: none, a partial sum, which passes the PPE by, or one of an
 # operation of the array.
 PPEOp = IntEnum("PPEOp", {"NONE": 0, "PSUM": 1, **{op.name: 2 + at for at, op in enumerate(
     (Op.HASH, Op.Q, Op.K, Op.V, Op.SCORE, Op.OUT))}}, module=__name__)
+
+
+class Multiplier(wiring.Component):
+    """The multiplier of a PPE, in two cycles: in one it misses 1 GHz by a fifth.
+
+    The lower and the upper bits of the operand have a product each, which the second cycle adds. It is
+    a module of its own because synthesis does not make a path faster than the longest of its module.
+
+    Timing: ``product`` comes two cycles after ``t`` and ``factor``, one a cycle.
+
+    Numerics: exact.
+
+    Source: as :class:`PPE`.
+
+    Members
+    -------
+    t : Operand. Format ``fmt.ppe``.
+    factor : The other operand. Format ``fmt.multiplier``.
+    product : Their product.
+    """
+
+    module_name = "cta_ppe_multiplier"
+
+    def __init__(self, cfg):
+        t, factor = shape(cfg.fmt.ppe), shape(cfg.fmt.multiplier)
+        super().__init__({"t": In(t), "factor": In(factor),
+                          "product": Out(signed(t.width + factor.width))})
+
+    def elaborate(self, platform):
+        m = Module()
+        cut = len(self.t) // 2 + 1
+        # All with a sign, as of multipliers that is the fastest.
+        factor, lower = (Cat(part, Const(0, 1)).as_signed() for part in (self.factor, self.t[:cut]))
+        upper = self.t[cut:].as_signed()
+        low, high = (Signal(signed(len(factor) + len(part)), reset_less=True, name=name)
+                     for name, part in (("low", lower), ("high", upper)))
+        product = Signal.like(self.product, reset_less=True)
+        m.d.sync += [low.eq(factor * lower), high.eq(factor * upper), product.eq(low + (high << cut))]
+        m.d.comb += self.product.eq(product)
+        return m
 
 
 class PPE(wiring.Component):
@@ -29,9 +70,9 @@ class PPE(wiring.Component):
     both ways. Q, K, V and SCORE have a shifter of their own, because they run while results drain.
 
     Timing (S: cycle of ``op`` and ``sum``): ``linear`` is valid in S+1, ``score`` in S+2, ``hash``
-    in S+4. OUT takes ``ap_top`` of S-2. After ``last`` in S, ``request`` and ``index`` are up in
+    in S+5. OUT takes ``ap_top`` of S-2. After ``last`` in S, ``request`` and ``index`` are up in
     S+3, and ``recip`` answers in the same cycle. ``drain`` is up from S+3 on, a cycle a result in
-    ``res``, whose ``out`` comes four cycles later. Outputs hold until the next of their kind.
+    ``res``, whose ``out`` comes five cycles later. Outputs hold until the next of their kind.
     There is no back-pressure. Control is reset, data are not.
 
     Numerics: formats of ``cfg.fmt``; golden ``model.cta`` lsh, linear, score, output. A saturation
@@ -104,7 +145,7 @@ class PPE(wiring.Component):
         m = Module()
         self._round_sums(m)
         exponent, empty, wanted = self._sum_probabilities(m)
-        self._multiply(m, exponent, empty, wanted)
+        self._multiply(m, platform, exponent, empty, wanted)
         return m
 
     def _round_sums(self, m):
@@ -171,8 +212,8 @@ class PPE(wiring.Component):
         m.d.sync += self.request.eq(known)
         return exponent, empty, wanted
 
-    def _multiply(self, m, exponent, empty, wanted):
-        """HASH, from cycle S, and the drain of results, from cycle S+3: four cycles each."""
+    def _multiply(self, m, platform, exponent, empty, wanted):
+        """HASH, from cycle S, and the drain of results, from cycle S+3: five cycles each."""
         cfg, fmt = self.cfg, self.cfg.fmt
 
         # First cycle: the operand, and how far it is shifted.
@@ -201,14 +242,16 @@ class PPE(wiring.Component):
         m.d.sync += [self.sat_hash[0].eq(hashes & live & moved),
                      self.sat_output[0].eq(drains & wanted & moved)]
 
-        # Third cycle: the one multiplier.
-        product = Signal(signed(fmt.ppe.width + fmt.multiplier.width), reset_less=True)
-        m.d.sync += product.eq(t * factor)
+        # Third and fourth cycle: the one multiplier.
+        multiplier = Multiplier(cfg)
+        m.submodules.multiplier = place(platform, multiplier)
+        m.d.comb += [multiplier.t.eq(t), multiplier.factor.eq(factor)]
+        product = multiplier.product
 
-        # Fourth cycle: the floor is a hash value, the floor and the half an output.
-        is_hash, is_out, live = (delay(m, flag, 2, reset=True) for flag in
+        # Fifth cycle: the floor is a hash value, the floor and the half an output.
+        is_hash, is_out, live = (delay(m, flag, 3, reset=True) for flag in
                                  (hashes, drains & wanted, hashes & live))
-        drop = delay(m, drop, 2)
+        drop = delay(m, drop, 3)
         floor, half = floor_and_half(product, drop)
         hashed, hash_moved = saturate(floor, fmt.hash)
         out, out_moved = saturate(floor + half, fmt.output)

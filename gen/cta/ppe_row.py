@@ -41,9 +41,9 @@ class PPERow(wiring.Component):
 
     Timing (S: cycle in which ``sum[0]`` shows the sum, a cycle after its ``ctl``; column j works in
     S+j):
-    ``linear[j]`` is valid in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+4+j. After OUT with
+    ``linear[j]`` is valid in S+1+j, ``score[j]`` in S+2+j, ``hash[j]`` in S+5+j. After OUT with
     ``last`` in S, ``shift[j]`` is high in S+3+j .. S+d+2+j, and ``out[j]`` with ``out_valid[j]``
-    gives row d-1-q in S+7+q+j. The next OUT may begin when ``shift`` is over. Q, K, V and SCORE may
+    gives row d-1-q in S+8+q+j. The next OUT may begin when ``shift`` is over. Q, K, V and SCORE may
     run meanwhile, HASH may not. An event is counted at the latest in the cycle after the output
     that it concerns, and ``zero_rows`` in S+3+j. Inputs of the job are stable from two cycles
     before the first ``ctl`` that uses them. There is no back-pressure.

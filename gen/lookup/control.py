@@ -1,6 +1,6 @@
 """Control: it takes a job, refuses what is illegal, lets tokens in, counts, and reports."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,7 +23,7 @@ class Control(wiring.Component):
     the next job wait at the port.
 
     Timing: ``start`` comes one cycle after the job was taken, or when the loads it waits for are
-    in. The status comes three cycles after the last y, or two after ``projecting`` has fallen.
+    in. The status comes four cycles after the last y, or three after ``projecting`` has fallen.
     ``cycles`` of the status counts from ``start`` to the transfer of the last beat of y.
 
     Source: ours; the paper has no hardware.
@@ -115,6 +115,8 @@ class Control(wiring.Component):
                     m.next = "LAST COUNT"
             with m.State("LAST COUNT"):
                 # The count of the last element's saturation may be a cycle late.
+                m.next = "LAST SUM"
+            with m.State("LAST SUM"):
                 m.next = "STATUS"
             with m.State("STATUS"):
                 m.d.comb += self.status.valid.eq(1)
@@ -126,7 +128,10 @@ class Control(wiring.Component):
         with m.If(running & self.table_beat):
             m.d.sync += report.table_bytes.eq(report.table_bytes + cfg.lanes)
         for kind, count in zip(Saturation, self.events):
+            # What counts waits in a register: the sum is as long as what finds a saturation.
             total = report[f"sat_{kind.name.lower()}"]
-            with m.If(~self.idle & ~checking):
-                m.d.sync += total.eq(total + count)
+            counted = Signal.like(count, name=f"counted_{kind.name.lower()}")
+            m.d.sync += counted.eq(Mux(~self.idle & ~checking, count, 0))
+            with m.If(~self.idle):
+                m.d.sync += total.eq(total + counted)
         return m

@@ -155,19 +155,20 @@ class SoftCode(wiring.Component):
         return [self._rounded(m, value, shift, f"part_{k}") for k, value in enumerate(self.i)]
 
     def _bh4(self, m, platform, at):
-        """gain * y + skip * x on the grid of the bias, in cycle 5."""
+        """gain * y + skip * x on the grid of the bias, in cycle 6."""
         cfg = self.cfg
         word = clog2(beats(cfg))
         slot = Signal.like(self.q_slot)
         with m.If(self.done):
             m.d.sync += slot.eq(slot + 1)
-        shift = delay(m, self._shift(m, platform, at[word:]), 1, name="shift_z")
+        shift = delay(m, self._shift(m, platform, at[word:]), 2, name="shift_z")
         m.d.comb += [self.q_en.eq(self.valid), self.q_slot.eq(slot), self.q_word.eq(at[:word])]
         sums = []
         for k, (value, x) in enumerate(zip(self.i, self.q_data)):
-            # Cycle 1: products; 2 and 3: rounding; 4: sum.
-            last = delay(m, value, 1, name=f"last_{k}")
-            gained, past = self.gain * last, self.skip * x
+            # Cycle 1: x comes, and waits, for memory and product are too long together. 2: products;
+            # 3 and 4: rounding; 5: sum.
+            last = delay(m, value, 2, name=f"last_{k}")
+            gained, past = self.gain * last, self.skip * delay(m, x, 1, name=f"x_{k}")
             products = [Signal(by.shape(), name=f"{name}_{k}", reset_less=True)
                         for name, by in (("gained", gained), ("skipped", past))]
             m.d.sync += [to.eq(by) for to, by in zip(products, (gained, past))]

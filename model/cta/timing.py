@@ -70,10 +70,10 @@ def top_latency(cfg: CTAConfig) -> int:
     return issue_delay(cfg) + 2 + cfg.d + 2
 
 
-HASH_STAGES = 4      # sum at the top -> hash value
+HASH_STAGES = 5      # sum at the top -> hash value: operand, factors, two of product, floor
 LINEAR_STAGES = 1    # sum at the top -> Q, K, V
 SCORE_STAGES = 2     # sum at the top -> score
-RESULT_STAGES = 7    # last sum at the top -> first result: sum, position, table, two of operand, product, O
+RESULT_STAGES = 8    # the last sum -> first O: sum, position, table, operand, factors, two of product, O
 
 
 def shortcut_pause(cfg: CTAConfig) -> int:

@@ -117,7 +117,7 @@ def contexts(cfg: LookupConfig) -> int:
 def code_latency(cfg: LookupConfig) -> int:
     """Cycles from the last stage of an element (dense: its sum) to z at the port."""
     queue = 2
-    return queue + (4 if cfg.projection == "dense" else 7)
+    return queue + (4 if cfg.projection == "dense" else 8)
 
 
 def z_frames(cfg: LookupConfig) -> int:

@@ -111,18 +111,28 @@ def test_no_word_is_read_while_it_is_written(name, monkeypatch):
 def test_mutant_reads_a_word_being_written(monkeypatch):
     """What is read in vain is found out as well: a macro may not stand it."""
     monkeypatch.setattr("gen.cta.centroid_sums.SRAM", StrictSRAM)
-    broken = edited(CentroidSums, "fresh[4] | same[1] | back[1]", "fresh[4] | same[1]")
+    broken = edited(CentroidSums, "back[3] | third[3])", "back[3])")
     monkeypatch.setattr("gen.cta.centroid.CentroidSums", broken)
     cfg = CTAConfig(**CONFIGS["one slice"])
     with pytest.raises(AssertionError):
         check(cfg, works(cfg))
 
 
-def test_mutant_without_hazards(monkeypatch):
-    """Without the register of the last row, a cluster that alternates loses members."""
+@pytest.mark.parametrize("hazard", range(3), ids=["same", "back", "third"])
+def test_mutant_without_hazards(hazard, monkeypatch):
+    """Without one of the three ways round the bank, a cluster that comes again so soon loses members."""
     honest = CentroidSums.hazards
-    monkeypatch.setattr(CentroidSums, "hazards", lambda self, index: (honest(self, index)[0], 0))
+    monkeypatch.setattr(CentroidSums, "hazards", lambda self, index: [
+        0 if at == hazard else hit for at, hit in enumerate(honest(self, index))])
     cfg = CTAConfig(**CONFIGS["one slice"])
+    with pytest.raises(AssertionError, match=f"seed {SEED}"):
+        check(cfg, works(cfg))
+
+
+def test_mutant_cluster_of_the_job_before(monkeypatch):
+    """A first member whose index is that of the last token of the job before does not go on from its sum."""
+    monkeypatch.setattr("gen.cta.centroid.CentroidSums", edited(CentroidSums, "hit & ~fresh2", "hit & 1"))
+    cfg = CTAConfig(**CONFIGS["one slice"], sums=2)
     with pytest.raises(AssertionError, match=f"seed {SEED}"):
         check(cfg, works(cfg))
 

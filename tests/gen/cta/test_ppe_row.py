@@ -7,6 +7,7 @@ from gen import fixed
 from gen.cta import ppe
 from gen.cta.ppe_row import PPERow
 from model.cta.config import CTAConfig
+from tests.gen.mutants import edited
 from verif.cta.ppe_program import Program, random_program
 from verif.port_table import play_native
 
@@ -37,5 +38,14 @@ def test_program_meets_every_event():
 def test_mutation(monkeypatch, name, wrong):
     """Rounding down where it is to the nearest; a denominator of the wrong magnitude."""
     monkeypatch.setattr(ppe, name, wrong)
+    with pytest.raises(AssertionError, match="seed 3"):
+        check(CONFIGS[0], 3, jobs=6)
+
+
+@pytest.mark.parametrize("edit", [("product.eq(low + (high << cut))", "product.eq(low + (high << cut - 1))"),
+                                  ("self.t[cut:].as_signed()", "self.t[cut:]")], ids=["place", "sign"])
+def test_mutant_of_the_multiplier(monkeypatch, edit):
+    """The two halves of a product put together a place too low; an upper half without its sign."""
+    monkeypatch.setattr(ppe, "Multiplier", edited(ppe.Multiplier, *edit))
     with pytest.raises(AssertionError, match="seed 3"):
         check(CONFIGS[0], 3, jobs=6)

@@ -118,6 +118,9 @@ def check(cfg, seed, block=Control, count=40):
                 await ctx.tick()
         for port in dut.events:
             ctx.set(port, 0)
+        if code is ErrorCode.NONE:             # it is added
+            assert (ctx.get(dut.idle), ctx.get(dut.status.valid)) == (0, 0), note
+            await ctx.tick()
         want = {"error": code, "cycles": cycles, "table_bytes": beats * cfg.lanes,
                 **{f"sat_{kind.name.lower()}": counts[kind] for kind in Saturation}}
         for left in reversed(range(rng.randint(1, 5))):    # the status waits for the host
@@ -207,6 +210,7 @@ MUTANTS = {
     "open without end": ("running & (x_left != 0)", "running"),
     "a token too few": ("m.If(y_left == 1)", "m.If(y_left <= 2)"),
     "late events lost": ('m.next = "SETTLE"', 'm.next = "STATUS"'),
+    "last sum lost": ('m.next = "LAST SUM"', 'm.next = "STATUS"'),
     "stages beyond the last y lost": ("m.If(~self.projecting)", "m.If(1)"),
     "events of no job": ("~self.idle & ~checking", "~checking"),
     "cycles from the first token": ("running | self.start", "running"),

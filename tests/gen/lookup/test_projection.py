@@ -123,7 +123,7 @@ def test_random_configuration(seed):
 
 MUTANTS = {
     "rounding of a stage": ("ToStage", ToStage, "floor + half", "floor", "rounded"),
-    "coefficient of the skip": ("SoftCode", SoftCode, "self.skip * x", "self.gain * x", "_bh4"),
+    "coefficient of the skip": ("SoftCode", SoftCode, "self.skip * delay", "self.gain * delay", "_bh4"),
     "end of z": ("SoftCode", SoftCode, "(here < z_beats(cfg))", "1", "elaborate"),
     "end of x": ("TokenBuffer", TokenBuffer, "word < words", "word < words - 1", "within"),
     "order of copies": ("StageIssue", StageIssue, "Mux(here, copies[ctx], next_copy)",

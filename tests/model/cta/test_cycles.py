@@ -30,13 +30,13 @@ def test_one_token_counted_by_hand():
     """b = 2, d = 8, one hash function, one token: every latency once, nothing overlaps much."""
     result = head_cycles(CTAConfig(b=2, d=8, l=1, n=4, sums=2, ahead=False), n=1, m=1, k0=1, k1=1, k2=1)
     # Job in 0, checked in 1, the first row is taken in 2. A load takes b = 2 slots.
-    # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 4 later,
-    # and its index 1 + 4 later (four layers of two bits): 24 cycles in all.
+    # A slot shows at the top of column 0 after 3 + 2 + d + 2 = 15 cycles, its hash value 5 later,
+    # and its index 1 + 4 later (four layers of two bits): 25 cycles in all.
     # Token 0 is hashed in odd cycles; CACC, which reads the other bank, is taken in odd ones too.
-    # CT1: slot 5, index in 29. Offered to CAG in 30, taken in 31; sums written in 31 + 1 + 6, averaged
+    # CT1: slot 5, index in 30. Offered to CAG in 31 and taken at once; sums written in 31 + 1 + 6, averaged
     # from 39 on, C1 written in 46, so that residuals can begin in 47.
-    # CT0: load 6..7, slot 9, index in 33; offered in 34, taken in 35, C0 written in 50. CT2: load 48..49,
-    # slot 51, index in 75, offered in 76, taken in 77, C2 written in 92: K is taken in 93.
+    # CT0: load 6..7, slot 9, index in 34; offered and taken in 35, C0 written in 50. CT2: load 48..49,
+    # slot 51, index in 76, offered and taken in 77, C2 written in 92: K is taken in 93.
     # K: load 94..95, weights 96..103, V 104..111. Q: load 112..113, weights 114..121, three empty.
     # S: 125 and 126; the last score leaves the row in 126 + 15 + 2, and column 1's word is written
     # in 144. PAG from 145, one step and 9 cycles, done in 155; O: 157 and 158.
@@ -44,14 +44,14 @@ def test_one_token_counted_by_hand():
         ("LOAD", 3, 5), ("HASH 1", 5, 6), ("LOAD", 6, 8), ("HASH 0", 9, 10), ("LOAD", 48, 50),
         ("HASH 2", 51, 52), ("LOAD", 94, 96), ("K", 96, 104), ("V", 104, 112), ("LOAD", 112, 114),
         ("Q", 114, 122), ("PAUSE", 122, 125), ("SCORE", 125, 127), ("OUT", 157, 159)]
-    assert uses(result, "CIM") == [("CT1", 29, 30), ("CT0", 33, 34), ("CT2", 75, 76)]
+    assert uses(result, "CIM") == [("CT1", 30, 31), ("CT0", 34, 35), ("CT2", 76, 77)]
     assert uses(result, "CACC") == [("C1", 31, 32), ("C0", 35, 36), ("C2", 77, 78)]
     assert uses(result, "CAVG") == [("C1", 39, 40), ("C0", 43, 44), ("C2", 85, 86)]
     assert uses(result, "PAG") == [("AP 0", 145, 155)]
-    # The last O is in its bank 15 + 7 + b + d + 1 = 33 cycles after the last slot.
-    assert result.total == 158 + 33
+    # The last O is in its bank 15 + 8 + b + d + 1 = 34 cycles after the last slot.
+    assert result.total == 158 + 34
     assert result.losses["turn of the tokens"] == 2
-    assert result.phases == {"compress": 93, "linear": 18, "attention": 80}
+    assert result.phases == {"compress": 93, "linear": 18, "attention": 81}
     assert result.macs == {"compress": 3 * 8, "linear": 2 * 2 * 8 * 8, "attention": 8 * (8 + 2 + 2)}
 
 
@@ -74,7 +74,7 @@ def test_exact_token_counted_by_hand():
     assert uses(result, "SA") == [
         ("LOAD", 3, 5), ("K", 5, 13), ("V", 13, 21), ("LOAD", 21, 23), ("Q", 23, 31),
         ("PAUSE", 31, 34), ("SCORE", 34, 36), ("OUT", 66, 67)]
-    assert result.total == 66 + 33
+    assert result.total == 66 + 34
     assert result.macs["compress"] == 0 and result.macs["attention"] == 8 * (8 + 1 + 1)
 
 
