@@ -93,8 +93,8 @@ def test_the_must_of_fast_products():
             least = must[row["net"], row["n"]][points.index(row["point"])]
             if row["ratio"] > 1.03 * least:
                 over[sums][row["net"], row["n"], row["point"]] = round(row["ratio"] / least, 3)
-    assert over == {1: {("MiniLM", 128, "CTA-0"): 1.03, ("MiniLM", 128, "CTA-0.5"): 1.041,
-                        ("MiniLM", 128, "CTA-1"): 1.055, ("BERT-base", 128, "CTA-0.5"): 1.031},
+    assert over == {1: {("MiniLM", 128, "CTA-0"): 1.03, ("MiniLM", 128, "CTA-0.5"): 1.042,
+                        ("MiniLM", 128, "CTA-1"): 1.056, ("BERT-base", 128, "CTA-0.5"): 1.031},
                     2: {("MiniLM", 128, "CTA-1"): 1.033}}
     exact, = layers.run(layers.sizes(layers.NETS[1:2], (512,), ("exact",)), simulate=False, products="fast")
     assert exact["cycles"] <= 1.03 * 1_672_000
