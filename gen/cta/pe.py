@@ -105,18 +105,20 @@ class PE(wiring.Component):
         x = Signal(self._left, reset_less=True)
         value = Signal(self._value, reset_less=True)
         shadow = Signal(self._value, reset_less=True)
-        ctl, own, comes = Signal(self._control), Signal.like(value), Signal.like(value)
+        ctl, comes = Signal(self._control), Signal.like(value)
         m.d.sync += [ctl.eq(self.ctl_in), value.eq(comes)]
-        m.d.comb += [own.eq(Mux(self.ctl_in.swap, shadow, value)), comes.eq(own)]
+        m.d.comb += comes.eq(value)
         with m.If(self.svc | self.ctl_in.sc):
             m.d.comb += comes.eq(self.shortcut)
         with m.Elif(self.ctl_in.df2):
             m.d.comb += comes.eq(self.ap_in)
+        with m.Elif(self.ctl_in.swap):
+            m.d.comb += comes.eq(shadow)
         with m.If(self.push):
             m.d.sync += shadow.eq(self.shadow_in)
         m.d.comb += [self.x_out.eq(x), self.ctl_out.eq(ctl), self.ap_out.eq(value)]
         if self._fast:
-            factor = self._pair(m, x, own, comes, shadow)
+            factor = self._pair(m, x, value, comes, shadow)
         else:
             m.d.sync += x.eq(self.x_in)
             m.d.comb += self.shadow_out.eq(shadow)
@@ -142,15 +144,16 @@ class PE(wiring.Component):
         m.d.comb += [self.sum_out.eq(total), self.res_out.eq(result)]
         return m
 
-    def _pair(self, m, x, own, comes, shadow):
+    def _pair(self, m, x, value, comes, shadow):
         """Both factors of a pair, each a sum that runs along the row, or the operand and the value that
         ``comes`` as they are. The second factor. A value from outside comes late and is of no pair: it is
         chosen behind the adder."""
         second, held = (Signal.like(comes, name=name, reset_less=True) for name in ("second", "held"))
-        factor, other = Signal.like(second, reset_less=True), Signal.like(second)
+        factor, own, other = Signal.like(second, reset_less=True), Signal.like(second), Signal.like(second)
         pair, swap = self.ctl_in.pair, self.ctl_in.swap
         outside = self.svc | self.ctl_in.sc | self.ctl_in.df2
-        m.d.comb += [other.eq(Mux(swap, held, second)), self.shadow_out.eq(held), self.y_out.eq(factor)]
+        m.d.comb += [own.eq(Mux(swap, shadow, value)), other.eq(Mux(swap, held, second)),
+                     self.shadow_out.eq(held), self.y_out.eq(factor)]
         m.d.sync += [second.eq(other), x.eq(self.x_in + Mux(pair, other, 0)),
                      factor.eq(Mux(outside, comes, own + Mux(pair, self.y_in, 0)))]
         with m.If(self.push):
