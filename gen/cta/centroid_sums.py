@@ -225,10 +225,10 @@ class CentroidSums(wiring.Component):
         store = Signal()
         flat = Cat(self.cacc_sum)
         m.d.comb += store.eq(valid[6] & (last[6] | ~same[5]))
-        members = Signal(cfg.count_width)
+        members = Signal(cfg.count_width, reset_less=True)
         sums, counts = self.banks(m, bank, index, fetch, store, flat, members)
 
-        known = Signal.like(members)
+        known = Signal.like(members, reset_less=True)
         m.d.sync += [
             known.eq(carried(members, delay(m, members, 1), counts[bank[4]], fresh[4], back[4], third[4])),
             members.eq(Mux(same[5], members, known) + 1)]

@@ -230,7 +230,7 @@ def test_the_timing_diagram_of_lookup():
     assert c == layer_cycles(LOOKUP, 5, job.order, 1).total
     taken, x, y, status = (run.cycles[name] for name in ("job", "x", "y", "status"))
     assert (x[0], y[-1]) == (taken[0] + 2, taken[0] + c)
-    assert (status[0], taken[1]) == (y[-1] + 3, y[-1] + 4)
+    assert (status[0], taken[1]) == (y[-1] + 4, y[-1] + 5)
     assert (status[1], taken[2]) == (taken[1] + 2, taken[1] + 3)
 
 
