@@ -63,7 +63,7 @@ class Array(wiring.Component):
     left : Operands and control of the rows.
     ap[b] : Probability for column j, j cycles after that for column 0. Format ``cfg.value``.
     cag : Use of the borrowed columns.
-    cacc_x[d] : Operand of CACC in lane i, with ``cag.cacc_en``. Format ``cfg.left``.
+    cacc_x[d] : Operand of CACC in lane i, in the cycle after ``cag.cacc_next``. Format ``cfg.left``.
     hash[hash_columns] : Hash value of column j, held until the next. Format ``fmt.hash``.
     linear[b] : Element of Q, K or V of column j, held until the next. Format ``fmt.qkv``.
     score[b] : Score of column j, held until the next. Format ``fmt.score``.

@@ -43,15 +43,15 @@ class CentroidAggregation(wiring.Component):
     c1_addr : Row of C1, for a residual: in the value bank, or with ``c1_copy`` in the key bank.
     c1_copy : The row of C1 is that of the first slice.
     residual : The row is the token less its C1.
-    cacc_en : The operand of CACC is at the column, two cycles after ``tok_en``.
-    acc[d] : Addend of CACC, two cycles after ``cacc_en``. Format ``cfg.csum``.
-    cacc_sum[d] : Sum of CACC, three cycles after ``cacc_en``. Format ``cfg.csum``.
+    cacc_next : The operand of CACC is at the column in the next cycle, two cycles after ``tok_en``.
+    acc[d] : Addend of CACC, two cycles after the operand. Format ``cfg.csum``.
+    cacc_sum[d] : Sum of CACC, three cycles after the operand. Format ``cfg.csum``.
     k[3] : Clusters of LSH0, LSH1, LSH2, from the cycle after the last write-back of the job.
     cacc_busy : CACC has a token under way.
-    cavg_en : The operand of CAVG is at the other column.
+    cavg_next : The operand of CAVG is at the other column in the next cycle.
     cavg_x[d] : Operand of CAVG, the scaled sum of a cluster. Format ``cfg.left``.
     cavg_value : Factor of CAVG, the mantissa of 1/count. Format ``cfg.value``.
-    cavg_sum[d] : Their product, three cycles after ``cavg_en``.
+    cavg_sum[d] : Their product, three cycles after the operand.
     c_we : A centroid is written.
     c_lsh : Clustering of that centroid; 1 goes to the C1 banks, 0 and 2 to those of C0 and C2.
     c_slice : Slice of that centroid.

@@ -84,7 +84,7 @@ class CentroidMeans(wiring.Component):
     The table is the paper's, of the reciprocal's mantissa. A row passes, one cycle each:
 
     0. The count is read.             1. s and the table entry.
-    2. The sums have arrived; t.      3. ``cavg_en``, ``cavg_x``, ``cavg_value``.
+    2. ``cavg_next``; the sums; t.    3. ``cavg_x``, ``cavg_value``.
     6. ``cavg_sum``; rounded.         7. ``c_we``: the centroid is written.
 
     Timing: starts in the cycle in which ``full`` is high, one row a cycle, jobs without a gap.
@@ -107,10 +107,10 @@ class CentroidMeans(wiring.Component):
     read_last : The cluster read is the last of the job; the bank is free.
     count : Members of the cluster, one cycle after ``read_en``.
     sums[d] : Sums of its members, two cycles after ``read_en``. Format ``cfg.csum``.
-    cavg_en : The operand is at the borrowed column.
+    cavg_next : The operand is at the borrowed column in the next cycle.
     cavg_x[d] : Operand of CAVG, the scaled sum of a cluster. Format ``cfg.left``.
     cavg_value : Factor of CAVG, the mantissa of 1/count. Format ``cfg.value``.
-    cavg_sum[d] : Their product, three cycles after ``cavg_en``.
+    cavg_sum[d] : Their product, three cycles after the operand.
     c_we : A centroid is written.
     c_lsh : Clustering of that centroid.
     c_slice : Slice of that centroid.
@@ -132,7 +132,7 @@ class CentroidMeans(wiring.Component):
             "full_k": In(cfg.count_width),
             "read_en": Out(1), "read_addr": Out(address_width(cfg.sum_rows)), "read_last": Out(1),
             "count": In(cfg.count_width), "sums": In(shape(cfg.csum)).array(cfg.d),
-            "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
+            "cavg_next": Out(1), "cavg_x": Out(shape(cfg.left)).array(cfg.d),
             "cavg_value": Out(shape(cfg.value)), "cavg_sum": In(product_shape(cfg)).array(cfg.d),
             "c_we": Out(1), "c_lsh": Out(LSH_WIDTH), "c_slice": Out(slices),
             "c_addr": Out(address_width(cfg.row_depth)),
@@ -171,7 +171,7 @@ class CentroidMeans(wiring.Component):
             m.d.comb += [lane.total.eq(self.sums[i]), lane.shift.eq(shift_due),
                          self.cavg_x[i].eq(lane.x), lane.product.eq(self.cavg_sum[i]),
                          self.c_data[i].eq(lane.c)]
-        m.d.comb += [self.cavg_en.eq(valid[3]), self.c_we.eq(valid[CAG_FIRST_ROW])]
+        m.d.comb += [self.cavg_next.eq(valid[2]), self.c_we.eq(valid[CAG_FIRST_ROW])]
         moved = popcount(Cat(lane.moved for lane in lanes))
         m.d.sync += self.sat_centroid.eq(Mux(self.c_we, moved, 0))
 

@@ -83,7 +83,7 @@ class CentroidSums(wiring.Component):
     1. ``ct`` has arrived; the lanes are asked for the row of the token, and of C1 for a residual.
     2. First member? Indices are first-seen, so it is one if the index equals the running count.
        Index compared with the three before it.
-    3. ``cacc_en``: the lanes' x goes into the column. The sum so far is read from the bank.
+    3. The cycle after ``cacc_next``: the lanes' x goes into the column. The sum so far is read from the bank.
     4. It waits in a register of every lane: 0 for a first member; what the column shows if the last
        token but one was of this cluster; what it showed before if the last but two was; else the
        bank's.
@@ -122,9 +122,9 @@ class CentroidSums(wiring.Component):
     c1_addr : Row of C1, for a residual: in the value bank, or with ``c1_copy`` in the key bank.
     c1_copy : The row of C1 is that of the first slice.
     residual : The row is the token less its C1.
-    cacc_en : The operand is at the borrowed column, two cycles after ``tok_en``.
-    acc[d] : The sum so far, two cycles after ``cacc_en``. Format ``cfg.csum``.
-    cacc_sum[d] : The new sum, three cycles after ``cacc_en``. Format ``cfg.csum``.
+    cacc_next : The operand is at the borrowed column in the next cycle, two cycles after ``tok_en``.
+    acc[d] : The sum so far, two cycles after the operand. Format ``cfg.csum``.
+    cacc_sum[d] : The new sum, three cycles after the operand. Format ``cfg.csum``.
     full : The oldest bank not yet read has all its sums.
     full_lsh : Clustering of that bank.
     full_slice : Slice of that bank.
@@ -149,7 +149,7 @@ class CentroidSums(wiring.Component):
             "ct": In(cfg.token_id_width), "ct1": In(cfg.token_id_width),
             "tok_en": Out(1), "tok_addr": Out(address_width(cfg.token_depth)),
             "c1_addr": Out(address_width(cfg.row_depth)), "c1_copy": Out(1), "residual": Out(1),
-            "cacc_en": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
+            "cacc_next": Out(1), "acc": Out(csum).array(cfg.d), "cacc_sum": In(csum).array(cfg.d),
             "full": Out(1), "full_lsh": Out(LSH_WIDTH), "full_slice": Out(address_width(cfg.slices)),
             "full_k": Out(cfg.count_width),
             "read_en": In(1), "read_addr": In(index), "read_last": In(1),
@@ -217,7 +217,7 @@ class CentroidSums(wiring.Component):
                              zip(("same", "back", "third"), self.hazards(index)))
 
         # Stage 3: read, and nothing that is being written or about to be.
-        m.d.comb += self.cacc_en.eq(valid[3])
+        m.d.comb += self.cacc_next.eq(valid[2])
         fetch = valid[3] & ~(fresh[3] | same[3] | back[3] | third[3])
 
         # Stages 4 to 6: the sum and the number of members, before and after this token. The

@@ -114,7 +114,7 @@ class Clustering(wiring.Component):
             rows.read.en.eq(cag.tok_en), rows.read.residual.eq(cag.residual),
             rows.read.addr.eq(cag.tok_addr), rows.read.c1_addr.eq(cag.c1_addr),
             rows.read.copy.eq(cag.c1_copy),
-            columns.cacc_en.eq(cag.cacc_en), columns.cavg_en.eq(cag.cavg_en),
+            columns.cacc_next.eq(cag.cacc_next), columns.cavg_next.eq(cag.cavg_next),
             columns.cavg_value.eq(cag.cavg_value),
             rows.write.key.eq(cag.c_we & ((cag.c_lsh == LSH.QUERY) | copied)),
             rows.write.key_addr.eq(Mux(copied, (cag.c_addr >> cfg.program.fast) + cfg.key_base, cag.c_addr)),

@@ -40,7 +40,7 @@ class Columns(wiring.Component):
     lsh : Parameters of the LSHs.
     job : Shifts and mode of the job.
     cag : Use of the borrowed columns.
-    cacc_x[d] : Operand of CACC in lane i, with ``cag.cacc_en``. Format ``cfg.left``.
+    cacc_x[d] : Operand of CACC in lane i, in the cycle after ``cag.cacc_next``. Format ``cfg.left``.
     sum[b] : Sum of column j at the top. Format ``cfg.acc``.
     hash[hash_columns] : Hash value of column j, held until the next. Format ``fmt.hash``.
     linear[b] : Element of Q, K or V of column j, held until the next. Format ``fmt.qkv``.

@@ -45,20 +45,20 @@ class BorrowedColumns(Signature):
 
     Members
     -------
-    cacc_en : The adders are borrowed in this cycle, in which their operand comes.
-    cacc_acc[d] : The other operand of adder i, two cycles later. Format ``cfg.csum``.
-    cacc_sum[d] : Sum of row i, three cycles later. Format ``cfg.csum``.
-    cavg_en : The multipliers are borrowed in this cycle.
+    cacc_next : The adders are borrowed in the next cycle, in which their operand comes.
+    cacc_acc[d] : The other operand of adder i, two cycles after it. Format ``cfg.csum``.
+    cacc_sum[d] : Sum of row i, three cycles after it. Format ``cfg.csum``.
+    cavg_next : The multipliers are borrowed in the next cycle, in which both operands come.
     cavg_x[d] : Operand of multiplier i. Format ``cfg.left``.
     cavg_value : The other operand of all multipliers, the reciprocal. Format ``cfg.value``.
-    cavg_sum[d] : Product of row i, three cycles later.
+    cavg_sum[d] : Product of row i, three cycles after them.
     """
 
     def __init__(self, cfg: CTAConfig):
         d, csum = cfg.d, shape(cfg.csum)
         super().__init__({
-            "cacc_en": Out(1), "cacc_acc": Out(csum).array(d), "cacc_sum": In(csum).array(d),
-            "cavg_en": Out(1), "cavg_x": Out(shape(cfg.left)).array(d),
+            "cacc_next": Out(1), "cacc_acc": Out(csum).array(d), "cacc_sum": In(csum).array(d),
+            "cavg_next": Out(1), "cavg_x": Out(shape(cfg.left)).array(d),
             "cavg_value": Out(shape(cfg.value)),
             "cavg_sum": In(signed(cfg.left.width + cfg.value.width)).array(d)})
 

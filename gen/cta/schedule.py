@@ -1,55 +1,19 @@
 """Schedule: it steps through the program of the configuration and names the next row."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gen.blocks.memory import address_width
+from gen.cta.program_rows import ProgramRows
+from gen.cta.row_descriptor import RowDescriptor
 from gen.cta.words import JobWord
+from gen.emit import place
 from model.cta.config import CTAConfig
-from model.cta.job import LSH, LSH_WIDTH, Matrix, Mode
+from model.cta.job import LSH, Matrix, Mode
 from model.cta.schedule import Loop, Op, Wait
-from model.cta.timing import (
-    drain_guard,
-    least_stream,
-    query_guard,
-    shortcut_pause,
-    slice_interval,
-    value_guard,
-)
+from model.cta.timing import drain_guard, least_stream, query_guard, shortcut_pause, value_guard
 
-__all__ = ["Schedule", "RowDescriptor"]
-
-
-class RowDescriptor(data.StructLayout):
-    """One stream through the array, and the value load before it.
-
-    ``batch`` is the first centroid row that is loaded, ``rows`` the number of rows there are,
-    ``cols`` the number of live columns. ``load_addr`` belongs to column 0, ``addr`` to the first
-    slot. From ``split`` on rows, scores and AP are of level 2, whose rows are read from ``load_c2``
-    on. ``c1_addr``: the slice of C1 that residuals need. ``exact``: centroids are tokens, and scores
-    have one slot more, which is 0 less the maximum. ``final``: no row of this linear follows. Where
-    weights stay ``batch`` is the dimension of column 0 of a linear, ``turn`` tells groups in turn apart,
-    and ``counted`` that tokens pass for the first time as centroids. With fast products, where two slices
-    lie side by side, addresses of tokens and centroids are those of both, but for ``c1_addr``, and ``odd``
-    tells them apart.
-    """
-
-    def __init__(self, cfg: CTAConfig):
-        bank = address_width(cfg.bank_depth)
-        slots = max(cfg.n, cfg.keys + 1, cfg.d)
-        super().__init__({
-            "op": Op, "lsh": LSH_WIDTH, "hpass": cfg.pass_width, "load": 1,
-            "part_first": 1, "part_last": 1,
-            "length": range(slots + 1), "pad": range(max(slice_interval(cfg), cfg.b) + 1),
-            "load_addr": bank, "load_c2": bank,
-            "batch": range(max(cfg.n, cfg.keys, cfg.l, cfg.d) + cfg.b + 1),
-            "rows": range(max(cfg.queries, cfg.keys, cfg.l, cfg.d) + 1),
-            "addr": bank, "c1_addr": address_width(cfg.value_depth), "cols": range(cfg.b + 1),
-            "split": range(cfg.entries + 1), "exact": 1, "final": 1,
-            **({"turn": 1, "counted": 1} if cfg.program.weights_stay else {}),
-            **({"odd": 1} if cfg.program.fast else {}),
-        })
+__all__ = ["Schedule"]
 
 
 class Schedule(wiring.Component):
@@ -67,7 +31,8 @@ class Schedule(wiring.Component):
     -------
     start : A job begins; the program starts at the entry of its mode, or behind the clustering.
     job : The job word, stable while the job runs.
-    k0 : Clusters of LSH0, which are the compressed queries.
+    k0 : Clusters of LSH0, which are the compressed queries. Like those below it is there a cycle before what
+        the rows of centroids wait for, or in exact mode with ``start``.
     k1 : Clusters of LSH1, which are the compressed keys of level 1.
     k : Compressed keys of both levels.
     c1_done : All of C1 is written.
@@ -104,7 +69,7 @@ class Schedule(wiring.Component):
 
         # Where the program stands: its next row and the loops around it. ``at`` holds products of
         # the slice number, kept by addition.
-        running, pc = Signal(), Signal(range(len(names)))
+        running = Signal()
         part, hpass = Signal(range(max(2, T))), Signal(range(max(2, P)))
         base = Signal(range(max(n, cfg.keys) + b + 1))
         strides = {"tokens": cfg.token_stride, "k0": cfg.k0, "k1": cfg.k1, "k2": cfg.k2, "d": d, "l": l}
@@ -112,27 +77,22 @@ class Schedule(wiring.Component):
         at = {key: Signal(range(T * step + 1), name=f"part_{key}") for key, step in strides.items()}
 
         # The fields of the row, from the table.
-        op, wait, lsh = Signal(Op), Signal(Wait), Signal(LSH_WIDTH)
-        loads, previous = Signal(), Signal()
-        sliced, fast, loop, ends = Signal(), Signal(), Signal(Loop), Signal()
-        first_slice, again, then = Signal.like(pc), Signal.like(pc), Signal.like(pc)
-        with m.Switch(pc):
-            for number, entry in enumerate(program.rows):
-                with m.Case(number):
-                    m.d.comb += [
-                        op.eq(entry.op), wait.eq(entry.wait), lsh.eq(entry.lsh or 0),
-                        loads.eq(entry.load), previous.eq(entry.previous), loop.eq(entry.loop),
-                        fast.eq(entry.fast), sliced.eq(entry.slices is not None), ends.eq(entry.next is None),
-                        first_slice.eq(names.index(entry.slices or entry.name)),
-                        again.eq(names.index(entry.again or entry.name)),
-                        then.eq(names.index(entry.next or entry.name)),
-                    ]
+        table = ProgramRows(cfg)
+        m.submodules.table = place(platform, table)
+        entry = table.row
+        op, lsh, sliced, fast = entry.op, entry.lsh, entry.sliced, entry.fast
+
+        # Clusters are counted long before a row needs them, and tokens that stand for them are there from
+        # the start on, so both wait in registers.
+        k0, k1, k = (Signal.like(count, name=name) for name, count in
+                     (("k0", self.k0), ("k1", self.k1), ("k", self.k)))
+        m.d.sync += [k0.eq(self.k0), k1.eq(self.k1), k.eq(self.k)]
 
         # What it waits for.
         longest = drain_guard(cfg, 1)
         guard, draining = Signal(range(longest + 1)), Signal()    # from the take of outputs on
         ap_ready = Signal(range(cfg.aps + 1))     # batches that are
-        m.d.sync += guard.eq(Mux(self.k < d, drain_guard(cfg, 0) - self.k, drain_guard(cfg, d)))
+        m.d.sync += guard.eq(Mux(k < d, drain_guard(cfg, 0) - k, drain_guard(cfg, d)))
         events = {Wait.C1: self.c1_done, Wait.CENTROIDS: self.centroids_done,
                   Wait.PROBABILITY: ap_ready != 0, Wait.DRAIN: ~draining}
         if stay:
@@ -140,7 +100,7 @@ class Schedule(wiring.Component):
                        Wait.VALUES: self._once_there(m, self.value_issued, value_guard(cfg))}
         holds = 1
         for event, level in events.items():
-            holds &= ((wait & event) == Wait.NONE) | level
+            holds &= ((entry.wait & event) == Wait.NONE) | level
         free = self.outputs_free | (op != (Op.Q if stay else Op.OUT))
         m.d.comb += [self.rows.valid.eq(running & holds & free),
                      self.held.eq(running & holds & ~free & self.rows.ready)]
@@ -158,20 +118,17 @@ class Schedule(wiring.Component):
         query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
         if program.fast:
             query |= (op == Op.ALPHA) & (lsh == LSH.QUERY)
-        rows = Mux(query, self.k0, self.k)
+        rows = Mux(query, k0, k)
         weights = self._weights(set_base, op) + at["d"]
         left = Mux(rows > base, rows - base, 0)
         live = Mux(left < b, left, b)
         # A stays in place from one LSH to the next where the array holds all of it.
-        kept = (op == Op.HASH) & job.shared_a & (T == 1) & (P == 1)
-        for number, entry in enumerate(program.rows):
-            if entry.op is Op.HASH and not entry.kept:
-                kept &= pc != number
+        kept = entry.kept & job.shared_a & (T == 1) & (P == 1)
         m.d.comb += [
-            row.op.eq(op), row.lsh.eq(lsh), row.hpass.eq(hpass), row.load.eq(loads & ~kept),
+            row.op.eq(op), row.lsh.eq(lsh), row.hpass.eq(hpass), row.load.eq(entry.load & ~kept),
             row.part_first.eq(part == 0), row.part_last.eq(last),
-            row.batch.eq(base), row.rows.eq(rows), row.split.eq(self.k1),
-            row.exact.eq(exact), row.cols.eq(Mux(previous, b, live)),
+            row.batch.eq(base), row.rows.eq(rows), row.split.eq(k1),
+            row.exact.eq(exact), row.cols.eq(Mux(entry.previous, b, live)),
             row.c1_addr.eq(Cat(part[0], at["k1"]) if program.fast else at["k1"]),
             *([row.odd.eq(part[0])] if program.fast else []),
         ]
@@ -188,7 +145,7 @@ class Schedule(wiring.Component):
                     row.rows.eq(l), row.batch.eq(hpass * b),
                 ]
             rows_c1, rows_c2 = Mux(exact, at["tokens"], at["k1"]), (
-                cfg.c2_base // (1 + program.fast) + at["k2"] - self.k1)
+                cfg.c2_base // (1 + program.fast) + at["k2"] - k1)
             rows_c0 = Mux(exact, at["tokens"] + first_query, at["k0"])
             if program.fast:
                 with m.Case(Op.ALPHA):
@@ -207,61 +164,65 @@ class Schedule(wiring.Component):
                 else:
                     m.d.comb += [
                         row.load_addr.eq(rows_c0 + base), row.length.eq(d), row.addr.eq(weights),
-                        row.final.eq((part == T - 1) & (base + b >= self.k0)),
+                        row.final.eq((part == T - 1) & (base + b >= k0)),
                         row.pad.eq(Mux(part == T - 1, shortcut_pause(cfg),
                                        max(0, least_stream(cfg) - d))),
                     ]
             with m.Case(Op.SCORE):
                 if stay:
                     m.d.comb += row.load_addr.eq(base)
-                m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.key_base)), row.length.eq(self.k + exact)]
+                m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.key_base)), row.length.eq(k + exact)]
             with m.Case(Op.OUT):
-                m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.value_base)), row.length.eq(self.k)]
+                m.d.comb += [row.addr.eq(Mux(exact, 0, cfg.value_base)), row.length.eq(k)]
 
         # Groups of dimensions, where weights stay.
         turn, turned, group = Signal(), Const(1), Signal(range(max(2, groups)))
         if stay:
             turned = self._rows_of_weights(m, op, exact, last, turn, group, weights, rows)
 
-        # Where it goes next: the innermost loop that has not ended.
-        with m.If(take & ~turned):
-            m.d.sync += turn.eq(1)
-        with m.If(take & turned):
-            m.d.sync += turn.eq(0)
-            with m.If(sliced & ~last):
-                m.d.sync += [part.eq(part + 1 + fast), pc.eq(first_slice),
-                             *(at[key].eq(at[key] + self._stride(step, key in by_two, part, fast))
-                               for key, step in strides.items())]
-            with m.Else():
-                with m.If(sliced):
-                    m.d.sync += [part.eq(0), *(reg.eq(0) for reg in at.values())]
-                more = Signal()
-                with m.Switch(loop):
-                    with m.Case(Loop.PASS):
-                        m.d.comb += more.eq(hpass != P - 1)
-                        m.d.sync += hpass.eq(Mux(more, hpass + 1, 0))
-                    with m.Case(Loop.KEY):
-                        m.d.comb += more.eq(base + b < self.k)
-                        m.d.sync += base.eq(Mux(more, base + b, 0))
-                    with m.Case(Loop.QUERY):
-                        m.d.comb += more.eq(base + b < self.k0)
-                        with m.If(more):
-                            m.d.sync += base.eq(base + b)
-                    with m.Case(Loop.GROUP):
-                        m.d.comb += more.eq(group + turn != groups - 1)
-                        m.d.sync += group.eq(Mux(more, group + turn + 1, 0))
-                m.d.sync += pc.eq(Mux(more, again, then))
-                with m.If(ends & ~more):
-                    m.d.sync += running.eq(0)
+        # Where it goes next: the innermost loop that has not ended. The next row is known before it is
+        # known whether this one is taken.
+        more, slices_left = Signal(), sliced & ~last
+        m.d.comb += table.number.eq(Mux(slices_left, entry.first_slice, Mux(more, entry.again, entry.then)))
+        with m.Switch(entry.loop):
+            with m.Case(Loop.PASS):
+                m.d.comb += more.eq(hpass != P - 1)
+            with m.Case(Loop.KEY):
+                m.d.comb += more.eq(base + b < k)
+            with m.Case(Loop.QUERY):
+                m.d.comb += more.eq(base + b < k0)
+            with m.Case(Loop.GROUP):
+                m.d.comb += more.eq(group + turn != groups - 1)
+        m.d.comb += table.step.eq(take & turned)
+        with m.If(take):
+            m.d.sync += turn.eq(~turned)
+        with m.If(table.step & slices_left):
+            m.d.sync += [part.eq(part + 1 + fast),
+                         *(at[key].eq(at[key] + self._stride(step, key in by_two, part, fast))
+                           for key, step in strides.items())]
+        with m.Elif(table.step):
+            with m.If(sliced):
+                m.d.sync += [part.eq(0), *(reg.eq(0) for reg in at.values())]
+            with m.Switch(entry.loop):
+                with m.Case(Loop.PASS):
+                    m.d.sync += hpass.eq(Mux(more, hpass + 1, 0))
+                with m.Case(Loop.KEY):
+                    m.d.sync += base.eq(Mux(more, base + b, 0))
+                with m.Case(Loop.QUERY):
+                    m.d.sync += base.eq(Mux(more, base + b, base))
+                with m.Case(Loop.GROUP):
+                    m.d.sync += group.eq(Mux(more, group + turn + 1, 0))
+            with m.If(entry.ends & ~more):
+                m.d.sync += running.eq(0)
         m.d.comb += self.ended.eq(~running)
 
         with m.If(self.start):
+            m.d.comb += [table.step.eq(1),
+                         table.number.eq(Mux(job.reuse, names.index(program.reuse_entry),
+                                             Mux(exact, names.index(program.entry[Mode.EXACT]),
+                                                 names.index(program.entry[Mode.CTA]))))]
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0), turn.eq(0),
-                         group.eq(0),
-                         draining.eq(0), *(reg.eq(0) for reg in at.values()),
-                         pc.eq(Mux(job.reuse, names.index(program.reuse_entry),
-                                   Mux(exact, names.index(program.entry[Mode.EXACT]),
-                                       names.index(program.entry[Mode.CTA]))))]
+                         group.eq(0), draining.eq(0), *(reg.eq(0) for reg in at.values())]
         return m
 
     def _stride(self, step, by_two, part, fast):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from gen.blocks.memory import address_width
 from gen.cta.lane_commands import LaneCommand, ValueRead
 from gen.cta.partial_sum import Inject
-from gen.cta.schedule import RowDescriptor
+from gen.cta.row_descriptor import RowDescriptor
 from model.cta.config import CTAConfig
 from model.cta.job import LSH, LSH_WIDTH
 from model.cta.layout import TraceOp

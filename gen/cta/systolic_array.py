@@ -50,14 +50,14 @@ class SystolicRow(wiring.Component):
     ap_out[b] : Value of dataflow 2 for the row above. Format ``fmt.ap``.
     sum_out[b] : Running sum for the row above. Format ``cfg.acc``.
     res_out[b] : Result register of column j. Format ``cfg.acc``.
-    cacc_en : CACC borrows its column in this cycle.
+    cacc_next : CACC borrows its column in the next cycle.
     cacc_x : Operand of CACC. Format ``cfg.left``.
-    cacc_acc : Addend of CACC, two cycles after ``cacc_en``. Format ``cfg.csum``.
-    cacc_sum : Sum of CACC, three cycles after ``cacc_en``. Format ``cfg.csum``.
-    cavg_en : CAVG borrows its column in this cycle.
+    cacc_acc : Addend of CACC, two cycles after its operand. Format ``cfg.csum``.
+    cacc_sum : Sum of CACC, three cycles after its operand. Format ``cfg.csum``.
+    cavg_next : CAVG borrows its column in the next cycle.
     cavg_x : Operand of CAVG. Format ``cfg.left``.
     cavg_value : Factor of CAVG. Format ``cfg.value``.
-    cavg_sum : Product of CAVG, three cycles after ``cavg_en``. As wide as both factors.
+    cavg_sum : Product of CAVG, three cycles after its operand. As wide as both factors.
     """
 
     module_name = "cta_systolic_row"
@@ -73,8 +73,8 @@ class SystolicRow(wiring.Component):
             "shortcut": In(shape(cfg.fmt.qkv)).array(b), "shift": In(1).array(b),
             "ap_out": Out(shape(cfg.fmt.ap)).array(b), "sum_out": Out(acc).array(b),
             "res_out": Out(acc).array(b),
-            "cacc_en": In(1), "cacc_x": In(left), "cacc_acc": In(csum), "cacc_sum": Out(csum),
-            "cavg_en": In(1), "cavg_x": In(left), "cavg_value": In(value), "cavg_sum": Out(mean),
+            "cacc_next": In(1), "cacc_x": In(left), "cacc_acc": In(csum), "cacc_sum": Out(csum),
+            "cavg_next": In(1), "cavg_x": In(left), "cavg_value": In(value), "cavg_sum": Out(mean),
             **({"y": In(value)} if cfg.program.fast else {}),
         })
         self.cfg = cfg
@@ -83,8 +83,10 @@ class SystolicRow(wiring.Component):
         m = Module()
         cfg = self.cfg
         pes = [PE(cfg) for _ in range(cfg.columns)]
-        lent = {cfg.cacc_column: (self.cacc_en, self.cacc_x, 1, self.cacc_acc),
-                cfg.cavg_column: (self.cavg_en, self.cavg_x, self.cavg_value, 0)}
+        # A register in every row, since one for all would drive the control of a whole column.
+        adding, multiplying = (delay(m, en, 1, reset=True) for en in (self.cacc_next, self.cavg_next))
+        lent = {cfg.cacc_column: (adding, self.cacc_x, 1, self.cacc_acc),
+                cfg.cavg_column: (multiplying, self.cavg_x, self.cavg_value, 0)}
         for j, pe in enumerate(pes):
             m.submodules[f"pe_{j}"] = place(platform, pe)
             x = ctl = total = value = 0
@@ -134,9 +136,9 @@ class SystolicArray(wiring.Component):
     (i, j) take ``shortcut[j]`` of cycle c+j. The results of column j are final in X'+d+2+j, X' the X of the
     last operand. ``res[j]`` then shows row d-1, and with each ``shift[j]`` the next row below, which comes
     with zeros behind it.
-    Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` come with their ``_en`` in cycle c,
+    Borrowed: ``cacc_x``, ``cavg_x``, ``cavg_value`` come in cycle c, the one after their ``_next``,
     ``cacc_acc`` in c+2, and the sums in c+3, all rows at once. An operand that comes from the left
-    in a cycle with ``_en`` is lost, and so is the value that the column held. There is no
+    in cycle c is lost, and so is the value that the column held. There is no
     back-pressure.
 
     Numerics: exact, as :class:`gen.cta.pe.PE`; golden ``model.cta`` lsh, linear, score, output,
@@ -159,7 +161,7 @@ class SystolicArray(wiring.Component):
     ap_top[b] : Value of dataflow 2 at the top of column j, in X+d+j. Format ``fmt.ap``.
     res[b] : Result register at the top of column j. Format ``cfg.acc``.
     cag : Use of the borrowed columns.
-    cacc_x[d] : Operand of CACC in lane i, with ``cag.cacc_en``. Format ``cfg.left``.
+    cacc_x[d] : Operand of CACC in lane i, in the cycle after ``cag.cacc_next``. Format ``cfg.left``.
     """
 
     module_name = "cta_systolic_array"
@@ -184,9 +186,9 @@ class SystolicArray(wiring.Component):
             m.d.comb += [
                 row.x.eq(left.x[i]), row.ctl.eq(left.ctl[i]), row.push.eq(left.push[i]),
                 row.shadow.eq(left.shadow[i]), *([row.y.eq(left.y[i])] if self.cfg.program.fast else []),
-                row.cacc_en.eq(cag.cacc_en), row.cacc_x.eq(self.cacc_x[i]),
+                row.cacc_next.eq(cag.cacc_next), row.cacc_x.eq(self.cacc_x[i]),
                 row.cacc_acc.eq(cag.cacc_acc[i]), cag.cacc_sum[i].eq(row.cacc_sum),
-                row.cavg_en.eq(cag.cavg_en), row.cavg_x.eq(cag.cavg_x[i]),
+                row.cavg_next.eq(cag.cavg_next), row.cavg_x.eq(cag.cavg_x[i]),
                 row.cavg_value.eq(cag.cavg_value), cag.cavg_sum[i].eq(row.cavg_sum),
             ]
             for j in range(self.cfg.b):

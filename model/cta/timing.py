@@ -131,7 +131,7 @@ CAG_ROW_REQUEST = 2
 """Accepting a job to the row request of its first token; one token a cycle from there."""
 
 CAG_OPERAND = 4
-"""Accepting a job to the first ``cacc_en``, i.e. the first operand at the borrowed column."""
+"""Accepting a job to the first operand of CACC at the borrowed column."""
 
 CAG_WRITE_BACK = 6
 """Accepting a job to its last write-back, less its count of tokens."""

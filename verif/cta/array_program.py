@@ -25,8 +25,8 @@ class Program(PortTable):
         "sat_hash", "sat_linear", "sat_score", "sat_output", "zero_rows"))
 
     def __init__(self, cfg, params, shifts, exact=False):
-        super().__init__(control=("left__ctl", "left__push", "ppe", "cag__cacc_en",
-                                  "cag__cavg_en"), events=self.EVENTS)
+        super().__init__(control=("left__ctl", "left__push", "ppe", "cag__cacc_next",
+                                  "cag__cavg_next"), events=self.EVENTS)
         self.cfg, self.params, self.exact, self.at = cfg, params, exact, 4
         self.shifts = shifts
         # The first cycle in which values may be loaded, and whether the next operand takes them.
@@ -174,7 +174,7 @@ class Program(PortTable):
         """CAG in one cycle: a sum on one borrowed column, a product on the other."""
         cfg, f = self.cfg, self.cfg.fmt
         reciprocal = int(rng.choice(cfg.mean_table))
-        self.drive[cycle] |= {("cag__cacc_en", None): 1, ("cag__cavg_en", None): 1}
+        self.drive[cycle - 1] |= {("cag__cacc_next", None): 1, ("cag__cavg_next", None): 1}
         self.drive[cycle]["cag__cavg_value", None] = reciprocal
         for i in range(cfg.d):
             x, mean = (int(v) for v in rng.integers(f.token.min, f.token.max + 1, 2))

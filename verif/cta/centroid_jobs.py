@@ -98,6 +98,7 @@ class Player:
         self.operands = {}      # cycle -> row due at the CACC column
         self.sums = {}          # cycle -> row that the CACC column gives
         self.products = {}      # cycle -> row that the CAVG column gives
+        self.multiplies = 0     # whether the CAVG column gets a row in this cycle
 
     async def play(self):
         limit = sum(2 * len(job.ct) + job.gap + 30 for job in self.jobs)
@@ -137,13 +138,14 @@ class Player:
     def sample(self, now):
         ports, lanes = self.ports, range(self.cfg.d)
         self.sample_requests(now)
-        assert ports.get("cacc_en") == (now in self.operands), now
+        assert ports.get("cacc_next") == (now + 1 in self.operands), now
         if now - 2 in self.operands:
             self.sums[now + 1] = (self.operands.pop(now - 2)
                                   + [ports.signed(f"acc__{i}") for i in lanes])
-        if ports.get("cavg_en"):
+        if self.multiplies:
             self.products[now + 3] = (np.array([ports.signed(f"cavg_x__{i}") for i in lanes])
                                       * ports.signed("cavg_value"))
+        self.multiplies = ports.get("cavg_next")
         self.saturated += ports.get("sat_centroid")
         events = ports.get("started"), ports.get("done")
         if ports.get("c_we"):

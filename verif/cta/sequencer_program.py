@@ -45,7 +45,7 @@ def head_program(cfg, rng, heads, slow=True, cut=False, **program):
             table.drive[cycle]["outputs_free", None] = 1
             table.drive[cycle]["c1_done", None] = int(cycle >= driven["c1"])
             table.drive[cycle]["centroids_done", None] = int(cycle >= driven["centroids"])
-            if cycle >= driven["centroids"]:
+            if cycle >= driven["centroids"] - 1:
                 table.drive[cycle] |= {(f"clusters__{name}", None): getattr(head, name)
                                        for name in ("k0", "k1", "k")}
             if cycle > start:

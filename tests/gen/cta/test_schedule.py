@@ -119,7 +119,7 @@ MUTANTS = {
     "no wait for C1": ("Wait.C1: self.c1_done", "Wait.C1: 1"),
     "outputs over those of the job before": ("holds & free)", "holds)"),
     "held by everything": ("running & holds & ~free & self.rows.ready", "running & ~free & self.rows.ready"),
-    "ends one row early": ("pc.eq(Mux(more, again, then))", "pc.eq(then)"),
+    "ends one row early": ("Mux(more, entry.again, entry.then)", "entry.then"),
 }
 
 

@@ -125,11 +125,11 @@ MUTANTS = {
     "no shortcut pause": (Schedule, "shortcut_pause(cfg),", "0,"),
     "slices too close": (Schedule, "least_stream(cfg) - tokens", "-tokens"),
     "queries among the keys": (Schedule, "Mux(job.cross, job.n, 0)", "0"),
-    "one batch too few": (Schedule, "base + b < self.k)", "base + b + 1 < self.k)"),
+    "one batch too few": (Schedule, "base + b < k)", "base + b + 1 < k)"),
     "part of the weights": (Schedule, 'a_base + at["l"]', "a_base"),
-    "A reloaded": (Schedule, "loads & ~kept", "loads"),
+    "A reloaded": (Schedule, "entry.load & ~kept", "entry.load"),
     "set 0": (Schedule, "for k in range(cfg.sets)])[job.set]", "for k in range(cfg.sets)])[0]"),
-    "C2 from C1": (Schedule, 'at["k2"] - self.k1', 'at["k2"]'),
+    "C2 from C1": (Schedule, 'at["k2"] - k1', 'at["k2"]'),
 }
 
 WEIGHTS_MUTANTS = {
