@@ -28,9 +28,10 @@ class Claims(wiring.Component):
     """Tells the loader which banks are in use.
 
     A job that clusters claims its tokens until CAG has all centroids; an exact job until it has
-    ended, for they are its centroids. A job that clusters claims the hash functions until the linears
-    begin. Every job claims the matrices and the parameters until the last row of the last weight has left
-    the highest lane, but those of K and V only until its first scores where Q is the last linear.
+    ended, for they are its centroids, and a linear job until the highest lane has read the last of
+    them. A job that clusters claims the hash functions until the linears begin. Every job claims the
+    matrices and the parameters until the last row of the last weight has left the highest lane, but those of K and V only until its first scores where Q is the last linear, and a
+    linear job those of Q alone.
 
     Timing: a claim stands from the cycle after ``start`` on. It falls when no lane reads any more:
     lanes follow each other, so that the last of a row is read d cycles behind the first.
@@ -60,7 +61,7 @@ class Claims(wiring.Component):
         climb = self.cfg.d + issue_delay(self.cfg)
         left = Signal(range(climb + 1))
 
-        with m.If(self.centroids_done & ~exact | self.ended):
+        with m.If(self.centroids_done & ~exact | self.ended & ~job.linear):
             m.d.sync += claim.tokens.eq(0)
         with m.If(self.op == self.cfg.program.phases[0]):
             m.d.sync += claim.a.eq(0)
@@ -72,8 +73,8 @@ class Claims(wiring.Component):
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
             with m.If(left == 1):
-                m.d.sync += [claim.q.eq(0), claim.kv.eq(0)]
+                m.d.sync += [claim.q.eq(0), claim.kv.eq(0), claim.tokens.eq(claim.tokens & ~job.linear)]
         with m.If(self.start):
             m.d.sync += [claim.tokens.eq(exact | ~job.reuse), claim.a.eq(~exact & ~job.reuse),
-                         claim.kv.eq(1), claim.q.eq(1), claim.set.eq(job.set), left.eq(0)]
+                         claim.kv.eq(~job.linear), claim.q.eq(1), claim.set.eq(job.set), left.eq(0)]
         return m

@@ -12,7 +12,7 @@ from model.cta.timing import tail
 
 __all__ = ["Control"]
 
-SIZES = ("mode", "cross", "n", "m")
+SIZES = ("mode", "cross", "n", "m", "linear")
 """Fields of a job in which one that reuses its clusters must agree."""
 
 
@@ -113,6 +113,8 @@ class Control(wiring.Component):
                                  *(report[f"overflow{c}"].eq(self.overflow[c]) for c in range(3))]
                     m.next = "LAST EVENTS"
             with m.State("LAST EVENTS"):
+                with m.If(self.word.linear):        # the phase linear lasts to its end
+                    m.d.sync += report.cycles_linear.eq(report.cycles - report.cycles_compress)
                 m.next = "HAND OVER"
             with m.State("HAND OVER"):
                 with m.If(~reported):
@@ -153,14 +155,16 @@ class Control(wiring.Component):
 
         error = Signal(ErrorCode)
         exact = word.mode == Mode.EXACT
+        most = Mux(word.linear, cfg.queries, cfg.exact)
         for code, wrong in reversed((
                 (ErrorCode.LOAD, self.load_error),
                 (ErrorCode.TOKENS, (word.n == 0) | (word.n > cfg.n)
                  | (word.m == 0) | (word.m > cfg.n) | (word.cross & (word.n + word.m > cfg.tokens))),
-                (ErrorCode.CAPACITY, exact & ((word.n > cfg.exact) | (word.m > cfg.exact))),
+                (ErrorCode.CAPACITY, exact & ((word.n > most) | (word.m > most))),
                 (ErrorCode.WEIGHT_SET, word.set >= cfg.sets),
                 (ErrorCode.SELF, ~word.cross & (word.n != word.m)),
                 (ErrorCode.REUSE, word.reuse & ~same),
+                (ErrorCode.LINEAR, word.linear & (~exact | word.cross | (cfg.program.linear is None))),
                 (ErrorCode.LOAD, ~word.reuse & (word.n + Mux(word.cross, word.m, 0) > self.tokens)))):
             with m.If(wrong):
                 m.d.comb += error.eq(code)

@@ -117,7 +117,7 @@ class Host(wiring.Component):
         m.d.comb += [
             self.start.eq(control.start), self.word.eq(job), control.ended.eq(self.ended),
             control.held.eq(self.held), control.sending.eq(output.busy),
-            control.linear_begins.eq(self.op == cfg.program.phases[0]),
+            control.linear_begins.eq((self.op == cfg.program.phases[0]) | (self.op == Op.Q) & job.linear),
             control.attention_begins.eq(self.op == cfg.program.phases[1]),
             *(to.eq(by) for to, by in zip(control.k, (clusters.k0, clusters.k1, clusters.k2))),
             *(to.eq(by) for to, by in zip(control.overflow, self.overflow)),

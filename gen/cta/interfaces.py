@@ -179,7 +179,7 @@ class RowRead(Signature):
 
     def __init__(self, cfg: CTAConfig):
         super().__init__({"en": Out(1), "addr": Out(address_width(cfg.queries)),
-                          "data": In(cfg.fmt.output.width).array(cfg.d)})
+                          "data": In(cfg.result_width).array(cfg.d)})
 
 
 class LSHParameters(Signature):

@@ -115,7 +115,7 @@ class Lane(wiring.Component):
             "cag_moved": Out(1).array(each), "token_moved": Out(1 + cfg.program.fast).array(each),
             "c": In(CentroidWrite(cfg)), "c_data": In(shape(f.centroid)).array(each),
             "read_en": In(1), "read_addr": In(address_width(cfg.queries)),
-            "read_data": Out(f.output.width).array(each),
+            "read_data": Out(cfg.result_width).array(each),
         })
 
     def elaborate(self, platform):
@@ -213,9 +213,8 @@ class Lane(wiring.Component):
                for name in ("even", "odd")},
             "weight": SRAM(width=weight, depth=cfg.weight_depth, ports="1rw"),
             "key": rows(width=row, depth=cfg.key_depth), "value": rows(width=row, depth=cfg.value_depth),
-            "output": (SRAM(width=each * max(f.output.width, f.qkv.width), depth=cfg.queries)
-                       if cfg.program.weights_stay else
-                       SRAM(width=each * f.output.width, depth=cfg.queries, ports="1rw"))}
+            "output": SRAM(width=each * cfg.result_width, depth=cfg.queries,
+                           **({} if cfg.program.weights_stay else {"ports": "1rw"}))}
         for name, bank in banks.items():
             m.submodules[f"{name}_bank"] = place(platform, bank)
         return banks.values()

@@ -22,7 +22,8 @@ def Beat(cfg: CTAConfig):
 class OutputStream(wiring.Component):
     """After a job it sends for each of m tokens the row of O of its cluster, O_t = O[CT0[t]].
 
-    If the job wants its clusters, it sends the k0 rows of O as they are instead.
+    If the job wants its clusters, it sends the k0 rows of O as they are instead. A linear job has Q in the
+    place of O.
 
     Then, if the job asks for its tables, it sends one beat a token with CT0, CT1 and CT2 in its
     lowest elements, for max(n, m) tokens. ``last`` marks the last beat of the job. The next job may
@@ -42,7 +43,7 @@ class OutputStream(wiring.Component):
     lookup : Asks for the clusters of a token.
     row_en : A row of O is asked for.
     row_addr : Row of O that is asked for, a cluster of CT0.
-    row[d] : Elements of the row of O, one cycle after ``row_en``. Format ``fmt.output``.
+    row[d] : Elements of the row of O, one cycle after ``row_en``, as the bank holds them.
     out : Stream of output beats. Payload :func:`Beat`.
     busy : The output is not complete.
     """
@@ -53,7 +54,7 @@ class OutputStream(wiring.Component):
             "start": In(1), "job": In(JobWord), "k0": In(cfg.count_width), "copy": In(1),
             "lookup": Out(TokenLookup(cfg)),
             "row_en": Out(1), "row_addr": Out(address_width(cfg.queries)),
-            "row": In(cfg.fmt.output.width).array(cfg.d),
+            "row": In(cfg.result_width).array(cfg.d),
             "out": Out(stream.Signature(Beat(cfg))), "busy": Out(1),
         })
 

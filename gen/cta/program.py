@@ -68,6 +68,8 @@ class Program(wiring.Component):
         m.submodules.sequencer = place(platform, sequencer)
         slot, clusters = sequencer.slot, self.clusters
         wiring.connect(m, schedule.rows, sequencer.rows)
+        program = self.cfg.program
+        last_linear = (slot.op == program.last_linear) | (slot.op == Op.Q) & self.job.linear
         m.d.sync += self.turn.eq(~self.turn & ~self.start)
         m.d.comb += [
             sequencer.turn.eq(self.turn), schedule.start.eq(self.start), sequencer.stop.eq(self.start),
@@ -79,7 +81,7 @@ class Program(wiring.Component):
             *([schedule.query_issued.eq((slot.op == Op.Q) & slot.first & slot.final),
                schedule.value_issued.eq((slot.op == Op.V) & slot.first & slot.final)]
               if self.cfg.program.weights_stay else []),
-            self.linears_done.eq((slot.op == self.cfg.program.last_linear) & slot.last & slot.final),
+            self.linears_done.eq(last_linear & slot.last & slot.final),
             self.slot.eq(slot), self.ended.eq(schedule.ended & ~sequencer.busy),
             self.activity.eq(sequencer.activity),
         ]

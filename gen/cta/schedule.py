@@ -221,6 +221,10 @@ class Schedule(wiring.Component):
                          table.number.eq(Mux(job.reuse, names.index(program.reuse_entry),
                                              Mux(exact, names.index(program.entry[Mode.EXACT]),
                                                  names.index(program.entry[Mode.CTA]))))]
+            if program.linear is not None:
+                with m.If(job.linear):
+                    m.d.comb += table.number.eq(Mux(job.reuse, names.index(program.linear_reuse_entry),
+                                                    names.index(program.linear)))
             m.d.sync += [running.eq(1), part.eq(0), hpass.eq(0), base.eq(0), ap_ready.eq(0), turn.eq(0),
                          group.eq(0), draining.eq(0), *(reg.eq(0) for reg in at.values())]
         return m

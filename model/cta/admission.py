@@ -35,7 +35,7 @@ class Admission:
     ``rows`` counts the tokens that loads have brought since the last job that started, or the reset,
     without a gap from row 0 on in ascending order. A load may begin below the count and overwrite;
     one that begins above it leaves the count, for it leaves a gap.
-    ``clusters`` tells whose clusters are there: mode, n, m and cross of the last job that started.
+    ``clusters`` tells whose clusters are there: mode, n, m, cross and linear of the last job that started.
     """
 
     def __init__(self, cfg: CTAConfig):
@@ -59,24 +59,25 @@ class Admission:
         return True
 
     def job(self, *, n: int, m: int, mode: int = Mode.CTA, cross: int = 0, set: int = 0,
-            reuse: int = 0, **shifts) -> ErrorCode:
+            reuse: int = 0, linear: int = 0, **shifts) -> ErrorCode:
         """The answer to a job word, by its fields. A job that starts leaves its clusters and uses the
         tokens up, unless it reuses clusters; a refused one leaves both as they are, and clears the error
         of a load."""
         cfg, error = self.cfg, self.error
         self.error = False
-        exact = mode == Mode.EXACT
+        exact, most = mode == Mode.EXACT, cfg.queries if linear else cfg.exact
         for code, wrong in ((ErrorCode.LOAD, error),
                             (ErrorCode.TOKENS, not (1 <= n <= cfg.n and 1 <= m <= cfg.n)
                              or (cross and n + m > cfg.tokens)),
-                            (ErrorCode.CAPACITY, exact and max(n, m) > cfg.exact),
+                            (ErrorCode.CAPACITY, exact and max(n, m) > most),
                             (ErrorCode.WEIGHT_SET, set >= cfg.sets),
                             (ErrorCode.SELF, not cross and n != m),
-                            (ErrorCode.REUSE, reuse and self.clusters != (mode, n, m, cross)),
+                            (ErrorCode.REUSE, reuse and self.clusters != (mode, n, m, cross, linear)),
+                            (ErrorCode.LINEAR, linear and (not exact or cross or cfg.program.linear is None)),
                             (ErrorCode.LOAD, not reuse and n + (m if cross else 0) > self.rows)):
             if wrong:
                 return code
-        self.clusters = mode, n, m, cross
+        self.clusters = mode, n, m, cross, linear
         if not reuse:
             self.rows = 0
         return ErrorCode.NONE

@@ -253,6 +253,12 @@ class CTAConfig(Memories, EngineConfig):
                                 *(each.width for each in formats)))
 
     @property
+    def result_width(self) -> int:
+        """Bits of an element of the bank of O, where Q lies as well if weights stay."""
+        f = self.fmt
+        return max(f.output.width, f.qkv.width) if self.program.weights_stay else f.output.width
+
+    @property
     def pair_width(self) -> int:
         """Bits of the sum of a centroid and a weight, or of the difference of two weights, which fast
         products multiply; 0 without them."""

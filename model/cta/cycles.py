@@ -76,19 +76,20 @@ class HeadCycles:
 def head_cycles(cfg: CTAConfig, n: int, m: int, k0: int, k1: int, k2: int,
                 mode: Mode = Mode.CTA, shared_a: bool = False,
                 reuse: bool = False, held: int = 0, cross: bool | None = None,
-                uses: bool = True) -> HeadCycles:
+                uses: bool = True, linear: bool = False) -> HeadCycles:
     """Cycles of a job with ``n`` keys, ``m`` queries and the given numbers of clusters.
 
     In exact mode k0 = m, k1 = n and k2 = 0, whatever is given. ``reuse``: the clusters are those of
     the job before, so that the program begins behind the clustering. ``held``: cycles that its first
     outputs waited for those of the job before, as the engine reports them. ``cross``: the queries are
     other tokens, which lie behind the keys; where it is not said, they are if ``m`` is not ``n``. Without
-    ``uses`` the result has none, and is there sooner.
+    ``uses`` the result has none, and is there sooner. ``linear``: a linear job of ``n`` rows, in exact mode.
     """
     if mode is Mode.EXACT:
         k0, k1, k2 = m, n, 0
     cross = m != n if cross is None else cross
-    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, n if cross else 0, uses).result
+    return _Run(cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, n if cross else 0, uses,
+                linear).result
 
 
 def job_cycles(cfg: CTAConfig, weights: HeadWeights, job: Job, result: HeadResult, *,
@@ -122,7 +123,8 @@ def _waits(wait: Wait) -> tuple[tuple[str, Wait], ...]:
 class _Run:
     """One walk through the program."""
 
-    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, first_query, uses=True):
+    def __init__(self, cfg, n, m, k0, k1, k2, mode, shared_a, reuse, held, first_query, uses=True,
+                 linear=False):
         self.cfg, self.n, self.m, self.mode = cfg, n, m, mode
         self.k0, self.k1, self.k = k0, k1, k1 + k2
         self.sizes = (k0, k1, k2)
@@ -136,13 +138,14 @@ class _Run:
         self.ap_free = [0] * cfg.aps     # cycles from which a bank of AP that is not in use may be written
         self.pag_free, self.ap_done = 0, {}
         self.first = {}      # cycle of the first slot of an op
+        self.linear, self.begins = linear, (Op.Q,) if linear else cfg.program.phases
         if reuse or mode is Mode.EXACT:
             self.ready[Wait.CENTROIDS] = 0
         last = self._walk()
         total = last + 1 + tail(cfg) - 1
         self._lose("start and end", FIRST_TAKE, 1 + FIRST_TAKE)
         self._lose("start and end", tail(cfg), total + 1)
-        begins = [1, *(self.first[op] for op in cfg.program.phases), total + 1]
+        begins = [1, *(self.first[op] for op in self.begins), total + 1, total + 1][:len(PHASES) + 1]
         self.result.total = total
         self.result.phases = {name: after - at
                               for name, at, after in zip(PHASES, begins, begins[1:])}
@@ -155,7 +158,7 @@ class _Run:
         free, moved, loaded, since, before = FIRST_TAKE, FIRST_TAKE, True, -cfg.b, None
         outputs = Op.Q if cfg.program.weights_stay else Op.OUT    # what writes to the bank of O first
         steady = Steady(self, sizes(cfg, self.k0, self.k))
-        steps = cfg.program.walk(self.mode, steady.sizes, self.reuse)
+        steps = cfg.program.walk(self.mode, steady.sizes, self.reuse, self.linear)
         for step in steps:
             if steady.begins(step):
                 shift, turns = steady.skip(step, free, moved, since, loaded, before)
@@ -284,7 +287,7 @@ class _Run:
             rows = self.k if row.op in (Op.K, Op.V) else self.k0
             columns = min(cfg.b, rows - batch)
             length = min(length, self.k) if row.op is Op.SCORE else length
-        begun = sum(op in self.first for op in cfg.program.phases)
+        begun = sum(op in self.first for op in self.begins)
         self.result.macs[PHASES[begun]] += cfg.d * columns * length
         self._lose("value load", load, stream - turn)
         self._lose("pause", pad + slots - length, stream + slots + pad)

@@ -35,8 +35,9 @@ class ErrorCode(IntEnum):
     WEIGHT_SET = 3  # set >= the configured sets
     SELF = 4        # self-attention with m != n
     LOAD = 5        # a load since the last job was illegal, or the job's tokens were not loaded
-    REUSE = 6       # reuse, but no job left clusters, or one of another mode, n, m or cross; or
+    REUSE = 6       # reuse, but no job left clusters, or one of another mode, n, m, cross or linear; or
     #                 exact mode, whose clusters are the tokens, after other tokens came
+    LINEAR = 7      # a linear job in CTA mode or with cross, or a program that has none
 
 
 class Saturation(IntEnum):

@@ -31,10 +31,11 @@ LOAD_FIELDS = (("target", 4), ("set", SET_WIDTH), ("base", 16), ("rows", 16))
 # mode: job.Mode. cross: queries have a tensor of their own. tables: send CT0, CT1, CT2 after O.
 # shared_a: the value registers keep A from one LSH to the next (heeded where one slice and one
 # pass suffice). reuse: the clusters of the last job are taken again, as a layer's next head does.
-# clusters: O leaves by cluster, not by token. shift_o is signed.
+# clusters: O leaves by cluster, not by token. linear: an exact job of Q alone, which leaves in the place of
+# O. shift_o is signed.
 JOB_FIELDS = (("mode", 1), ("cross", 1), ("tables", 1), ("shared_a", 1), ("reuse", 1), ("clusters", 1),
-              ("set", 3), ("n", 16), ("m", 15), *((f"shift_{name}", SHIFT.width) for name in "qkvs"),
-              ("shift_o", SHIFT_O.width))
+              ("set", 3), ("n", 15), ("linear", 1), ("m", 15),
+              *((f"shift_{name}", SHIFT.width) for name in "qkvs"), ("shift_o", SHIFT_O.width))
 
 STATUS_FIELDS = (("error", 8), ("zero_rows", 16),
                  ("k0", 16), ("k1", 16), ("k2", 16),
@@ -155,7 +156,7 @@ def job_fields(weights: HeadWeights, job: Job, index: int = 0, tables: bool = Fa
     n = len(job.xkv)
     return {"mode": int(job.mode), "cross": int(job.xq is not None), "tables": int(tables),
             "shared_a": int(weights.shared_a), "reuse": int(reuse),
-            "clusters": int(clusters), "set": index, "n": n,
+            "clusters": int(clusters), "set": index, "n": n, "linear": 0,
             "m": n if job.xq is None else len(job.xq),
             "shift_q": job.shift_q, "shift_k": job.shift_k, "shift_v": job.shift_v,
             "shift_s": job.shift_s, "shift_o": job.shift_o}

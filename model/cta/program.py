@@ -11,7 +11,7 @@ from functools import cached_property
 
 from model.config import require_object, shown
 from model.cta.job import LSH, Mode
-from model.cta.program_rules import follow, require_structure
+from model.cta.program_rules import follow, follow_linear, require_structure
 from model.cta.schedule import PHASES, Loop, Op, Row, Sizes, Wait, walk
 from model.errors import ConfigError
 
@@ -38,12 +38,15 @@ class Program:
     entry : The row at which a job of each mode starts, by :class:`model.cta.job.Mode`. One that reuses
         clusters starts at the first K.
     phases : The operation whose first slot begins each of ``PHASES`` but the first.
+    linear : The row at which a linear job starts, which is all of Q and nothing else; None where there is
+        none, as in all programs whose centroids stay.
     """
 
     name: str
     rows: tuple[Row, ...] = field(repr=False)
     entry: tuple[str, ...]
     phases: tuple[Op, ...]
+    linear: str | None = None
 
     def __post_init__(self):
         require_structure(self)
@@ -54,6 +57,10 @@ class Program:
                         for queries in (1, 2, 3, 4):
                             for groups, in_turn in self._groups():
                                 follow(self, mode, Sizes(slices, passes, keys, queries, groups, in_turn))
+        if self.linear is not None:
+            for slices in (2, 4) if self.fast else (1, 2):
+                for groups, in_turn in self._groups():
+                    follow_linear(self, Sizes(slices, groups=groups, in_turn=in_turn))
 
     def _groups(self):
         """Numbers of groups, and whether they go in turn, that make a difference."""
@@ -81,13 +88,21 @@ class Program:
         """The row at which a job starts whose clusters are those of the one before."""
         return next(row.name for row in self.rows if row.op is Op.K)
 
-    def walk(self, mode: Mode, sizes: Sizes, reuse: bool = False):
+    @cached_property
+    def linear_reuse_entry(self) -> str | None:
+        """The row at which a linear job starts whose rows are those of the one before: behind ALPHA."""
+        return self.linear and next(step.row.name for step in walk(self.rows, self.linear, Sizes())
+                                    if step.row.op is Op.Q)
+
+    def walk(self, mode: Mode, sizes: Sizes, reuse: bool = False, linear: bool = False):
         """The steps of a job: see :func:`model.cta.schedule.walk`.
 
         With ``reuse`` the clusters are there already, and what is kept of them. Such a job begins with
         the linears.
         """
-        return walk(self.rows, self.reuse_entry if reuse else self.entry[mode], sizes)
+        entry = self.linear if linear else self.entry[mode]
+        again = self.linear_reuse_entry if linear else self.reuse_entry
+        return walk(self.rows, again if reuse else entry, sizes)
 
     def clusterings(self) -> tuple[LSH, ...]:
         """The clusterings in the order in which CAG averages them, which is that of hashing."""
@@ -101,7 +116,8 @@ class Program:
     def as_dict(self) -> dict:
         """The program as plain data (JSON), in words; what a row does not set is left out."""
         return {"name": self.name,
-                "entry": {mode.name.lower(): self.entry[mode] for mode in Mode},
+                "entry": {mode.name.lower(): self.entry[mode] for mode in Mode}
+                | ({} if self.linear is None else {"linear": self.linear}),
                 "phases": {name: op.name.lower() for name, op in zip(PHASES[1:], self.phases)},
                 "rows": [_row_in_words(row) for row in self.rows]}
 
@@ -114,7 +130,7 @@ class Program:
             if name not in data:
                 raise ConfigError(f"program is without {name}, must be an object with it")
         modes = [mode.name.lower() for mode in Mode]
-        entry = require_object("program.entry", data["entry"], set(modes))
+        entry = require_object("program.entry", data["entry"], {*modes, "linear"})
         phases = require_object("program.phases", data["phases"], set(PHASES[1:]))
         rows = data["rows"]
         if not isinstance(rows, list) or len(rows) > MOST_ROWS:
@@ -123,7 +139,7 @@ class Program:
         return cls(data["name"], tuple(_row_from_words(at, row) for at, row in enumerate(rows)),
                    tuple(entry.get(mode) for mode in modes),
                    tuple(_member(f"program.phases.{name}", Op, phases.get(name))
-                         for name in PHASES[1:]))
+                         for name in PHASES[1:]), entry.get("linear"))
 
 
 _ENUMS = {"op": Op, "lsh": LSH, "loop": Loop}

@@ -12,7 +12,7 @@ from model.cta.job import LSH, Mode
 from model.cta.schedule import PHASES, Loop, Op, Row, Sizes, Step, Wait
 from model.errors import ConfigError
 
-__all__ = ["require_structure", "follow"]
+__all__ = ["require_structure", "follow", "follow_linear"]
 
 LOADS = (Op.HASH, Op.K, Op.Q)
 """Operations in front of which the value registers are loaded: V takes what K has loaded, a score
@@ -52,6 +52,8 @@ def require_structure(program) -> None:
           and all(isinstance(op, Op) for op in program.phases),
           f"an operation that begins each of {PHASES[1:]}")
     stay = program.weights_stay
+    field("linear", program.linear, program.linear is None or stay and program.linear in names,
+          "None" + (f" or one of {names}" if stay else " where centroids stay"))
     for row in rows:
         where, linear = f"rows[{row.name!r}]", row.op in (Op.K, Op.V, Op.Q)
         for name, kind in (("op", Op), ("wait", Wait), ("loop", Loop), ("load", bool),
@@ -249,3 +251,37 @@ def follow(program, mode: Mode, sizes: Sizes) -> None:
     if -1 in begins or begins != sorted(set(begins)):
         raise ConfigError(f"program.phases is {[op.name for op in program.phases]}, must be "
                           f"operations of {mode.name} mode in the order of the program")
+
+
+class _Linear(_WeightsStay):
+    """What a linear job may do: an ALPHA of its rows where products are fast, and all of Q."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__(Mode.EXACT, sizes)
+
+    def _alpha(self, step, row):
+        if row.lsh is not LSH.QUERY:
+            _refuse(row, "an ALPHA of keys in a linear job", "left out of it, which has queries alone")
+        super()._alpha(step, row)
+
+    def _q(self, step, row):
+        if row.fast and not self.alphas:
+            _refuse(row, "a fast Q before ALPHA of the queries", "behind it, which it takes off")
+        self._once(row, Op.Q)
+
+    def _refused(self, step, row):
+        _refuse(row, f"{row.op.name} in a linear job", "left out of it, which ends with Q")
+
+    _hash = _k = _v = _score = _out = _refused
+
+
+def follow_linear(program, sizes: Sizes) -> None:
+    """Raise ConfigError unless a linear job of the program is all of Q and nothing else."""
+    array = _Linear(sizes)
+    most = (1 + sizes.groups) * sizes.slices
+    for at, step in enumerate(program.walk(Mode.EXACT, sizes, linear=True)):
+        if at == most:
+            _refuse(step.row, f"step {at + 1} of {most} of a linear job", "behind its end")
+        array.take(step)
+    if Op.Q not in array.seen:
+        _refuse(array.before.row, "the end of a linear job without Q", "before it")

@@ -10,10 +10,11 @@ from functools import partial
 
 import numpy as np
 
-from model.cta import layout
+from model.cta import layout, linear_job
 from model.cta.config import CTAConfig
 from model.cta.job import ErrorCode, HeadResult, HeadWeights, Job, Saturation
 from model.cta.layout import ELEMENT_WIDTH, Load, TraceOp
+from model.cta.linear_job import LinearJob, LinearResult, LinearWeights
 from sw.sim import engine
 from sw.sim.engine import Run, Script, Simulator
 from sw.sim.session import HostSession, Refused, accepted
@@ -60,18 +61,29 @@ class Session(HostSession):
         if reload:
             self.load(layout.weight_loads(self.cfg, weights, index, lsh=not reuse)
                       + ([] if reuse else layout.token_loads(job)))
-        values = layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields
+        self._push_job(layout.job_fields(weights, job, index, tables=True, reuse=reuse) | fields)
+        return self.wait() if wait else self._wait("job")
+
+    def linear(self, weights: LinearWeights, job: LinearJob, index: int = 0, reload: bool = True,
+               wait: bool = True, reuse: bool = False, **fields):
+        """Queue a linear job, as :meth:`job`; with ``reuse`` its rows are those of the job before."""
+        if reload:
+            self.load(linear_job.weight_loads(self.cfg, weights, index)
+                      + ([] if reuse else linear_job.token_loads(job)))
+        self._push_job(linear_job.job_fields(job, index, reuse) | fields)
+        return self.wait() if wait else self._wait("job")
+
+    def _push_job(self, values):
         self._push("job", layout.pack_fields(layout.JOB_FIELDS, values))
         self.jobs.append(values)
         self.sent["status"] += 1
-        return self.wait() if wait else self._wait("job")
 
     def wait(self):
         """Until every job so far has its status."""
         return self._wait("status")
 
     def results(self, run: Run) -> list:
-        """Per job a :class:`HeadResult`, or a :class:`Refused` in its place."""
+        """Per job a :class:`HeadResult` or :class:`LinearResult`, or a :class:`Refused` in its place."""
         cfg, at, results, ct = self.cfg, 0, [], None
         elements = self._elements(run.received["out"])
         for values, word in zip(self.jobs, run.received["status"], strict=True):
@@ -83,16 +95,21 @@ class Session(HostSession):
             count = status["k0"] if values["clusters"] else m
             rows, tables = count * cfg.groups, max(n, m) if values["tables"] else 0
             o = elements[at:at + rows].reshape(count, cfg.d)
+            phases = {"compress": status["cycles_compress"], "linear": status["cycles_linear"]}
+            phases["attention"] = status["cycles"] - sum(phases.values())
+            saturations = {kind: status[f"sat_{kind.name.lower()}"] for kind in Saturation}
+            if values["linear"]:
+                at += rows
+                results.append(LinearResult(o, saturations, status["cycles"], status["held"], phases))
+                continue
             if tables or not values["reuse"]:     # else those of the job before are these as well
                 ct = elements[at + rows:at + rows + tables] & ((1 << ELEMENT_WIDTH) - 1)
             o = o[ct[:m, 0]] if values["clusters"] else o
             at += rows + tables
-            phases = {"compress": status["cycles_compress"], "linear": status["cycles_linear"]}
-            phases["attention"] = status["cycles"] - sum(phases.values())
             results.append(HeadResult(
                 o=o, ct0=ct[:m, 0], ct1=ct[:n, 1], ct2=ct[:n, 2],
                 k0=status["k0"], k1=status["k1"], k2=status["k2"],
-                saturations={kind: status[f"sat_{kind.name.lower()}"] for kind in Saturation},
+                saturations=saturations,
                 overflow=tuple(status[f"overflow{c}"] for c in range(3)),
                 zero_rows=status["zero_rows"], cycles=status["cycles"], held=status["held"],
                 phases=phases))

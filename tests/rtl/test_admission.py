@@ -83,12 +83,14 @@ def random_step(rng, session, golden, weights, tokens, job):
             m = int(rng.integers(1, CFG.n + 2))
         fields = {"n": n, "m": m if cross else n, "cross": cross, "mode": int(rng.random() < 0.3),
                   "set": 3 * int(rng.random() < 0.05)}
+        if rng.random() < 0.15:
+            fields |= {"linear": 1} | ({"mode": 1} if rng.random() < 0.8 else {})
         if not cross and rng.random() < 0.05:
             fields["m"] += 1
         if rng.random() < 0.3:
             fields |= {"reuse": 1}
             if golden.clusters and rng.random() < 0.8:
-                fields |= dict(zip(("mode", "n", "m", "cross"), golden.clusters))
+                fields |= dict(zip(("mode", "n", "m", "cross", "linear"), golden.clusters))
         session.job(weights, job, reload=False, **fields)
         return golden.job(**{key: session.jobs[-1][key] for key in fields})
     return None

@@ -13,10 +13,14 @@ from verif.port_table import PortTable
 __all__ = ["Head", "rows", "random_head", "head_program"]
 
 def random_head(cfg, rng, exact):
-    """Any sizes the configuration allows, with the ends likely."""
+    """Any sizes the configuration allows, with the ends likely. An exact one may be a linear job."""
     def size(limit, low=1):
         return int(rng.choice((low, limit, rng.integers(low, limit + 1))))
 
+    if exact and cfg.program.linear is not None and rng.integers(2):
+        rows = size(min(cfg.n, cfg.queries))
+        return Head(rows, rows, rows, rows, rows, exact, set=int(rng.integers(cfg.sets)),
+                    reuse=bool(rng.integers(2)), linear=True)
     n = size(cfg.exact if exact else cfg.n)
     cross = n < cfg.tokens and bool(rng.integers(2))
     m = size(min(cfg.exact if exact else cfg.n, cfg.tokens - n)) if cross else n

@@ -29,12 +29,13 @@ class Head:
     shared_a: bool = False
     set: int = 0
     reuse: bool = False
+    linear: bool = False
 
     @property
     def word(self):
         return pack_fields(JOB_FIELDS, {"mode": self.exact, "cross": self.cross, "n": self.n,
                                         "m": self.m, "set": self.set, "shared_a": self.shared_a,
-                                        "reuse": self.reuse})
+                                        "reuse": self.reuse, "linear": self.linear})
 
 
 @dataclass
@@ -52,6 +53,11 @@ def rows(cfg, head, order=(1, 0, 2), overlap=True):
     """All rows of a head in the order of Table I; or with the clusterings in another ``order``, or
     without ``overlap``: O of a batch then follows its own scores."""
     parts = range(cfg.slices)
+    if head.linear:
+        if cfg.program.fast and not head.reuse:
+            yield from _alpha(cfg, head, queries=True)
+        yield from _linear(cfg, head, Op.Q)
+        return
     if not head.reuse:
         for lsh in () if head.exact else order:
             kept = head.shared_a and cfg.slices == cfg.passes == 1 and lsh != order[0]

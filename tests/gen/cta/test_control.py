@@ -15,35 +15,40 @@ from model.cta.timing import tail
 from tests.gen.mutants import edited
 from tests.gen.native import simulate
 
-CFG = CTAConfig(b=4, d=8, l=2, n=20, tokens=31, exact=12, k0=15, k1=12, k2=6, sets=3)
+CFG = CTAConfig(b=4, d=8, dw=16, l=2, n=20, tokens=31, exact=12, k0=15, k1=12, k2=6, sets=3)
 
 
 FAULTS = [(ErrorCode.NONE, {})] * 12 + [
     (code, fault) for code, faults in {
-        ErrorCode.TOKENS: [{"n": 0}, {"m": 0}, {"n": CFG.n + 1}, {"m": CFG.n + 1}, {"n": 65535},
+        ErrorCode.TOKENS: [{"n": 0}, {"m": 0}, {"n": CFG.n + 1}, {"m": CFG.n + 1}, {"n": 32767},
                            {"n": 20, "m": CFG.tokens - 19, "cross": 1}],
-        ErrorCode.CAPACITY: [{"mode": Mode.EXACT, "n": CFG.exact + 1, "m": 1, "cross": 1},
-                             {"mode": Mode.EXACT, "n": 1, "m": CFG.exact + 1, "cross": 1},
-                             {"mode": Mode.EXACT, "cross": 0, "n": CFG.n, "m": CFG.n}],
+        ErrorCode.CAPACITY: [{"mode": Mode.EXACT, "n": CFG.exact + 1, "m": 1, "cross": 1, "linear": 0},
+                             {"mode": Mode.EXACT, "n": 1, "m": CFG.exact + 1, "cross": 1,
+                              "linear": 0},
+                             {"mode": Mode.EXACT, "cross": 0, "n": CFG.n, "m": CFG.n, "linear": 0},
+                             {"mode": Mode.EXACT, "cross": 0, "n": 16, "m": 16, "linear": 1}],
         ErrorCode.WEIGHT_SET: [{"set": CFG.sets}, {"set": 7}],
         ErrorCode.SELF: [{"cross": 0, "n": 5, "m": 6}],
         ErrorCode.REUSE: [{"reuse": 1}] * 4,
+        ErrorCode.LINEAR: [{"linear": 1, "mode": 0}, {"linear": 1, "mode": 1, "cross": 1, "n": 3, "m": 4}],
     }.items() for fault in faults]
 
 
 def random_word(rng):
     """A legal job word."""
-    exact, cross = rng.getrandbits(1), rng.getrandbits(1)
-    most = CFG.exact if exact else CFG.n
+    exact, cross, linear = rng.getrandbits(1), rng.getrandbits(1), rng.random() < 0.2
+    if linear:
+        exact, cross = 1, 0
+    most = CFG.queries if linear else CFG.exact if exact else CFG.n
     n = rng.randint(1, most)
     m = rng.randint(1, min(most, CFG.tokens - n)) if cross else n
     return {"mode": exact, "cross": cross, "tables": rng.getrandbits(1), "n": n, "m": m,
             "set": rng.randrange(CFG.sets), "shared_a": rng.getrandbits(1), "reuse": 0,
-            **{f"shift_{name}": rng.randrange(32) for name in "qkvs"},
+            "linear": int(linear), **{f"shift_{name}": rng.randrange(32) for name in "qkvs"},
             "shift_o": rng.randint(-8, 7)}
 
 
-SIZES = ("mode", "cross", "n", "m")
+SIZES = ("mode", "cross", "n", "m", "linear")
 
 
 def other(rng, sizes):
@@ -198,7 +203,7 @@ def check(seed, block=Control):
                 "cycles": 0, "held": waited, "cycles_compress": 0, "cycles_linear": 0}
         if code is ErrorCode.NONE:
             want |= {"cycles": end + tail(CFG), "cycles_compress": key - 1,
-                     "cycles_linear": query - key}
+                     "cycles_linear": end + tail(CFG) - key + 1 if word["linear"] else query - key}
         for _ in range(rng.randrange(5)):      # the status waits for the host
             ctx.set(dut.status.ready, 0)
             drive_events(ctx)
@@ -301,12 +306,12 @@ def test_words(layout, fields):
 
 MUTANTS = {
     "n one too large": ("word.n > cfg.n", "word.n > cfg.n + 1"),
-    "capacity in CTA mode": ("exact & ((word.n > cfg.exact)", "((word.n > cfg.exact)"),
+    "capacity in CTA mode": ("exact & ((word.n > most)", "((word.n > most)"),
     "sets not checked": ("word.set >= cfg.sets", "0"),
     "self with m": ("~word.cross & (word.n != word.m)", "0"),
     "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
     "both tensors beyond the bank": ("(word.cross & (word.n + word.m > cfg.tokens))", "0"),
-    "queries beyond those of exact mode": ("(word.m > cfg.exact)", "0"),
+    "queries beyond those of exact mode": ("(word.m > most)", "0"),
     "tokens not there": ("> self.tokens", "> self.tokens + 1"),
     "queries not there": ("Mux(word.cross, word.m, 0)", "0"),
     "queries wanted in self-attention": ("Mux(word.cross, word.m, 0)", "word.m"),
@@ -317,6 +322,10 @@ MUTANTS = {
     "a load that follows is left": ("(self.load_busy | self.load_offered)", "self.load_busy"),
     "read out one early": ("left.eq(tail(cfg) - 2)", "left.eq(tail(cfg) - 3)"),
     "jobs beside a load": ("self.job.ready.eq(~waiting & ~self.load_busy)", "self.job.ready.eq(~waiting)"),
+    "linear jobs of clusters": ("(~exact | word.cross |", "(word.cross |"),
+    "linear jobs of two tensors": ("(~exact | word.cross |", "(~exact |"),
+    "linear jobs with attention": ("with m.If(self.word.linear):", "with m.If(0):"),
+    "rows of a linear job as keys": ("Mux(word.linear, cfg.queries, cfg.exact)", "cfg.exact"),
     "last K counts": ("in_compress & linear", "linear"),
     "counts of the job before": ("[report.eq(0), ", "["),
     "waits not counted": ("report.held + held", "report.held"),
@@ -327,7 +336,7 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants(name):
     with pytest.raises(AssertionError, match="seed"):
-        for seed in range(3):
+        for seed in range(8):
             check(seed, edited(Control, *MUTANTS[name], next(
                 method for method in ("_wait", "_error", "_count", "_report", "elaborate")
                 if MUTANTS[name][0] in inspect.getsource(getattr(Control, method)))))
