@@ -30,8 +30,9 @@ class Claims(wiring.Component):
     A job that clusters claims its tokens until CAG has all centroids; an exact job until it has
     ended, for they are its centroids, and a linear job until the highest lane has read the last of
     them. A job that clusters claims the hash functions until the linears begin. Every job claims the
-    matrices and the parameters until the last row of the last weight has left the highest lane, but those of K and V only until its first scores where Q is the last linear, and a
-    linear job those of Q alone.
+    matrices and the parameters until the last row of the last weight has left the highest lane, but
+    those of K and V only until its first scores where Q is the last linear, and a linear job those of Q
+    alone.
 
     Timing: a claim stands from the cycle after ``start`` on. It falls when no lane reads any more:
     lanes follow each other, so that the last of a row is read d cycles behind the first.

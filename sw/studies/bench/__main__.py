@@ -12,7 +12,7 @@ from model.cta.programs import PRODUCTS, PROGRAMS
 from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
-from sw.studies.bench import cpu, layers
+from sw.studies.bench import cpu, layers, projections
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed
@@ -64,6 +64,8 @@ def main(argv=None) -> int:
     narrow.add_argument("--sums", type=int, choices=(1, 2), default=1,
                         help="banks of centroid sums (default %(default)s)")
     narrow.add_argument("--sets", type=int, default=2, help="weight sets on chip (default %(default)s)")
+    narrow.add_argument("--projection", action="store_true", help="the output projection on compressed rows "
+                        "in the place of attention, beside all rows on all multipliers")
     narrow.add_argument("--picture", metavar="FILE", help="draw the schedule of the first layer asked for, "
                         "losses coloured by cause, as SVG; nothing is measured")
     narrow.add_argument("--b", type=int, default=8, help="SA columns (default %(default)s)")
@@ -103,7 +105,8 @@ def _layers(args) -> int:
     if args.picture:
         layers.picture(chosen[0], args.picture, **engine)
         return 0
-    rows = layers.run(chosen, **engine, simulate=not args.model, seed=args.seed)
+    measured = projections.measure if args.projection else layers.measure
+    rows = layers.run(chosen, measured, **engine, simulate=not args.model, seed=args.seed)
     layers.show(rows)
     if args.report:
         write_json(args.report, rows)

@@ -172,7 +172,8 @@ def measure(size: Sizes, *, simulate: bool = True, seed: int = 0, **engine) -> d
     cfg = size.config(**engine)
     shared_a = cfg.slices == 1
     total, losses, useful = _modelled(cfg, size, shared_a)
-    row = {"net": size.net.name, "n": size.n, "point": size.point, "heads": size.net.heads,
+    row = {"net": size.net.name, "n": size.n, "point": size.point, "part": "attention",
+           "heads": size.net.heads,
            "b": cfg.b, "lanes": cfg.lanes, "sets": cfg.sets, "sums": cfg.sums,
            "program": WORDS.get(cfg.program.name, cfg.program.name), "products": cfg.products,
            "k0": size.k0, "k1": size.k1, "k2": size.k2, "cycles": total,
@@ -201,12 +202,13 @@ def picture(size: Sizes, path, **engine) -> None:
          f"{size.net.heads}", path)
 
 
-def run(chosen: list[Sizes], **how) -> list[dict]:
-    """Rows of all sizes, with progress; what cannot be measured is a row with its reason."""
+def run(chosen: list[Sizes], measured=measure, **how) -> list[dict]:
+    """Rows of all sizes as ``measured`` gives them, with progress; what cannot be measured is a row with its
+    reason."""
     rows = []
     for size in tqdm(chosen, unit=" layers", disable=not sys.stderr.isatty(), leave=False):
         try:
-            rows.append(measure(size, **how))
+            rows.append(measured(size, **how))
         except (ConfigError, ValueError) as error:
             rows.append({"net": size.net.name, "n": size.n, "point": size.point, "error": str(error)})
     return rows
