@@ -29,8 +29,11 @@ class OutputStream(wiring.Component):
     lowest elements, for max(n, m) tokens. ``last`` marks the last beat of the job. The next job may
     run meanwhile.
 
-    Timing: d/lanes + 2 cycles a row and 2 a beat of the tables, plus the cycles in which the sink is
-    not ready or PAG reads the tables.
+    The cluster of a row is asked for while the row before it is sent, and the row itself with the last
+    beat of that.
+
+    Timing: 2 cycles to the first beat, d/lanes a row, or 2 where that is 1, and 2 a beat of the tables,
+    plus the cycles in which the sink is not ready or PAG reads the tables.
 
     Source: Sec. III-C after eq. 8.
 
@@ -68,7 +71,10 @@ class OutputStream(wiring.Component):
         last_token = token + 1 == rows
         beats = [Cat(_extend(value) for value in self.row[g * cfg.lanes:(g + 1) * cfg.lanes])
                  for g in range(cfg.groups)]
-        m.d.comb += [lookup.addr.eq(token), self.row_addr.eq(Mux(clusters, token, lookup.ct[0]))]
+        following, fresh = Signal.like(token), Signal()        # the next row, the first cycle of this one
+        m.d.comb += [following.eq(token), lookup.addr.eq(following),
+                     self.row_addr.eq(Mux(clusters, following, lookup.ct[0]))]
+        m.d.sync += fresh.eq(self.row_en)
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 with m.If(self.start):
@@ -89,11 +95,15 @@ class OutputStream(wiring.Component):
                     self.out.valid.eq(1), self.out.payload.data.eq(Array(beats)[group]),
                     self.out.payload.last.eq(last_token & (group == cfg.groups - 1) & ~tables),
                 ]
+                m.d.comb += [following.eq(token + 1), lookup.en.eq(fresh & ~last_token)]
                 with m.If(self.out.ready):
                     m.d.sync += group.eq(group + 1)
                     with m.If(group == cfg.groups - 1):
-                        m.d.sync += [group.eq(0), token.eq(token + 1)]
-                        m.next = "CLUSTER"
+                        m.d.sync += [group.eq(0), token.eq(following)]
+                        if cfg.groups > 1:
+                            m.d.comb += self.row_en.eq(~last_token)
+                        else:                # its cluster is just being asked for
+                            m.next = "ROW"
                         with m.If(last_token):
                             m.d.sync += token.eq(0)
                             m.next = "IDLE"

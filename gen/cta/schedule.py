@@ -20,8 +20,8 @@ class Schedule(wiring.Component):
     """The program counter of ``cfg.program``, with the loops around a row.
 
     ``rows`` is valid where the program runs and what the next row waits for has come true; outputs,
-    and Q where it lies in their bank, also wait until those of the job before have left it. The row is
-    combinational, so that it can be taken in the last slot of the row before.
+    and the last slice of Q where it lies in their bank, also wait until those of the job before have
+    left it. The row is combinational, so that it can be taken in the last slot of the row before.
 
     Timing: after ``start`` in cycle c, ``rows`` is valid in c+1 at the earliest.
 
@@ -101,7 +101,8 @@ class Schedule(wiring.Component):
         holds = 1
         for event, level in events.items():
             holds &= ((entry.wait & event) == Wait.NONE) | level
-        free = self.outputs_free | (op != (Op.Q if stay else Op.OUT))
+        last = part == Mux(fast, T - 2, T - 1) if program.fast else part == T - 1
+        free = self.outputs_free | ((op != Op.Q) | ~last if stay else op != Op.OUT)
         m.d.comb += [self.rows.valid.eq(running & holds & free),
                      self.held.eq(running & holds & ~free & self.rows.ready)]
         take = self.rows.valid & self.rows.ready
@@ -114,7 +115,6 @@ class Schedule(wiring.Component):
         # What it reads. Weight banks hold the matrices slice by slice, set after set.
         set_base = Array([k * cfg.weight_rows for k in range(cfg.sets)])[job.set]
         a_base = Array([cfg.weight_base(Matrix.of(c)) for c in LSH])[lsh]
-        last = part == Mux(fast, T - 2, T - 1) if program.fast else part == T - 1
         query = (op == Op.Q) | (op == Op.SCORE) | (op == Op.OUT)
         if program.fast:
             query |= (op == Op.ALPHA) & (lsh == LSH.QUERY)

@@ -138,6 +138,7 @@ class _Run:
         self.ap_free = [0] * cfg.aps     # cycles from which a bank of AP that is not in use may be written
         self.pag_free, self.ap_done = 0, {}
         self.first = {}      # cycle of the first slot of an op
+        self.written = False     # whether a row has been taken that writes to the bank of O
         self.linear, self.begins = linear, (Op.Q,) if linear else cfg.program.phases
         if reuse or mode is Mode.EXACT:
             self.ready[Wait.CENTROIDS] = 0
@@ -174,8 +175,8 @@ class _Run:
             waited = max(0, take - max(free, at_hand))
             if waited:
                 self._lose(max(waits, key=waits.get), waited, take + 1)
-            if row.op is outputs and outputs not in self.first:
-                take += self.held
+            if row.op is outputs and not self.written and (row.op is Op.OUT or self._last(step)):
+                self.written, take = True, take + self.held
                 held = max(0, take - max(free, at_hand)) - waited
                 self._lose("outputs of the job before", held, take + 1)
                 waited += held
@@ -197,6 +198,10 @@ class _Run:
             self._record(step, stream, load, length, pad, turn)
         return free
 
+    def _last(self, step: Step) -> bool:
+        """Whether a row takes the last slice, whose sums leave the array."""
+        return step.part + step.row.each >= self.cfg.slices
+
     def _first(self, lsh: LSH) -> int:
         """Number of the first token of a clustering."""
         return self.first_query if lsh == LSH.QUERY else 0
@@ -204,7 +209,7 @@ class _Run:
     def _slots(self, step: Step):
         """Slots of the stream and of the pause behind it."""
         cfg, row = self.cfg, step.row
-        last = step.part + row.each >= cfg.slices
+        last = self._last(step)
         least = least_stream(cfg, step.turns)
         if row.op is Op.HASH:
             length = self.m if row.lsh == LSH.QUERY else self.n

@@ -209,7 +209,7 @@ def test_the_timing_diagram_of_cta():
     check(CFG, weights, job, result, "diagram")      # its cycles are those of the golden schedule
     c = result.cycles
     taken, out, status = (run.cycles[name] for name in ("job", "out", "status"))
-    rows = [taken[0] + c + 6 + (CFG.groups + 2) * t + g
+    rows = [taken[0] + c + 6 + max(2, CFG.groups) * t + g
             for t in range(7) for g in range(CFG.groups)]
     assert out == rows + [rows[-1] + 2 * (t + 1) for t in range(9)]
     # The second waits in the engine, and the third at its door until the second has been checked.

@@ -74,7 +74,8 @@ async def _run(ctx, dut, cfg, head, rng, note):
         may = {"": True, "c1": levels["c1_done"], "centroids": levels["centroids_done"],
                "queries": cycle >= there[Op.Q],
                "probability": ap_ready and cycle >= max(drained, there[Op.V])}[row.waits]
-        held = may and row.op is (Op.Q if stay else Op.OUT) and not levels["outputs_free"]
+        writes = row.op is (Op.Q if stay else Op.OUT) and (not stay or row.stream[0]["part_last"])
+        held = may and writes and not levels["outputs_free"]
         assert ctx.get(dut.held) == (held and ready), f"{note}: held in cycle {cycle}"
         may = may and not held
         assert ctx.get(dut.rows.valid) == may, f"{note}: valid, {row.op.name} in cycle {cycle}"
