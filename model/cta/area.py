@@ -26,6 +26,7 @@ def terms(cfg: CTAConfig) -> Terms:
         "pe": _by("pe", pe, acc=cfg.acc.width),
         "lane": _by("row", rows, address=address, slices=cfg.slices > 1),
         "ppe": _by("column", cfg.b, acc=cfg.acc.width),
+        "ppe_multiplier": {"column": cfg.b},
         "mean_lane": _by("row", rows, sum=cfg.csum.width),
         "sum_lane": _by("row", rows, sum=cfg.csum.width),
         "systolic_row": _by("row", rows) | {"pe": pe},
