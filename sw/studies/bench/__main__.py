@@ -64,6 +64,7 @@ def main(argv=None) -> int:
     narrow.add_argument("--sums", type=int, choices=(1, 2), default=1,
                         help="banks of centroid sums (default %(default)s)")
     narrow.add_argument("--sets", type=int, default=2, help="weight sets on chip (default %(default)s)")
+    narrow.add_argument("--lanes", type=int, default=16, help="elements of a beat (default %(default)s)")
     narrow.add_argument("--projection", action="store_true", help="the output projection on compressed rows "
                         "in the place of attention, beside all rows on all multipliers")
     narrow.add_argument("--picture", metavar="FILE", help="draw the schedule of the first layer asked for, "
@@ -101,7 +102,7 @@ def _layers(args) -> int:
     chosen = layers.sizes([net for net in layers.NETS if args.net in (None, net.name)],
                           layers.TOKENS if args.n is None else (args.n,),
                           None if args.point is None else (args.point,))
-    engine = {name: getattr(args, name) for name in ("b", "program", "products", "sums", "sets")}
+    engine = {name: getattr(args, name) for name in ("b", "program", "products", "sums", "sets", "lanes")}
     if args.picture:
         layers.picture(chosen[0], args.picture, **engine)
         return 0
