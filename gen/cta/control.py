@@ -113,8 +113,6 @@ class Control(wiring.Component):
                                  *(report[f"overflow{c}"].eq(self.overflow[c]) for c in range(3))]
                     m.next = "LAST EVENTS"
             with m.State("LAST EVENTS"):
-                with m.If(self.word.linear):        # the phase linear lasts to its end
-                    m.d.sync += report.cycles_linear.eq(report.cycles - report.cycles_compress)
                 m.next = "HAND OVER"
             with m.State("HAND OVER"):
                 with m.If(~reported):
@@ -172,13 +170,14 @@ class Control(wiring.Component):
 
     def _count(self, m, report):
         """What is counted while the signal that this gives is high."""
-        counting, in_compress, before_attention = Signal(), Signal(), Signal()
+        counting, in_compress, in_linear = Signal(), Signal(), Signal()
         with m.If(self.start):
-            m.d.sync += [in_compress.eq(1), before_attention.eq(1)]
+            m.d.sync += [in_compress.eq(1), in_linear.eq(0)]
         # Events are added a cycle later than they come: they are sums of many flags.
         held, zero_rows, *events = (delay(m, count, 1) for count in (
             self.held, self.zero_rows, *self.events))
-        with m.If(delay(m, counting, 1, reset=True)):
+        late = delay(m, counting, 1, reset=True)
+        with m.If(late):
             m.d.sync += [report.held.eq(report.held + held),
                          report.zero_rows.eq(report.zero_rows + zero_rows)]
             for kind, count in zip(Saturation, events):
@@ -190,11 +189,14 @@ class Control(wiring.Component):
         cycles = delay(m, report.cycles, 1)
         linear, attention = (delay(m, counting & begins, 1, reset=True, name=name) for name, begins in (
             ("linear", self.linear_begins), ("attention", self.attention_begins)))
-        with m.If(in_compress & linear):
-            m.d.sync += [in_compress.eq(0), report.cycles_compress.eq(cycles)]
-        with m.If(before_attention & attention):
-            m.d.sync += [before_attention.eq(0),
-                         report.cycles_linear.eq(cycles - report.cycles_compress)]
+        begins = in_compress & linear
+        with m.If(begins):
+            m.d.sync += [in_compress.eq(0), in_linear.eq(1), report.cycles_compress.eq(cycles)]
+        with m.If(attention):
+            m.d.sync += in_linear.eq(0)
+        # That of a linear job lasts to its end.
+        with m.If(late & (begins | in_linear & ~attention)):
+            m.d.sync += report.cycles_linear.eq(report.cycles_linear + 1)
         return counting
 
     def _report(self, m, report, reported, handed):

@@ -169,7 +169,8 @@ def check(seed, block=Control):
                 ctx.set(dut.load_busy, 0)
                 # K again and Q again do not count; k, overflow are looked at with the last O.
                 ctx.set(dut.linear_begins, cycle == key or (cycle > key and rng.getrandbits(1)))
-                ctx.set(dut.attention_begins, cycle == query or (cycle > query and rng.getrandbits(1)))
+                ctx.set(dut.attention_begins, not word["linear"] and (
+                    cycle == query or (cycle > query and rng.getrandbits(1))))
                 ctx.set(dut.ended, cycle > end)
                 final = cycle == end + tail(CFG)
                 for ports, values in ((dut.k, sizes), (dut.overflow, lost)):
@@ -324,7 +325,7 @@ MUTANTS = {
     "jobs beside a load": ("self.job.ready.eq(~waiting & ~self.load_busy)", "self.job.ready.eq(~waiting)"),
     "linear jobs of clusters": ("(~exact | word.cross |", "(word.cross |"),
     "linear jobs of two tensors": ("(~exact | word.cross |", "(~exact |"),
-    "linear jobs with attention": ("with m.If(self.word.linear):", "with m.If(0):"),
+    "linear to the end": ("in_linear & ~attention", "in_linear"),
     "rows of a linear job as keys": ("Mux(word.linear, cfg.queries, cfg.exact)", "cfg.exact"),
     "last K counts": ("in_compress & linear", "linear"),
     "counts of the job before": ("[report.eq(0), ", "["),
