@@ -62,7 +62,7 @@ class RowWalk(wiring.Component):
         m = Module()
         cfg, slots = self.cfg, row_slots(self.cfg)
         stride = cfg.h * cfg.entries
-        left = Signal(16)
+        left, size = Signal(16), Signal.like(self.size)    # tokens that are left, and of them in this batch
         at, base = Signal.like(self.address), Signal.like(self.address)
         slot, base_slot = Signal(range(slots)), Signal(range(slots))
         entry, token = Signal(range(max(2, cfg.entries))), Signal.like(self.token)
@@ -72,11 +72,10 @@ class RowWalk(wiring.Component):
         last_entry, last_token = entry == cfg.entries - 1, token + 1 == self.size
         last_table = table == cfg.h - 1
         m.d.comb += [
-            self.size.eq(batch_size(cfg, self.order, left)),
             self.valid.eq(Mux(self.order, (tokens >= self.size) & (left != 0), rows != 0)),
             self.address.eq(at), self.token.eq(token), self.first.eq((table == 0) & (entry == 0)),
             self.ends_table.eq(last_entry & last_token),
-            self.ends_batch.eq(self.ends_table & last_table)]
+            self.ends_batch.eq(self.ends_table & last_table), self.size.eq(size)]
 
         over = slot == slots - 1
         next_slot = Mux(over, 0, slot + 1)
@@ -90,13 +89,14 @@ class RowWalk(wiring.Component):
                              at.eq(base + cfg.entries), base.eq(base + cfg.entries)]
             with m.If(self.ends_batch):
                 begin = Mux(over, 0, at + 1)
-                m.d.sync += [table.eq(0), left.eq(left - self.size), slot.eq(next_slot),
-                             base_slot.eq(next_slot), at.eq(begin), base.eq(begin)]
+                m.d.sync += [table.eq(0), left.eq(left - size), slot.eq(next_slot),
+                             base_slot.eq(next_slot), at.eq(begin), base.eq(begin),
+                             size.eq(batch_size(cfg, self.order, left - size))]
 
         m.d.sync += [rows.eq(rows + self.row_in - self.step),
                      tokens.eq(tokens + self.token_in
                                - Mux(self.step & self.ends_batch, self.size, 0))]
         with m.If(self.start):
-            m.d.sync += [left.eq(self.tokens), *(each.eq(0) for each in (
-                at, base, slot, base_slot, entry, token, table, rows, tokens))]
+            m.d.sync += [left.eq(self.tokens), size.eq(batch_size(cfg, self.order, self.tokens)),
+                         *(each.eq(0) for each in (at, base, slot, base_slot, entry, token, table, rows, tokens))]
         return m
