@@ -98,5 +98,6 @@ class RowWalk(wiring.Component):
                                - Mux(self.step & self.ends_batch, self.size, 0))]
         with m.If(self.start):
             m.d.sync += [left.eq(self.tokens), size.eq(batch_size(cfg, self.order, self.tokens)),
-                         *(each.eq(0) for each in (at, base, slot, base_slot, entry, token, table, rows, tokens))]
+                         *(each.eq(0) for each in (at, base, slot, base_slot, entry, token, table, rows,
+                                                   tokens))]
         return m
