@@ -20,11 +20,12 @@ PAPER = LookupConfig(d=512, h=128, tau=8, block=64)
 WIDE = dataclasses.replace(PAPER, multipliers=512, lanes=128, batch=TOKENS)
 ENGINES_OF = (("balanced", PAPER, Order.TOKEN_MAJOR),
               ("gather sets the pace", dataclasses.replace(PAPER, multipliers=1024), Order.TOKEN_MAJOR),
+              ("without a tile", dataclasses.replace(PAPER, tile=False, batch=0), Order.TOKEN_MAJOR),
               ("table-major", PAPER, Order.TABLE_MAJOR),
               ("twice as wide", WIDE, Order.TOKEN_MAJOR),
               ("- table-major", WIDE, Order.TABLE_MAJOR))
-"""Projection and gather in balance, the gather alone setting the pace, the other order; an engine of twice
-the width in both, its batch all tokens of the job."""
+"""Projection and gather in balance, the gather alone setting the pace, the memory of table-major absent, the
+other order; an engine of twice the width in both orders, its batch all tokens of the job."""
 
 
 class LookupBench(Bench):
@@ -65,5 +66,5 @@ class LookupBench(Bench):
                   f"{r['of_bound']:>10.3f}{r['port_use']:>11.1%}{verdicts(r)}")
         print("\nprojection, gather, port: least cycles a token of the multipliers, of the lanes, of "
               "the table port\nof bound: cycles by those that no schedule can beat: the larger of the first "
-              "two; table-major, the\nprojection of the first batch, then the pace of the port; the way through "
-              "included\nport used: table beats by cycles")
+              "two; table-major, the\nprojection of the first batch, then the pace of the port; the way "
+              "through included\nport used: table beats by cycles")
