@@ -86,7 +86,7 @@ def account(cfg: LookupConfig) -> Account:
 
 
 def least_cycles(cfg: LookupConfig, tokens: int, order: Order = Order.TOKEN_MAJOR) -> int:
-    """Cycles of a job of ``tokens`` tokens that no schedule of this order can beat.
+    """Cycles of a job that no schedule of this order, its batches filled in turn, can beat.
 
     Token-major, those of the slower of projection and gather. Table-major, a table that has gone by serves no
     token whose code is not known yet: a batch's pass over the tables begins behind the projection of its last

@@ -25,7 +25,7 @@ def test_the_list_is_that_of_the_verilog(cfg):
 
 
 def test_what_the_tile_takes():
-    """2.1 Mbit of 6.1, and as much again of rows and sums that only a batch keeps; docs/results/engines.md."""
+    """2.1 Mbit of 6.1, and another 1.2 of rows and sums that only a batch keeps (docs/results/engines.md)."""
     def mbit(cfg):
         return sum(macro.bits * count for macro, count in macros(cfg).items()) / 1e6
 
