@@ -268,7 +268,7 @@ def test_lookup_sequences(cfg, seed, tried):
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
         session = LookupSession(cfg, Script(seed)).memory(weights.tables, Path(folder), 3)
         session.load(loads)
-        for _ in range(60):
+        for _ in range(150):
             if rng.random() < 0.5:
                 values, beats = random_lookup_load(rng, loads)
                 session._push("load", pack_fields(lookup_layout.LOAD_FIELDS, values))

@@ -8,8 +8,8 @@ from sw.studies.bench.__main__ import main
 def test_bench_from_the_cycle_model(tmp_path, capsys):
     assert main(["lookup", "--model", "--report", str(tmp_path / "bench.json")]) == 0
     rows = json.loads((tmp_path / "bench.json").read_text())["jobs"]
-    assert [row["name"] for row in rows] == ["balanced", "gather sets the pace", "without a tile", "table-major",
-                                             "twice as wide", "- table-major"]
+    assert [row["name"] for row in rows] == [
+        "balanced", "gather sets the pace", "without a tile", "table-major", "twice as wide", "- table-major"]
     for row in rows:
         assert row["equal"] is None and row["cycles"] == row["model"]
         assert 1 < row["of_bound"] < 1.05 and 0.6 < row["port_use"] < 1
