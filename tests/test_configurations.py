@@ -66,7 +66,7 @@ def objects(engine):
               "program": st.sampled_from([value.as_dict() for value in (
                   TABLE_I, program((1, 2, 0)), program(overlap=False))]),
               "products": st.sampled_from(PRODUCTS), "neighbours": st.booleans(),
-              "gelu_scaled": st.booleans(), "residual": st.booleans()}
+              "gelu_scaled": st.booleans(), "residual": st.booleans(), "tile": st.booleans()}
     likely |= {name: st.one_of(st.sampled_from([c.low, c.high]), st.integers(c.low, c.high))
                for name, c in config.CONSTANTS.items()}
     optional = {"unknown": JUNK, "fmt": formats(config)}
@@ -189,7 +189,7 @@ def test_every_number_is_in_the_digest(config, tried):
              "sums": 2, "aps": 2, "ahead": False, "k0": 9, "k1": 9, "k2": 9, "pag": 4,
              "sets": 2, "lanes": 16, "digit": 1, "h": 3, "tau": 3, "block": 32,
              "projection": "dense", "program": program(), "neighbours": True,
-             "gelu_scaled": False, "residual": True, "multipliers": 64, "batch": 3,
+             "gelu_scaled": False, "residual": True, "tile": False, "multipliers": 64, "batch": 3,
              "tables": "internal", "outstanding": 8}
     for field in dataclasses.fields(config):
         if field.name == "fmt":

@@ -78,7 +78,8 @@ class Control(wiring.Component):
                 unfit.append(field < mix.min)
         for code, wrong in reversed(((ErrorCode.LOAD, self.load_error),
                                      (ErrorCode.TOKENS, word.tokens == 0),
-                                     (ErrorCode.FIELD, Cat(unfit).any()))):
+                                     (ErrorCode.FIELD, Cat(unfit).any()),
+                                     *([] if cfg.tile else [(ErrorCode.ORDER, word.order)]))):
             with m.If(wrong):
                 m.d.comb += error.eq(code)
         m.d.comb += [self.status.payload.eq(report), self.x_enable.eq(running & (x_left != 0))]

@@ -1,6 +1,6 @@
 """Gather: it makes y of rows, as weighted sums of table rows (LookupFFN, eq. 7)."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,8 +28,9 @@ class Gather(wiring.Component):
     Rows wait in :class:`RowStore`. One walk over them gives addresses, as far ahead as
     ``outstanding`` beats; a second walk in the same order gives each beat that comes its score.
     Token-major, addresses go to the table port. Table-major, they go to :class:`Tile`, which fills
-    itself from the port; all else is the same. The lanes take a beat a cycle. Sums of one token
-    (token-major) or batch leave by :class:`GatherOutput`; a second bank takes the next token.
+    itself from the port; all else is the same. Without ``cfg.tile`` all jobs are token-major. The
+    lanes take a beat a cycle. Sums of one token (token-major) or batch leave by
+    :class:`GatherOutput`; a second bank takes the next token.
 
     A reset forgets the reads in flight: the memory behind the port must forget them too.
 
@@ -46,7 +47,6 @@ class Gather(wiring.Component):
     Members
     -------
     start : A job begins; rows are taken from the next cycle on.
-    order : The job is table-major, else token-major. Stable while ``busy``.
     tokens : Tokens of the job. Read with ``start``.
     shift_y : Right shift of the sums. Stable while ``busy``.
     rows : Stream of rows. Payload :func:`gen.lookup.hash.row_layout`.
@@ -57,6 +57,7 @@ class Gather(wiring.Component):
     sat_output : Elements that saturated in this cycle.
     beats : The table port delivers a beat in this cycle.
     busy : From the cycle after ``start`` until the last beat of y has left.
+    order : The job is table-major, else token-major. Stable while ``busy``. With ``cfg.tile`` only.
     residual : Stream of residuals, d/8 beats a token. With ``cfg.residual`` only.
     t_en : A beat of the tables is written. With internal tables only, and so are the next two.
     t_addr : Number of that beat: row * row_beats + beat.
@@ -71,11 +72,13 @@ class Gather(wiring.Component):
     def __init__(self, cfg: LookupConfig):
         self.cfg = cfg
         members = {
-            "start": In(1), "order": In(1), "tokens": In(16), "shift_y": In(SHIFT.width),
+            "start": In(1), "tokens": In(16), "shift_y": In(SHIFT.width),
             "rows": In(stream.Signature(row_layout(cfg))),
             "y": Out(stream.Signature(y_layout(cfg))),
             "o_en": In(1), "o_addr": In(range(cfg.d)), "o_data": In(cfg.fmt.out_bias.width),
             "sat_output": Out(range(HOST_LANES + 1)), "beats": Out(1), "busy": Out(1)}
+        if cfg.tile:
+            members["order"] = In(1)
         if cfg.residual:
             members["residual"] = In(stream.Signature(residual_layout(cfg)))
         if cfg.tables == "internal":
@@ -84,20 +87,24 @@ class Gather(wiring.Component):
             members |= {"request": Out(stream.Signature(cfg.address_width)),
                         "response": In(stream.Signature(8 * cfg.lanes))}
         super().__init__(members)
+        if not cfg.tile:
+            self.static_inputs = ("shift_y",)
 
     def elaborate(self, platform):
         m = Module()
-        cfg, order = self.cfg, self.order
+        cfg = self.cfg
+        order = self.order if cfg.tile else Const(0, 1)
 
         def add(name, component):
             m.submodules[name] = place(platform, component)
             return component
 
         store, address = add("store", RowStore(cfg)), add("address", TableAddress(cfg))
-        scores, tile = add("scores", RowScores(cfg)), add("tile", Tile(cfg))
+        scores = add("scores", RowScores(cfg))
         lanes, output = add("accumulate", GatherAccumulate(cfg)), add("output", GatherOutput(cfg))
         request, response = self._port(m, add)
-        for block in (address, scores, tile, output):
+        tile = add("tile", Tile(cfg)) if cfg.tile else None
+        for block in (address, scores, output, *([tile] if cfg.tile else ())):
             m.d.comb += [block.start.eq(self.start), block.order.eq(order),
                          block.tokens.eq(self.tokens)]
 
@@ -113,15 +120,17 @@ class Gather(wiring.Component):
         # Requests: of a row, or of the next tile; never more than may be in flight.
         flight = Signal(range(cfg.outstanding + 1))
         room, sent, came = Signal(), Signal(), Signal()
+
+        def chosen(of_tile, of_row):
+            """What counts in the order of the job."""
+            return Mux(order, of_tile(), of_row) if cfg.tile else of_row
+
         m.d.comb += [
             room.eq(flight != cfg.outstanding),
-            request.valid.eq(Mux(order, tile.fill.valid, address.beat.valid) & room),
-            request.payload.eq(Mux(order, tile.fill.payload, address.beat.payload)),
+            request.valid.eq(chosen(lambda: tile.fill.valid, address.beat.valid) & room),
+            request.payload.eq(chosen(lambda: tile.fill.payload, address.beat.payload)),
             sent.eq(request.valid & request.ready), came.eq(response.valid & response.ready),
-            tile.fill.ready.eq(sent), address.beat.ready.eq(Mux(order, tile.read.ready, sent)),
-            tile.read.valid.eq(address.beat.valid & order),
-            tile.read.payload.eq(address.beat.payload),
-            tile.ends_table.eq(address.ends_table), self.beats.eq(came)]
+            address.beat.ready.eq(chosen(lambda: tile.read.ready, sent)), self.beats.eq(came)]
         m.d.sync += flight.eq(flight + sent - came)
 
         # Beats: from the port or from the tile, to the lanes as soon as their bank is free.
@@ -130,19 +139,24 @@ class Gather(wiring.Component):
         may, come = Signal(), Signal()
         m.d.comb += [
             may.eq(scores.valid & ~owned.bit_select(scores.bank, 1)),
-            come.eq(may & Mux(order, tile.beat.valid, response.valid)),
-            response.ready.eq(order | may), tile.beat.ready.eq(may),
-            tile.come.eq(came & order), tile.data.eq(response.payload),
+            come.eq(may & chosen(lambda: tile.beat.valid, response.valid)),
+            response.ready.eq(order | may if cfg.tile else may),
             last_beat.eq(come & (beat == cfg.row_beats - 1)), scores.done.eq(last_beat),
             ends.eq(last_beat & scores.ends_batch), store.free.eq(Mux(ends, scores.size, 0)),
             lanes.en.eq(come), lanes.bank.eq(scores.bank), lanes.word.eq(scores.word + beat),
             lanes.first.eq(scores.first), lanes.score.eq(store.score),
-            lanes.entries.eq(Mux(order, tile.beat.payload, response.payload))]
+            lanes.entries.eq(chosen(lambda: tile.beat.payload, response.payload))]
+        if cfg.tile:
+            m.d.comb += [
+                tile.fill.ready.eq(sent), tile.read.valid.eq(address.beat.valid & order),
+                tile.read.payload.eq(address.beat.payload),
+                tile.ends_table.eq(address.ends_table), tile.come.eq(came & order),
+                tile.data.eq(response.payload), tile.beat.ready.eq(may)]
         with m.If(come):
             m.d.sync += beat.eq(Mux(last_beat, 0, beat + 1))
 
         # Sums: a bank is owned from a token's last beat until its sums have left.
-        mine = Mux(order, 3, 1 << scores.bank)
+        mine = chosen(lambda: 3, 1 << scores.bank)
         written = delay(m, Mux(ends, mine, 0), SUM_STAGES - 1, reset=True, name="written")
         m.d.sync += [owned.eq((owned & ~output.clear) | Mux(ends, mine, 0)),
                      full.eq((full & ~output.clear) | written)]

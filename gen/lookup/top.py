@@ -108,8 +108,8 @@ class Lookup(wiring.Component):
 
         # The job, and what the host is told of it.
         job = host.word
-        for part, names in ((projection, ("gain", "skip", "shift_skip")),
-                            (gather, ("shift_y", "order", "tokens"))):
+        of_gather = ("shift_y", "tokens", *(["order"] if cfg.tile else []))
+        for part, names in ((projection, ("gain", "skip", "shift_skip")), (gather, of_gather)):
             m.d.comb += [getattr(part, name).eq(job[name]) for name in names]
         counts = {Saturation.BLOCK: projection.sat_block,
                   Saturation.HADAMARD: projection.sat_hadamard, Saturation.Z: projection.sat_z,

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from model.accelerator import FeedForward, NotMeasured
+from model.errors import ConfigError
 from model.lookup.area import area
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
+from model.lookup.gather import orders
 from model.lookup.job import Order
 from model.lookup.timing import TABLE_LATENCY
 
@@ -22,6 +24,10 @@ class LookupAccelerator:
     cfg: LookupConfig
     order: Order = Order.TOKEN_MAJOR
     latency: int = TABLE_LATENCY
+
+    def __post_init__(self):
+        if self.order not in orders(self.cfg):
+            raise ConfigError(f"order is {self.order.name}, must be TOKEN_MAJOR for an engine without a tile")
 
     def cycles(self, workload: FeedForward) -> int:
         """Cycles of the layer on all tokens, streams included (``model.lookup.cycles``)."""

@@ -6,7 +6,7 @@ streams wait until a job takes them, in order.
 """
 
 from model.lookup.config import LookupConfig
-from model.lookup.job import ErrorCode
+from model.lookup.job import ErrorCode, Order
 from model.lookup.layout import JOB_FIELDS, Target, shift_rows, table_parts
 from model.lookup.weight_layout import weight_beats
 
@@ -53,7 +53,7 @@ class Admission:
         self.error |= not legal
         return legal
 
-    def job(self, *, tokens: int, gain: int = 0, skip: int = 0, **others) -> ErrorCode:
+    def job(self, *, tokens: int, gain: int = 0, skip: int = 0, order: int = 0, **others) -> ErrorCode:
         """The answer to a job word, by its fields; clears the error of a load."""
         error, self.error = self.error, False
         if error:
@@ -62,4 +62,6 @@ class Admission:
             return ErrorCode.TOKENS
         if not (fits(self.cfg, "gain", gain) and fits(self.cfg, "skip", skip)):
             return ErrorCode.FIELD
+        if order == Order.TABLE_MAJOR and not self.cfg.tile:
+            return ErrorCode.ORDER
         return ErrorCode.NONE

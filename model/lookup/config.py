@@ -40,7 +40,8 @@ class LookupConfig(EngineConfig):
     residual: bool = False
     multipliers: int = 0
     lanes: int = 0
-    batch: int = 64
+    batch: int = 0
+    tile: bool = True
     tables: str = "external"
     outstanding: int = 256
     log_index: int = 7
@@ -61,7 +62,7 @@ class LookupConfig(EngineConfig):
         self._check_integers("d", "h", "tau", "block", "multipliers", "lanes", "batch",
                              "outstanding")
         self._check_constants()
-        for name in ("neighbours", "gelu_scaled", "residual"):
+        for name in ("neighbours", "gelu_scaled", "residual", "tile"):
             self._check(name, isinstance(getattr(self, name), bool), "True or False")
         self._check("d", self.d % 8 == 0 and 8 <= self.d <= 2048, "a multiple of 8 in 8..2048")
         self._check("h", 1 <= self.h <= 1024, "in 1..1024")
@@ -78,7 +79,9 @@ class LookupConfig(EngineConfig):
         self._check("lanes", _is_power(self.lanes) and self.lanes <= self.n,
                     f"a power of two in 1..n = {self.n}")
         self._check("projection", self.projection in PROJECTIONS, f"one of {PROJECTIONS}")
+        self._default("batch", 64 if self.tile else 1)
         self._check("batch", 1 <= self.batch <= 256, "in 1..256")
+        self._check("batch", self.tile or self.batch == 1, "1 without a tile")
         self._check("outstanding", _is_power(self.outstanding) and self.outstanding <= 4096,
                     "a power of two in 1..4096")
         self._check("tables", self.tables in PLACES, f"one of {PLACES}")

@@ -11,7 +11,7 @@ from model.lookup import gather
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import Order
 
-__all__ = ["Account", "account", "vanilla_flop"]
+__all__ = ["Account", "account", "least_cycles", "vanilla_flop"]
 
 
 def vanilla_flop(d: int, hidden: int = 0) -> int:
@@ -83,3 +83,22 @@ def account(cfg: LookupConfig) -> Account:
         batch_bytes=gather.table_bytes(cfg, cfg.batch, Order.TABLE_MAJOR),
         projection_cycles=-(-products // cfg.multipliers),
         gather_cycles=cfg.h * cfg.entries * cfg.row_beats)
+
+
+def least_cycles(cfg: LookupConfig, tokens: int, order: Order = Order.TOKEN_MAJOR) -> int:
+    """Cycles of a job that no schedule of this order, its batches filled in turn, can beat.
+
+    Token-major, those of the slower of projection and gather. Table-major, a table that has gone by serves no
+    token whose code is not known yet: a batch's pass over the tables begins behind the projection of its last
+    token, and behind the pass before. A pass takes what the port needs for all tables, or the lanes for all
+    tokens of the batch. The way through the engine and the beats of y come on top.
+    """
+    costs = account(cfg)
+    if order == Order.TOKEN_MAJOR:
+        return tokens * costs.bound
+    projected = done = 0
+    for first in range(0, tokens, cfg.batch):
+        size = min(cfg.batch, tokens - first)
+        projected += size * costs.projection_cycles
+        done = max(projected, done) + max(cfg.rows * cfg.row_beats, size * costs.gather_cycles)
+    return done

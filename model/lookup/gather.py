@@ -9,7 +9,12 @@ from model.fixed import round_half_up, saturate
 from model.lookup.config import LookupConfig
 from model.lookup.job import Order
 
-__all__ = ["rows", "accumulate", "gather", "table_bytes"]
+__all__ = ["orders", "rows", "accumulate", "gather", "table_bytes"]
+
+
+def orders(cfg: LookupConfig) -> tuple[Order, ...]:
+    """The orders that an engine takes: the table-major one needs the tile."""
+    return tuple(Order) if cfg.tile else (Order.TOKEN_MAJOR,)
 
 
 def rows(cfg: LookupConfig, codes: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ class ErrorCode(IntEnum):
     TOKENS = 1   # no token, or above 65535
     LOAD = 2     # a load since the last job had no such target or rows, or parts of table beats
     FIELD = 3    # gain or skip has a value that the mix format has not
+    ORDER = 4    # table-major, and the engine has no tile
 
 
 class Saturation(IntEnum):

@@ -8,9 +8,11 @@ from model.lookup import hash as hashing
 from model.lookup.config import STAGES, LookupConfig
 from model.lookup.job import ErrorCode, Job, LayerResult, LayerWeights, Order, Saturation
 
-__all__ = ["JobRefused", "check", "require_accepted", "validate", "trace", "run", "TOKENS_MAX"]
+__all__ = ["JobRefused", "check", "require_accepted", "require_order", "validate", "trace", "run",
+           "TOKENS_MAX"]
 
 TOKENS_MAX = 65535
+NO_TILE = "order is table-major, must be token-major on an engine without a tile"
 
 
 def check(cfg: LookupConfig, weights: LayerWeights, job: Job) -> ErrorCode:
@@ -26,7 +28,13 @@ def _refusal(cfg, job):
         if not mix.min <= getattr(job, name) <= mix.max:
             return ErrorCode.FIELD, (f"{name} is {getattr(job, name)}, "
                                      f"must be in {mix.min}..{mix.max}")
+    if _lacks_tile(cfg, job.order):
+        return ErrorCode.ORDER, NO_TILE
     return ErrorCode.NONE, ""
+
+
+def _lacks_tile(cfg, order):
+    return order == Order.TABLE_MAJOR and not cfg.tile
 
 
 def require_accepted(cfg: LookupConfig, job: Job) -> None:
@@ -34,6 +42,12 @@ def require_accepted(cfg: LookupConfig, job: Job) -> None:
     code, reason = _refusal(cfg, job)
     if code != ErrorCode.NONE:
         raise JobRefused(code, reason)
+
+
+def require_order(cfg: LookupConfig, order: Order) -> None:
+    """Raise :class:`JobRefused` for an order that the engine refuses; for those who make jobs."""
+    if _lacks_tile(cfg, order):
+        raise JobRefused(ErrorCode.ORDER, NO_TILE)
 
 
 def validate(cfg: LookupConfig, weights: LayerWeights, job: Job) -> None:

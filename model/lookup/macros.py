@@ -56,7 +56,8 @@ def macros(cfg: LookupConfig) -> Counter[Macro]:
     add(rows, cfg.tau)
     add(rows, cfg.score.width)
     beat, table = 8 * cfg.lanes, cfg.row_beats << cfg.tau
-    add(2 * table, beat)                                                        # the tile
+    if cfg.tile:
+        add(2 * table, beat)
     if cfg.tables == "internal":
         add(cfg.rows * cfg.row_beats, beat)
     add(accumulator_words(cfg), cfg.lanes * cfg.gather_acc.width, 2)

@@ -57,7 +57,10 @@ PARAMETERS: dict[str, Parameter] = {
                        "The gather has as many multipliers. A row is padded to whole beats. "
                        "The default is n where that is less."),
     "batch": Parameter("tokens that share a table tile", "1..256", "64",
-                       "It holds for the table-major order."),
+                       "It holds for the table-major order. Without a tile it is 1."),
+    "tile": Parameter("memory of two tables, for the table-major order", "True or False", "yes",
+                      "Without it, table-major jobs are refused, and rows and sums of a token at a time are "
+                      "kept."),
     "tables": Parameter("where the tables are", " or ".join(PLACES), "external",
                         "external is behind a read port; internal is SRAM, at most 16 MiB."),
     "outstanding": Parameter("table beats in flight", "a power of two in 1..4096", "256")}

@@ -70,7 +70,8 @@ def random_job(cfg: LookupConfig, rng, t: int, saturating: bool = False, spread:
     weights = LayerWeights(w, shift_z, z_bias, _tables(cfg, rng), np.zeros(cfg.h, np.int64),
                            rng.integers(f.out_bias.min // 64, f.out_bias.max // 64, cfg.d),
                            shift_block, shift_hadamard)
-    job = Job(x, None, Order(int(rng.integers(2))) if order is None else order, gain, skip,
+    drawn = Order(int(rng.integers(2)) * cfg.tile)
+    job = Job(x, None, drawn if order is None else order, gain, skip,
               least_shift(skip * x.std(), sigma / 2))
     # Scores of a table fill their format; some tables do not, as scales of their own would have it.
     z, _ = bh4.project(cfg, x, weights, gain, skip, job.shift_skip)

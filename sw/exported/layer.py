@@ -175,7 +175,8 @@ class FFNLayer:
 
     def job(self, x_raw: np.ndarray, order: Order = Order.TOKEN_MAJOR,
             residual: np.ndarray | None = None) -> FFNJob:
-        """The job on raw tokens (t, d)."""
+        """The job on raw tokens (t, d). Raises JobRefused for an order that the engine does not take."""
+        lookup.require_order(self.cfg, order)
         return FFNJob(x_raw, residual, order, self.gain, self.skip, self.shift_skip, self.shift_y)
 
     def output(self, raw_y) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from model.errors import JobRefused
 from model.lookup import bh4, gather
 from model.lookup import hash as hashing
 from model.lookup import layer as golden
@@ -69,7 +70,11 @@ class PreparedLayer(Prepared):
 
 
 def prepare(cfg: LookupConfig, real: Layer, order: Order = Order.TOKEN_MAJOR) -> PreparedLayer:
-    """Quantisation."""
+    """Quantisation. Raises InputError for what the engine does not take."""
+    try:
+        golden.require_order(cfg, order)
+    except JobRefused as error:
+        raise InputError(str(error)) from None
     if len(real.x) > golden.TOKENS_MAX:
         raise InputError(f"there are {len(real.x)} tokens, must be at most {golden.TOKENS_MAX}")
     reach = {}

@@ -7,6 +7,7 @@ from model.cta.accelerator import CTAAccelerator
 from model.cta.config import CTAConfig
 from model.cta.cycles import head_cycles
 from model.cta.job import Mode
+from model.errors import ConfigError
 from model.lookup.accelerator import LookupAccelerator
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
@@ -29,6 +30,14 @@ def test_a_layer_of_attention_clusters_once():
 def test_a_layer_of_tables(order):
     assert (LookupAccelerator(FFN, order, 30).cycles(FeedForward(7))
             == layer_cycles(FFN, 7, order, 30).total)
+
+
+def test_an_order_that_needs_the_tile_is_refused():
+    bare = LookupConfig(d=16, h=4, tau=3, block=4, multipliers=8, lanes=8, tile=False)
+    cycles = layer_cycles(bare, 7, latency=30).total
+    assert LookupAccelerator(bare, latency=30).cycles(FeedForward(7)) == cycles
+    with pytest.raises(ConfigError, match="order is TABLE_MAJOR, must be TOKEN_MAJOR for an engine without"):
+        LookupAccelerator(bare, Order.TABLE_MAJOR)
 
 
 @pytest.mark.parametrize("one", WORK, ids=lambda one: type(one).__name__)

@@ -22,6 +22,7 @@ from model.lookup import stimulus as lookup_stimulus
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
 from model.lookup.job import ErrorCode as LookupError
+from model.lookup.job import Order
 from model.words import pack_fields
 from sw.sim.cta import Refused, Session, build, run_jobs
 from sw.sim.engine import Script
@@ -32,6 +33,8 @@ from tests.rtl.test_head import check
 CFG = CTAConfig(b=4, d=8, dw=16, l=5, n=24, tokens=37, exact=15, k0=12, k1=20, k2=9, sets=3, lanes=4, pag=2)
 LOOKUP = LookupConfig(d=16, h=5, tau=4, block=8, multipliers=16, lanes=16, batch=4,
                       tables="internal", gelu_scaled=False)
+
+NO_TILE = dataclasses.replace(LOOKUP, tile=False, batch=0)
 
 
 def code(result):
@@ -258,15 +261,16 @@ def test_a_host_that_waits_for_the_status_first_waits_for_ever(engine):
 
 @pytest.mark.reliability
 @pytest.mark.parametrize("seed", range(3))
-def test_lookup_sequences(seed, tried):
+@pytest.mark.parametrize("cfg", [LOOKUP, NO_TILE], ids=["tile", "no tile"])
+def test_lookup_sequences(cfg, seed, tried):
     rng = np.random.default_rng(seed)
-    weights, job = lookup_stimulus.random_job(LOOKUP, rng, 3)
-    loads, golden, expected = lookup_layout.weight_loads(LOOKUP, weights), None, []
-    golden = lookup_admission.Admission(LOOKUP)
+    weights, job = lookup_stimulus.random_job(cfg, rng, 3)
+    loads, golden, expected = lookup_layout.weight_loads(cfg, weights), None, []
+    golden = lookup_admission.Admission(cfg)
     with tempfile.TemporaryDirectory(prefix="hashlayer-") as folder:
-        session = LookupSession(LOOKUP, Script(seed)).memory(weights.tables, Path(folder), 3)
+        session = LookupSession(cfg, Script(seed)).memory(weights.tables, Path(folder), 3)
         session.load(loads)
-        for _ in range(60):
+        for _ in range(150):
             if rng.random() < 0.5:
                 values, beats = random_lookup_load(rng, loads)
                 session._push("load", pack_fields(lookup_layout.LOAD_FIELDS, values))
@@ -276,8 +280,13 @@ def test_lookup_sequences(seed, tried):
             else:
                 fields = {"gain": int(rng.choice([job.gain, 0, 511, 512, 65535])),
                           "skip": int(rng.choice([job.skip, 511, 512, 1 << 15]))}
+                if rng.random() < 0.3:
+                    fields = {"gain": job.gain, "skip": job.skip}
                 refused = golden.error or not all(
-                    lookup_admission.fits(LOOKUP, *item) for item in fields.items())
+                    lookup_admission.fits(cfg, *item) for item in fields.items())
+                if rng.random() < 0.4:
+                    fields["order"] = int(Order.TABLE_MAJOR)
+                    refused = refused or not cfg.tile
                 empty = bool(refused or rng.random() < 0.2)     # tokens of no job would stay
                 asked = dataclasses.replace(job, x=job.x[:0]) if empty else job
                 if empty:
@@ -292,10 +301,10 @@ def test_lookup_sequences(seed, tried):
             if rng.random() < 0.03:
                 session.reset(0)
                 golden.reset()
-        results = session.results(build_lookup(LOOKUP).run(session.script))
+        results = session.results(build_lookup(cfg).run(session.script))
     got = [result.code if isinstance(result, Refused) else LookupError.NONE for result in results]
     assert got == expected, f"seed {seed}"
-    assert len(set(expected)) >= 3
+    assert len(set(expected)) >= 3 and (LookupError.ORDER in expected) != cfg.tile
     tried("admission", jobs=len(expected), refused=sum(1 for c in expected if c))
 
 

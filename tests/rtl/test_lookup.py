@@ -11,6 +11,7 @@ import pytest
 from model.lookup import layer, stimulus
 from model.lookup.config import LookupConfig
 from model.lookup.cycles import layer_cycles
+from model.lookup.gather import orders
 from model.lookup.job import ErrorCode, Order, Saturation
 from model.lookup.layout import Load, Parameter, Target
 from sw.sim.engine import Script
@@ -29,6 +30,7 @@ CONFIGS = {
                                neighbours=True, residual=True),
     "internal": LookupConfig(d=16, h=5, tau=4, block=8, multipliers=16, lanes=16, batch=4,
                              tables="internal", gelu_scaled=False),
+    "no tile": LookupConfig(d=24, h=5, tau=3, block=8, multipliers=16, lanes=8, tile=False),
     "dense": LookupConfig(d=24, h=3, tau=6, projection="dense", block=8, multipliers=8, lanes=8,
                           batch=2, neighbours=True, gelu_scaled=False),
 }
@@ -45,7 +47,7 @@ def check(cfg, weights, job, result, note):
 def jobs_for(cfg, seed):
     """Jobs of every kind: (note, weights, job)."""
     rng = np.random.default_rng(seed)
-    for order in Order:
+    for order in orders(cfg):
         for t in (1, cfg.batch, 2 * cfg.batch + 1):
             yield f"random {order.name} t={t}", *stimulus.random_job(cfg, rng, t, order=order)
         yield f"saturating {order.name}", *stimulus.random_job(cfg, rng, 5, saturating=True,
@@ -110,6 +112,20 @@ def test_reset_in_mid_job(order):
         run.received["y"] = run.received["y"][-count:]
         result, = session.results(run)
         check(cfg, weights, job, result, f"reset {after} cycles after the job word")
+
+
+def test_the_order_that_needs_a_tile_is_refused():
+    """By a code, without a token; the engine goes on."""
+    cfg = CONFIGS["no tile"]
+    weights, job = stimulus.random_job(cfg, np.random.default_rng(8), 3)
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(cfg, Script(6)).memory(weights.tables, Path(folder), 3).layer(weights)
+        table_major = dataclasses.replace(job, x=job.x[:0], order=Order.TABLE_MAJOR)
+        session.job(job).job(table_major, tokens=3).job(table_major).job(job)
+        first, refused, nothing, last = session.results(build(cfg).run(session.script))
+    assert (refused.code, nothing.code) == (ErrorCode.ORDER, ErrorCode.TOKENS)
+    for result in (first, last):
+        check(cfg, weights, job, result, "around a refused order")
 
 
 def test_refused_jobs_and_loads():

@@ -43,13 +43,14 @@ def random_lookup_config(seed):
     d = 8 * int(rng.integers(1, 12))
     n = 1 << (d - 1).bit_length()
     block = int(rng.choice([size for size in (4, 8, 16, 32) if size <= n]))
+    tile, batch = bool(rng.integers(4)), int(rng.integers(1, 9))
     return LookupConfig(
         d=d, h=int(rng.integers(1, 12)), tau=int(rng.integers(1, 8)), block=block,
         projection=str(rng.choice(["bh4", "bh4", "dense"])),
         neighbours=bool(rng.integers(2)), gelu_scaled=bool(rng.integers(2)),
         residual=bool(rng.integers(2)),
         multipliers=1 << int(rng.integers(0, min(2 * block.bit_length() - 1, 9))),
-        lanes=1 << int(rng.integers(0, min(n.bit_length(), 7))), batch=int(rng.integers(1, 9)),
+        lanes=1 << int(rng.integers(0, min(n.bit_length(), 7))), batch=batch if tile else 1, tile=tile,
         tables=str(rng.choice(["external", "external", "internal"])),
         outstanding=1 << int(rng.integers(0, 9)))
 

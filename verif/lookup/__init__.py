@@ -49,11 +49,13 @@ BENCHES: dict[str, Bench] = {
         {"d": 40, "h": 4, "tau": 3, "lanes": 8, "batch": 2, "neighbours": True, "residual": True},
         {"d": 24, "h": 3, "tau": 2, "lanes": 2, "batch": 3, "outstanding": 4},
         {"d": 8, "h": 1, "tau": 1, "lanes": 8, "batch": 1, "gelu_scaled": False},
+        {"d": 24, "h": 5, "tau": 3, "lanes": 8, "tile": False, "residual": True},
         {"d": 24, "h": 4, "tau": 4, "lanes": 32, "batch": 4, "tables": "internal"}), "lookup"),
     "lookup": Bench("verif.lookup.bench_lookup", _lookup, (
         {"d": 16, "h": 4, "tau": 3, "block": 4, "multipliers": 8, "lanes": 8, "batch": 3},
         {"d": 24, "h": 5, "tau": 4, "block": 8, "multipliers": 16, "lanes": 32, "batch": 4,
          "tables": "internal", "residual": True},
         {"d": 24, "h": 3, "tau": 2, "block": 8, "multipliers": 8, "lanes": 4, "batch": 2,
-         "neighbours": True, "residual": True, "outstanding": 4}), "lookup"),
+         "neighbours": True, "residual": True, "outstanding": 4},
+        {"d": 16, "h": 5, "tau": 3, "block": 4, "multipliers": 8, "lanes": 4, "tile": False}), "lookup"),
 }

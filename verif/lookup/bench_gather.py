@@ -5,6 +5,7 @@ import random
 import cocotb
 import numpy as np
 
+from model.lookup.gather import orders
 from model.lookup.job import Order
 from verif.actors import FREE, HEAVY, STALLED
 from verif.bench import config, seed
@@ -40,6 +41,8 @@ async def jobs(dut, stalls, memory_stalls, y_stalls):
     more = 2 * cfg.batch + 1
     for order, tokens, shift in ((TOKEN, more, None), (TABLE, more, None), (TOKEN, 1, 0),
                                  (TABLE, 1, 31), (TABLE, cfg.batch, None), (TOKEN, 7, None)):
+        if order not in orders(cfg):
+            continue
         await gather_program.run(ports, cfg, *layer, random_work(cfg, rng, order, tokens, shift),
                                  seed(), jittery(), stalls, memory_stalls, y_stalls)
 
@@ -49,7 +52,7 @@ async def reset_in_mid_job(dut):
     """Jobs after a reset are untouched by the one it cut off."""
     rng = np.random.default_rng(seed())
     cfg, ports, layer = await _engine(dut, rng)
-    for order in (TOKEN, TABLE) * 4:
+    for order in orders(cfg) * 4:
         await gather_program.run(ports, cfg, *layer, random_work(cfg, rng, order, 20), seed(),
                                  jittery(9), stop=int(rng.integers(1, 80)))
         ports.set("rst", 1)

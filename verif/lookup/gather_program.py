@@ -110,8 +110,9 @@ async def run(ports, cfg, tables, out_bias, work, seed, latency=lambda: 1, stall
         for name in counts:
             counts[name] += ports.get(name)
 
-    for name, value in (("start", 1), ("order", int(work.order)), ("tokens", tokens),
-                        ("shift_y", work.shift_y)):
+    if cfg.tile:
+        ports.set("order", int(work.order))
+    for name, value in (("start", 1), ("tokens", tokens), ("shift_y", work.shift_y)):
         ports.set(name, value)
     await ports.tick()
     ports.set("start", 0)

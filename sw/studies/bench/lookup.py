@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from model.lookup.config import LookupConfig
-from model.lookup.cost import account
+from model.lookup.cost import account, least_cycles
 from model.lookup.job import Order
 from model.lookup.stimulus import random_job
 from model.lookup.timing import TABLE_LATENCY
@@ -17,10 +17,15 @@ __all__ = ["LookupBench"]
 
 TOKENS = 128
 PAPER = LookupConfig(d=512, h=128, tau=8, block=64)
+WIDE = dataclasses.replace(PAPER, multipliers=512, lanes=128, batch=TOKENS)
 ENGINES_OF = (("balanced", PAPER, Order.TOKEN_MAJOR),
               ("gather sets the pace", dataclasses.replace(PAPER, multipliers=1024), Order.TOKEN_MAJOR),
-              ("table-major", PAPER, Order.TABLE_MAJOR))
-"""Projection and gather in balance, the gather alone setting the pace, and the other order."""
+              ("without a tile", dataclasses.replace(PAPER, tile=False, batch=0), Order.TOKEN_MAJOR),
+              ("table-major", PAPER, Order.TABLE_MAJOR),
+              ("twice as wide", WIDE, Order.TOKEN_MAJOR),
+              ("- table-major", WIDE, Order.TABLE_MAJOR))
+"""Projection and gather in balance, the gather alone setting the pace, the memory of table-major absent, the
+other order; an engine of twice the width in both orders, its batch all tokens of the job."""
 
 
 class LookupBench(Bench):
@@ -36,21 +41,20 @@ class LookupBench(Bench):
     def title(self, source: str) -> str:
         """The layer and the table memory."""
         return (f"d = {PAPER.d}, h = {PAPER.h}, tau = {PAPER.tau}, block = {PAPER.block}, {TOKENS} "
-                f"tokens; table memory: a beat of {PAPER.lanes} bytes a cycle, latency {TABLE_LATENCY}; "
+                f"tokens; table memory: a beat of as many bytes as lanes a cycle, latency {TABLE_LATENCY}; "
                 f"cycles from the {source}")
 
     def figures(self, case: Case, result) -> dict:
         """Cycles a token, what bounds them, use of the table port."""
         cfg, tokens = case.cfg, len(case.job.x)
         costs, beats = account(cfg), result.table_bytes // cfg.lanes
-        bound = max(costs.bound, beats / tokens)
         return {
-            "order": case.job.order.name.lower(), "multipliers": cfg.multipliers, "lanes": cfg.lanes,
-            "tokens": tokens, "latency": TABLE_LATENCY,
+            "order": case.job.order.name.lower(), "batch": cfg.batch, "multipliers": cfg.multipliers,
+            "lanes": cfg.lanes, "tokens": tokens, "latency": TABLE_LATENCY,
             "projection_bound": costs.projection_cycles, "gather_bound": costs.gather_cycles,
             "port_bound": beats / tokens, "cycles_per_token": result.cycles / tokens,
-            "of_bound": result.cycles / tokens / bound, "port_use": beats / result.cycles,
-            "table_bytes": result.table_bytes}
+            "of_bound": result.cycles / least_cycles(cfg, tokens, case.job.order),
+            "port_use": beats / result.cycles, "table_bytes": result.table_bytes}
 
     def show(self, rows) -> None:
         """One table."""
@@ -61,5 +65,6 @@ class LookupBench(Bench):
                   f"{r['projection_bound']:>12,}{r['gather_bound']:>8,}{r['port_bound']:>8,.0f}"
                   f"{r['of_bound']:>10.3f}{r['port_use']:>11.1%}{verdicts(r)}")
         print("\nprojection, gather, port: least cycles a token of the multipliers, of the lanes, of "
-              "the table port\nof bound: cycles by the largest of the three, the first token's way "
+              "the table port\nof bound: cycles by those that no schedule can beat: the larger of the first "
+              "two; table-major, the\nprojection of the first batch, then the pace of the port; the way "
               "through included\nport used: table beats by cycles")

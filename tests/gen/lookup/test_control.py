@@ -15,13 +15,15 @@ from tests.gen.mutants import each_found
 from tests.gen.native import simulate
 
 CONFIGS = {"one beat a token": LookupConfig(d=8, h=2, tau=2, lanes=1),
-           "three": LookupConfig(d=24, h=2, tau=2, lanes=32)}
+           "three": LookupConfig(d=24, h=2, tau=2, lanes=32),
+           "no tile": LookupConfig(d=24, h=2, tau=2, lanes=32, tile=False)}
 MOST = (1 << 16) - 1
 
 
-def random_word(rng):
+def random_word(rng, cfg):
     """A legal job word of few tokens."""
     word = {name: rng.getrandbits(width) for name, width in JOB_FIELDS}
+    word["order"] &= cfg.tile
     most = LookupConfig().fmt.mix.max
     return word | {"tokens": rng.choice((1, 2, rng.randint(1, 9))),
                    "gain": rng.choice((0, most, rng.randint(0, most))),
@@ -34,7 +36,10 @@ def check(cfg, seed, block=Control, count=40):
 
     async def bench(ctx):
         for index in range(count):
-            word, code = random_word(rng), ErrorCode.NONE
+            word, code = random_word(rng, cfg), ErrorCode.NONE
+            if not cfg.tile and rng.random() < 0.2:
+                code = ErrorCode.ORDER         # comes behind all others
+                word["order"] = 1
             if rng.random() < 0.2:
                 code = ErrorCode.FIELD
                 word[rng.choice(("gain", "skip"))] = rng.choice(
@@ -198,6 +203,8 @@ MUTANTS = {
     "jobs beside a load": ("self.job.ready.eq(~self.load_busy)", "self.job.ready.eq(1)"),
     "no tokens": ("word.tokens == 0", "0"),
     "load error forgotten": ("(ErrorCode.LOAD, self.load_error)", "(ErrorCode.LOAD, 0)"),
+    "order not checked": ("(ErrorCode.ORDER, word.order)", "(ErrorCode.ORDER, 0)"),
+    "order first": ("reversed((", "iter(("),
     "fields not checked": ("Cat(unfit).any()", "0"),
     "does not wait for loads": ("late.eq(self.load_taken)", "late.eq(0)"),
     "waits for any load": ("late.eq(self.load_taken)", "late.eq(1)"),
@@ -221,7 +228,8 @@ MUTANTS = {
 
 def mutated(block):
     for seed in range(3):
-        check(CONFIGS["three"], seed, block)
+        for name in ("three", "no tile"):
+            check(CONFIGS[name], seed, block)
 
 
 test_mutants = each_found(Control, MUTANTS, mutated)

@@ -13,6 +13,7 @@ from gen.lookup.row_walk import RowWalk
 from gen.lookup.table_address import TableAddress
 from gen.lookup.tile import Tile
 from model.lookup.config import LookupConfig
+from model.lookup.gather import orders
 from model.lookup.job import Order
 from model.lookup.timing import ADDRESS_STAGES, OUTPUT_STAGES, SUM_STAGES
 from tests.gen.mutants import edited
@@ -38,6 +39,9 @@ CONFIGS = {
     "plain": dict(d=8, h=3, tau=2, lanes=4, neighbours=True, gelu_scaled=False, batch=1),
     "residual": dict(d=16, h=3, tau=2, lanes=16, residual=True, batch=4),
     "residual, narrow": dict(d=16, h=1, tau=2, lanes=2, residual=True, batch=2),
+    "no tile": dict(d=24, h=3, tau=2, lanes=8, tile=False, residual=True),
+    "no tile, one beat": dict(d=16, h=2, tau=2, lanes=16, tile=False, neighbours=True),
+    "no tile, internal": dict(d=16, h=3, tau=3, lanes=8, tile=False, tables="internal"),
     "internal": dict(d=16, h=3, tau=3, lanes=8, batch=4, tables="internal"),
     "internal, one beat": dict(d=16, h=4, tau=2, lanes=16, batch=2, tables="internal",
                                residual=True),
@@ -73,17 +77,17 @@ def test_jobs_back_to_back(name):
     """Both orders after each other, odd and single tokens, every port pausing, memory starving."""
     cfg = LookupConfig(**CONFIGS[name])
     more = 2 * cfg.batch + 1
-    play(cfg, 21,
-         (TOKEN, 5, {}),
-         (TABLE, more, jittery(1)),
-         (TOKEN, 1, dict(shift_y=0)),
-         (TOKEN, more, dict(stalls=STALLED, memory_stalls=STALLED) | jittery(3)),
-         (TABLE, cfg.batch, dict(stalls=STALLED, memory_stalls=HEAVY, shift_y=31)),
-         (TABLE, 1, {}),
-         (TOKEN, 4, dict(memory_stalls=HEAVY, y_stalls=HEAVY)))
+    jobs = ((TOKEN, 5, {}),
+            (TABLE, more, jittery(1)),
+            (TOKEN, 1, dict(shift_y=0)),
+            (TOKEN, more, dict(stalls=STALLED, memory_stalls=STALLED) | jittery(3)),
+            (TABLE, cfg.batch, dict(stalls=STALLED, memory_stalls=HEAVY, shift_y=31)),
+            (TABLE, 1, {}),
+            (TOKEN, 4, dict(memory_stalls=HEAVY, y_stalls=HEAVY)))
+    play(cfg, 21, *(job for job in jobs if job[0] in orders(cfg)))
 
 
-@pytest.mark.parametrize("name, order", [("one beat", TOKEN), ("three beats", TABLE)])
+@pytest.mark.parametrize("name, order", [("one beat", TOKEN), ("three beats", TABLE), ("no tile", TOKEN)])
 def test_reset_in_mid_job(name, order):
     cfg = LookupConfig(**CONFIGS[name])
     rng = np.random.default_rng(22)
@@ -145,6 +149,9 @@ MUTANTS = {    # block, what it reads, what it should not read, a configuration 
     "batch not complete": (RowWalk, "tokens >= self.size", "tokens != 0", "one beat"),
     "bank not waited for": (Gather, "scores.valid & ~owned.bit_select(scores.bank, 1)",
                             "scores.valid", "one beat"),
+    "bank not waited for, no tile": (Gather, "scores.valid & ~owned.bit_select(scores.bank, 1)",
+                                     "scores.valid", "no tile"),
+    "row not waited for, no tile": (Gather, "come.eq(may & chosen", "come.eq(chosen", "no tile"),
     "too many in flight": (Gather, "flight != cfg.outstanding", "1", "one beat"),
 }
 
@@ -156,7 +163,8 @@ def test_mutant_is_found(name, monkeypatch):
     for user in ("gather", "table_address", "row_scores"):
         monkeypatch.setattr(f"gen.lookup.{user}.{block.__name__}", mutant, raising=False)
     with pytest.raises(AssertionError):
-        play(LookupConfig(**CONFIGS[config]), 25,
-             (TOKEN, 13, dict(latency=lambda: 40, y_stalls=HEAVY, limit=2000)),
-             (TABLE, 9, dict(stalls=STALLED, latency=lambda: 9, limit=2000)),
+        jobs = ((TOKEN, 13, dict(latency=lambda: 40, y_stalls=HEAVY, limit=2000)),
+                (TABLE, 9, dict(stalls=STALLED, latency=lambda: 9, limit=2000)))
+        cfg = LookupConfig(**CONFIGS[config])
+        play(cfg, 25, *(job for job in jobs if job[0] in orders(cfg)),
              block=mutant if block is Gather else Gather)

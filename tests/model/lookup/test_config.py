@@ -15,10 +15,10 @@ ILLEGAL = [
     ("d", 4), ("d", 0), ("d", 20), ("d", 2056), ("h", 0), ("h", 1025), ("tau", 0), ("tau", 17),
     ("block", 2), ("block", 48), ("block", 512), ("block", -4),
     ("multipliers", 3), ("multipliers", 8192), ("multipliers", -1),
-    ("lanes", 48), ("lanes", 1024), ("lanes", -1), ("batch", 0), ("batch", 257),
+    ("lanes", 48), ("lanes", 1024), ("lanes", -1), ("batch", -1), ("batch", 257),
     ("outstanding", 0), ("outstanding", 100), ("outstanding", 8192),
     ("projection", "fft"), ("projection", None), ("neighbours", 1), ("gelu_scaled", "yes"),
-    ("residual", None), ("tables", "host"),
+    ("residual", None), ("tables", "host"), ("tile", 1),
 ]
 RANGES = {"d": "a multiple of 8 in 8..2048", "h": "in 1..1024", "tau": "in 1..16",
           "block": "a power of two in 4..256, at most n = 512",
@@ -26,7 +26,7 @@ RANGES = {"d": "a multiple of 8 in 8..2048", "h": "in 1..1024", "tau": "in 1..16
           "lanes": "a power of two in 1..n = 512", "batch": "in 1..256",
           "outstanding": "a power of two in 1..4096", "projection": "one of ('bh4', 'dense')",
           "neighbours": "True or False", "gelu_scaled": "True or False",
-          "residual": "True or False", "tables": "one of ('external', 'internal')"}
+          "residual": "True or False", "tile": "True or False", "tables": "one of ('external', 'internal')"}
 
 
 @pytest.mark.parametrize("name, value", ILLEGAL)
@@ -53,6 +53,14 @@ def test_limits_that_depend_on_others():
     assert LookupConfig(tables="internal").table_bytes == 1 << 24
     with pytest.raises(ConfigError, match="'external' for 16908288 bytes of tables"):
         LookupConfig(h=129, tables="internal")
+
+
+def test_without_a_tile_a_batch_is_a_token():
+    assert (LookupConfig().batch, LookupConfig(tile=False).batch) == (64, 1)
+    with pytest.raises(ConfigError, match="batch is 64, must be 1 without a tile"):
+        LookupConfig(tile=False, batch=64)
+    cfg = LookupConfig(tile=False)
+    assert LookupConfig.from_dict(cfg.as_dict()) == cfg and cfg.digest != LookupConfig(batch=1).digest
 
 
 def test_formats_without_a_meaning():

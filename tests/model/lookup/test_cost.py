@@ -3,7 +3,9 @@
 import pytest
 
 from model.lookup.config import LookupConfig
-from model.lookup.cost import account, vanilla_flop
+from model.lookup.cost import account, least_cycles, vanilla_flop
+from model.lookup.cycles import layer_cycles
+from model.lookup.job import Order
 
 MIB = 1 << 20
 TOTALS = [   # table of the paper, h, tau, d, MFLOP
@@ -66,3 +68,40 @@ def test_neighbours_residual_and_padding():
     assert costs.stored_bytes == 5 * 8 * 32 and costs.token_bytes == 3 * 48
     assert costs.worthwhile_batch == 2 and costs.hadamard_adds == 4 * 32 * 5
     assert costs.gather_cycles == 5 * 4 * 2 and costs.projection_cycles == 4 * 32 * 8 // 64
+
+
+@pytest.mark.parametrize("tokens, batches", [(64, [64]), (128, [64, 64]), (150, [64, 64, 22])])
+def test_least_cycles(tokens, batches):
+    """The default in balance; table-major, 1024 cycles a token of the first batch and 2 ** 18 a pass over the
+    tables, behind which later batches are projected."""
+    cfg = LookupConfig()
+    assert least_cycles(cfg, tokens) == 1024 * tokens
+    assert least_cycles(cfg, tokens, Order.TABLE_MAJOR) == 1024 * batches[0] + (len(batches) << 18)
+
+
+def test_least_cycles_where_the_lanes_or_the_projection_set_the_pace():
+    few = dict(d=16, h=4, tau=2, block=16, lanes=16, batch=32)
+    lanes = LookupConfig(**few, multipliers=256)      # a pass is 16 beats, a batch 128 rows
+    assert least_cycles(lanes, 64, Order.TABLE_MAJOR) == 32 * 4 + 2 * 128
+    slow = LookupConfig(**few, multipliers=16)        # 64 cycles a token in the projection
+    assert least_cycles(slow, 64, Order.TABLE_MAJOR) == 64 * 64 + 128
+
+
+@pytest.mark.parametrize("batch, tokens", [(64, 128), (64, 512), (128, 128), (128, 512)])
+def test_the_wide_engine_keeps_up(batch, tokens):
+    """512 multipliers and 128 lanes: within 5 % of 512 cycles a token, table-major within 10 % of what no
+    schedule can beat. What is between batches of 128 is their y, 8 of its elements a cycle."""
+    cfg = LookupConfig(multipliers=512, lanes=128, batch=batch)
+    assert 1 < layer_cycles(cfg, tokens, Order.TABLE_MAJOR, 100).total / least_cycles(
+        cfg, tokens, Order.TABLE_MAJOR) <= 1.10
+    if tokens == 128:
+        assert least_cycles(cfg, tokens) == 512 * tokens
+        assert layer_cycles(cfg, tokens, latency=100).total <= 1.05 * 512 * tokens
+
+
+@pytest.mark.parametrize("tokens, told", [(256, 1.09), (1024, 1.14)])
+def test_what_docs_say_of_the_largest_batch(tokens, told):
+    """A batch of 256 gives y for an eighth of the cycles of its pass, and the next waits for that."""
+    cfg = LookupConfig(multipliers=512, lanes=128, batch=256)
+    cycles = layer_cycles(cfg, tokens, Order.TABLE_MAJOR, 100).total
+    assert round(cycles / least_cycles(cfg, tokens, Order.TABLE_MAJOR), 2) == told

@@ -64,6 +64,18 @@ def test_the_order_shows_in_the_bytes_alone():
     assert (token.table_bytes, table.table_bytes) == (10 * 3 * 16, 3 * 3 * 4 * 16)
 
 
+def test_the_order_that_needs_the_tile_is_refused():
+    cfg = LookupConfig(d=16, h=3, tau=2, tile=False)
+    for seed in range(4):
+        weights, job = random_job(cfg, np.random.default_rng(seed), 10)
+        assert job.order == Order.TOKEN_MAJOR and layer.check(cfg, weights, job) == ErrorCode.NONE
+    bad = replace(job, order=Order.TABLE_MAJOR)
+    assert layer.check(cfg, weights, bad) == ErrorCode.ORDER
+    with pytest.raises(JobRefused, match="ORDER: order is table-major, must be token-major on an"):
+        layer.run(cfg, weights, bad)
+    assert layer.check(cfg, weights, replace(bad, x=job.x[:0])) == ErrorCode.TOKENS
+
+
 def test_one_token_at_a_time_gives_the_same():
     cfg = CONFIGS[2]
     weights, job = random_job(cfg, np.random.default_rng(3), 9)

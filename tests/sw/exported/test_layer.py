@@ -10,6 +10,7 @@ from model.cta.config import CTAConfig
 from model.cta.job import Mode
 from model.cta.quantise import quantise
 from model.cta.reference import Operands
+from model.errors import JobRefused
 from model.lookup import layer as lookup
 from model.lookup.job import Order
 from sw.exported.layer import AttentionLayer, identical
@@ -54,6 +55,10 @@ def test_job_runs_on_the_golden_model(attention, ffn, rng):
     job = ffn.job(raw[:, :16], Order.TABLE_MAJOR)
     assert (job.order, job.gain, job.shift_y) == (Order.TABLE_MAJOR, ffn.gain, ffn.shift_y)
     assert lookup.run(ffn.cfg, ffn.weights, job).y.shape == (5, 16)
+    bare = replace(ffn, cfg=replace(ffn.cfg, tile=False, batch=0))
+    assert bare.job(raw[:, :16]).order == Order.TOKEN_MAJOR
+    with pytest.raises(JobRefused, match="ORDER: order is table-major, must be token-major on an engine"):
+        bare.job(raw[:, :16], Order.TABLE_MAJOR)
     assert ffn.output(np.array([4]))[0] == 4 / 2**ffn.point_y
 
 

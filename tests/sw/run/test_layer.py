@@ -102,6 +102,15 @@ def test_cost_and_table_bytes(call):
     assert batches["table_bytes"] == 3 * H * ROWS * 32
 
 
+def test_without_a_tile(call):
+    """Token-major as ever; table-major is refused before anything runs."""
+    one, other = call(layer())[1], call(layer(), "--no-tile")[1]
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    for backend in ("float", "golden"):
+        status, _, _, said = call(layer(), "--no-tile", "--order", "table-major", backend=backend)
+        assert status == 2 and "ORDER: order is table-major, must be token-major on an engine" in said
+
+
 def test_neither_order_nor_lanes_show(call):
     one = call(layer())[1]
     other = call(layer(), "--order", "table-major", "--lanes", 1, "--multipliers", 4)[1]
