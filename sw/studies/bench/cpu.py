@@ -20,7 +20,8 @@ from model.stimulus import gaussian
 from sw.io.tables import heading, line
 from sw.kernels import floats, lookup
 from sw.kernels.build import variant
-from sw.studies.bench.cpu_rivals import require_torch, rivals
+from sw.studies.bench.cpu_rivals.dense import require_torch
+from sw.studies.bench.cpu_rivals.registry import PAPER, USERS, rivals
 
 __all__ = ["CONFIGS", "TOKENS", "measure", "run"]
 
