@@ -10,7 +10,8 @@ from sw.kernels.build import load, variant
 __all__ = ["SETS", "Peaks", "measure", "read", "read_rows"]
 
 SETS = {"L1": 16 << 10, "L2": 512 << 10, "L3": 8 << 20, "memory": 256 << 20}
-"""Bytes of the working set that stands for each level. A third-level cache that is shared may not hold its own."""
+"""Bytes of the working set that stands for each level. A third-level cache that is shared may not hold its
+own."""
 
 ROW = 128
 """Bytes of a row read at random: one of tables of 32 bits in the kernel's packing."""
@@ -23,8 +24,9 @@ REPEATED = 5
 
 @dataclass(frozen=True)
 class Peaks:
-    """``floats``, ``words``: multiply-adds a second in single precision and of 16-bit words; ``reads``: bytes a second
-    by level of :data:`SETS`, one after the other; ``rows``: bytes a second, rows at random in memory."""
+    """``floats``, ``words``: multiply-adds a second in single precision and of 16-bit words; ``reads``: bytes
+    a second by level of :data:`SETS`, one after the other; ``rows``: bytes a second, rows at random in
+    memory."""
 
     floats: float
     words: float
@@ -40,7 +42,8 @@ def _library(kind: str | None) -> ctypes.CDLL:
 
 
 def read(data: np.ndarray, rounds: int, kind: str | None = None) -> tuple[float, int]:
-    """Bytes a second of ``data`` (int32, a multiple of 256) read ``rounds`` times, and their sum, wrapped to 32 bits."""
+    """Bytes a second of ``data`` (int32, a multiple of 256) read ``rounds`` times, and their sum, wrapped to
+    32 bits."""
     total = ctypes.c_int32()
     rate = _library(kind).hl_read(ctypes.c_void_p(data.ctypes.data), ctypes.c_int64(data.nbytes),
                                   ctypes.c_int64(rounds), ctypes.byref(total))
@@ -48,8 +51,8 @@ def read(data: np.ndarray, rounds: int, kind: str | None = None) -> tuple[float,
 
 
 def read_rows(data: np.ndarray, rows: np.ndarray, ahead: int, kind: str | None = None) -> tuple[float, int]:
-    """Bytes a second of the ``rows`` (int32) of ``data`` (n, width), int32 of a multiple of 64 bytes a row, each asked
-    for ``ahead`` rows before; and the sum of what was read, wrapped to 32 bits."""
+    """Bytes a second of the ``rows`` (int32) of ``data`` (n, width), int32 of a multiple of 64 bytes a row,
+    each asked for ``ahead`` rows before; and the sum of what was read, wrapped to 32 bits."""
     total = ctypes.c_int32()
     rate = _library(kind).hl_read_rows(
         ctypes.c_void_p(data.ctypes.data), ctypes.c_int(data.shape[1] * 4), ctypes.c_void_p(rows.ctypes.data),
@@ -72,4 +75,6 @@ def measure(kind: str | None = None) -> Peaks:
     orders = [rng.integers(len(table), size=1 << 17, dtype=np.int32) for _ in range(REPEATED)]
     rows = max(read_rows(table, order, ROW, kind)[0] for order in orders)
     rounds = ctypes.c_int64(1 << 20)
-    return Peaks(most(lambda: library.hl_peak_float(rounds)), most(lambda: library.hl_peak_words(rounds)), reads, rows)
+    floats, words = (most(lambda call=call: call(rounds))
+                     for call in (library.hl_peak_float, library.hl_peak_words))
+    return Peaks(floats, words, reads, rows)

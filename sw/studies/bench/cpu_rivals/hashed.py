@@ -1,8 +1,8 @@
-"""SLIDE and MONGOOSE in inference: neurons are hashed once, and only those are computed that a pass retrieves.
+"""SLIDE and MONGOOSE in inference: neurons are hashed once, and a pass computes those that it retrieves.
 
-Layers and defaults are those of :mod:`sw.nn.ffn.slide` and :mod:`sw.nn.ffn.mongoose`, which hash all neurons in
-every forward, as training needs. Here nothing is hashed twice: codes of the neurons are kept. Products run in
-torch, on its vectors and threads. Outputs are those of the layers (tests hold them equal).
+Layers and defaults are those of :mod:`sw.nn.ffn.slide` and :mod:`sw.nn.ffn.mongoose`, which hash all
+neurons in every forward, as training needs. Here nothing is hashed twice: codes of the neurons are kept.
+Products run in torch, on its vectors and threads. Outputs are those of the layers (tests hold them equal).
 """
 
 __all__ = ["Frozen", "mongoose", "slide"]

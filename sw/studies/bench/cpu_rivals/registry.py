@@ -1,7 +1,7 @@
 """All rivals by name. One that needs a package that is not installed, or that fails to build, is left out.
 
-A maker takes (torch, d, x, threads), x (t, d) torch's tokens, and gives a call without arguments that computes
-all of them once.
+A maker takes (torch, d, x, threads), x (t, d) torch's tokens, and gives a call without arguments that
+computes all of them once.
 """
 
 from collections.abc import Callable
