@@ -2,7 +2,7 @@
 
 ``python -m sw.studies.bench.cpu_page FILE`` prints, of each size and number of threads in the file,
 microseconds of process time a token as a table in Markdown, the paper's rivals where they were measured, and
-what was asked for beside what was found.
+what was asked for beside what was found; of several threads also how they scale.
 """
 
 import json
@@ -12,7 +12,7 @@ from model.command import Parser, refusing
 from sw.io.errors import InputError
 from sw.studies.bench.cpu_rivals.registry import PAPER, USERS
 
-__all__ = ["MUSTS", "main", "musts", "table"]
+__all__ = ["MUSTS", "main", "musts", "scaling", "table"]
 
 OURS = ("kernel fp32", "kernel bf16", "kernel int8", "integers")
 
@@ -62,6 +62,19 @@ def musts(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def scaling(rows: list[dict], threads: int) -> str:
+    """Each kernel of ours with so many threads, of linear scaling: by process time, which other load does not
+    change, and by the clock."""
+    by = {(row["tokens"], row["variant"], row["threads"]): row for row in rows}
+    lines = [f"| tokens | kernel | {threads} threads, process time | by the clock |", "|---|---|---|---|"]
+    for tokens, variant, number in by:
+        if number == threads and variant in OURS and (tokens, variant, 1) in by:
+            one, more = by[tokens, variant, 1], by[tokens, variant, threads]
+            lines.append(f"| {tokens:,} | {variant} | {one['seconds_cpu'] / more['seconds_cpu']:.2f} "
+                         f"| {one['seconds_wall'] / more['seconds_wall'] / threads:.2f} |")
+    return "\n".join(lines)
+
+
 @refusing("sw.studies.bench.cpu_page", InputError)
 def main(argv=None) -> int:
     """Print the tables of a file."""
@@ -78,6 +91,8 @@ def main(argv=None) -> int:
             if any(row["variant"] in PAPER for row in rows):
                 print(f"{table(rows, ('torch fp32', *PAPER))}\n")
             print(f"{musts(rows)}\n")
+            if threads > 1:
+                print(f"{scaling([row for row in data if row['config']['d'] == d], threads)}\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -7,9 +7,9 @@ import pytest
 from sw.studies.bench.cpu_page import main
 
 
-def rows(tokens, **seconds):
-    return [{"config": {"d": 512}, "threads": 1, "tokens": tokens, "variant": name.replace("_", " "),
-             "seconds_cpu": value} for name, value in seconds.items()]
+def rows(tokens, threads=1, **seconds):
+    return [{"config": {"d": 512}, "threads": threads, "seconds_wall": value / threads**2, "tokens": tokens,
+             "variant": name.replace("_", " "), "seconds_cpu": value} for name, value in seconds.items()]
 
 
 def test_tables_and_what_was_asked_for(tmp_path, capsys):
@@ -26,6 +26,14 @@ def test_tables_and_what_was_asked_for(tmp_path, capsys):
     assert "| integers, from 2,048 tokens on: 4.8 of torch fp32 | 4.00 at 2,048 | **missed** |" in out
     assert "| kernel fp32, from 2,048 tokens on: 4.0 of torch fp32 | 5.00 at 2,048 | holds |" in out
     assert "| integers, from 2,048 tokens on: 3.4 of torch int8 | 2.00 at 2,048 | **missed** |" in out
+
+
+def test_threads(tmp_path, capsys):
+    path = tmp_path / "cpu.json"
+    path.write_text(json.dumps(rows(2048, torch_fp32=1, integers=0.5)
+                               + rows(2048, 2, torch_fp32=1, integers=0.625)))
+    assert main([str(path)]) == 0
+    assert "| 2,048 | integers | 0.80 | 1.60 |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content, message", [
