@@ -12,7 +12,7 @@ from model.cta.programs import PRODUCTS, PROGRAMS
 from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
-from sw.studies.bench import cpu, layers
+from sw.studies.bench import cpu, cpu_page, layers
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed
@@ -77,12 +77,17 @@ def main(argv=None) -> int:
                         help="the paper's rivals too: SLIDE, MONGOOSE, YOSO, Switch, channel shuffle")
     narrow.add_argument("--roofline", metavar="FILE",
                         help="shares of the machine's peaks on one thread, and their picture as PNG")
+    narrow.add_argument("--tables", metavar="FILE", help="the tables of what --json wrote to FILE, in "
+                        "Markdown; nothing is measured")
     args = parser.parse_args(argv)
     require_writable(args.report)
     require_writable(args.picture)
     require_writable(args.roofline)
     if args.engine == "layers":
         return _layers(args)
+    if args.engine == "cpu" and args.tables:
+        cpu_page.show(args.tables)
+        return 0
     if args.engine == "cpu":
         for name in ("tokens", "threads"):
             if any(value < 1 for value in getattr(args, name) or ()):

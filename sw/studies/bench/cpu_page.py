@@ -1,18 +1,16 @@
 """The tables of docs/results/cpu.md from the JSON of ``hashlayer bench cpu``.
 
-``python -m sw.studies.bench.cpu_page FILE`` prints, of each size and number of threads in the file,
+``hashlayer bench cpu --tables FILE`` prints, of each size and number of threads in the file,
 microseconds of process time a token as a table in Markdown, the paper's rivals where they were measured, and
 what was asked for beside what was found; of several threads also how they scale.
 """
 
 import json
-import sys
 
-from model.command import Parser, refusing
 from sw.io.errors import InputError
 from sw.studies.bench.cpu_rivals.registry import PAPER, USERS
 
-__all__ = ["MUSTS", "main", "musts", "scaling", "table"]
+__all__ = ["MUSTS", "musts", "scaling", "show", "table"]
 
 OURS = ("kernel fp32", "kernel bf16", "kernel int8", "integers")
 
@@ -75,17 +73,12 @@ def scaling(rows: list[dict], threads: int) -> str:
     return "\n".join(lines)
 
 
-@refusing("sw.studies.bench.cpu_page", InputError)
-def main(argv=None) -> int:
-    """Print the tables of a file."""
-    parser = Parser(prog="sw.studies.bench.cpu_page", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("file", help="what `hashlayer bench cpu --json` wrote")
-    path = parser.parse_args(argv).file
+def show(path) -> None:
+    """Print the tables of a file; raises InputError where it is not one of the bench."""
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
-        kinds = dict.fromkeys((row["config"]["d"], row["threads"]) for row in data)
-        for d, threads in kinds:
+        for d, threads in dict.fromkeys((row["config"]["d"], row["threads"]) for row in data):
             rows = [row for row in data if (row["config"]["d"], row["threads"]) == (d, threads)]
             print(f"d {d}, threads {threads}\n\n{table(rows, (*USERS, *OURS))}\n")
             if any(row["variant"] in PAPER for row in rows):
@@ -97,8 +90,3 @@ def main(argv=None) -> int:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path} is not what `hashlayer bench cpu --json` writes") from None
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sw.studies.bench.cpu_page import main
+from sw.studies.bench.__main__ import main
 
 
 def rows(tokens, threads=1, **seconds):
@@ -17,7 +17,7 @@ def test_tables_and_what_was_asked_for(tmp_path, capsys):
     path.write_text(json.dumps(
         rows(1, torch_fp32=1e-3, torch_int8=5e-4, kernel_fp32=6e-4, integers=1e-4, slide=2e-3)
         + rows(2048, torch_fp32=0.1, torch_int8=0.05, kernel_fp32=0.02, integers=0.025)))
-    assert main([str(path)]) == 0
+    assert main(["cpu", "--tables", str(path)]) == 0
     out = capsys.readouterr().out
     assert "| 1 | 1,000.0 | 500.0 | 600.0 | 100.0 | 10.00 | 5.00 | 1.67 |" in out
     assert "| 1 | 1,000.0 | 2,000.0 |" in out and "| 2,048 | 48.8 | - |" in out
@@ -32,7 +32,7 @@ def test_threads(tmp_path, capsys):
     path = tmp_path / "cpu.json"
     path.write_text(json.dumps(rows(2048, torch_fp32=1, integers=0.5)
                                + rows(2048, 2, torch_fp32=1, integers=0.625)))
-    assert main([str(path)]) == 0
+    assert main(["cpu", "--tables", str(path)]) == 0
     assert "| 2,048 | integers | 0.80 | 1.60 |" in capsys.readouterr().out
 
 
@@ -43,6 +43,6 @@ def test_a_file_that_is_none(content, message, tmp_path, capsys):
     path = tmp_path / "cpu.json"
     if content is not None:
         path.write_text(content)
-    assert main([str(path)]) == 2
+    assert main(["cpu", "--tables", str(path)]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
