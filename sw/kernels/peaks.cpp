@@ -44,9 +44,6 @@ template <typename T, typename Step> double products(int64_t rounds, T* into, co
 
 extern "C" {
 
-// 32-bit lanes of a vector.
-int hl_lanes() { return W; }
-
 // Multiply-adds in single precision a second, on one thread.
 double hl_peak_float(int64_t rounds) {
     F into{}, a = splat(1.0001f), b = splat(0.5f);

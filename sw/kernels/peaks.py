@@ -61,7 +61,7 @@ def read_rows(data: np.ndarray, rows: np.ndarray, ahead: int, kind: str | None =
 
 
 def measure(kind: str | None = None) -> Peaks:
-    """The most of a few repetitions, by process time, on one thread; about 1 s."""
+    """The most of a few repetitions, by process time, on one thread; about 2 s."""
     library, rng = _library(kind), np.random.default_rng(0)
     whole = np.ones(max(SETS.values()) // 4 + PAGE // 4, np.int32)
     # Rows of whole cache lines, in huge pages where the system has them, as the kernels have their tables.

@@ -12,7 +12,7 @@ from model.cta.programs import PRODUCTS, PROGRAMS
 from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
-from sw.studies.bench import cpu, cpu_page, layers
+from sw.studies.bench import cpu, cpu_page, layers, roofline
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed
@@ -92,6 +92,8 @@ def main(argv=None) -> int:
         for name in ("tokens", "threads"):
             if any(value < 1 for value in getattr(args, name) or ()):
                 raise InputError(f"--{name} is {min(getattr(args, name))}, must be at least 1")
+        if args.roofline:
+            roofline.require_picture()
         data = cpu.run([cfg for cfg in cpu.CONFIGS if args.d in (None, cfg.d)], args.tokens or cpu.TOKENS,
                        args.threads or (1,), paper=args.paper, picture=args.roofline)
         if args.report:

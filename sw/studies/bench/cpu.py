@@ -158,8 +158,7 @@ def _show(rows: list[dict]) -> None:
     by = {row["variant"]: row for row in rows}
     last = by["integers"]
     print(line(COLUMNS, [*_size(rows), *(_micro(by.get(name)) for name in SHOWN),
-                         _micro(last, "seconds_hash"),
-                         _micro(last, "seconds_gather"), _ratio(last),
+                         _micro(last, "seconds_hash"), _micro(last, "seconds_gather"), _ratio(last),
                          _ratio(last, "ratio_int8"), _ratio(by["kernel fp32"]),
                          "NO" if any(row["equal"] is False for row in rows) else "yes"]), flush=True)
 

@@ -7,12 +7,14 @@ measured (:mod:`sw.kernels.peaks`).
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from model.lookup.config import LookupConfig
+from sw.io.errors import InputError
 from sw.io.tables import heading, line
 from sw.kernels.peaks import SETS, Peaks
 
-__all__ = ["ENTRY", "Work", "draw", "shares", "show", "work"]
+__all__ = ["ENTRY", "Work", "draw", "require_picture", "shares", "show", "work"]
 
 ENTRY = {"kernel fp32": 4, "kernel bf16": 2, "kernel int8": 1, "integers": 1}
 """Bytes of an entry of the tables."""
@@ -41,7 +43,8 @@ class Work:
 
 
 def work(cfg: LookupConfig, tokens: int, variant: str) -> Work:
-    """What one of :data:`ENTRY` does with so many tokens, in one batch."""
+    """What one of :data:`ENTRY` does with so many tokens, in one batch: the kernels read their tables once for
+    each 8,192 (integers: 2,048)."""
     entries = cfg.h * (1 + cfg.tau if cfg.neighbours else 1)
     if cfg.projection == "dense":
         weights, levels = cfg.d * cfg.h * cfg.tau, 0
@@ -95,6 +98,12 @@ def show(cfg: LookupConfig, rows: list[dict], peaks: Peaks) -> None:
             f"{found['memory_share']:.2f}"]))
     print("\nhash G/s: multiply-adds of the block products, over the time of all of projection and hash\n"
           "gather GB/s: bytes of rows that it reads; memory GB/s: of different rows, were codes uniform")
+
+
+def require_picture() -> None:
+    """Raises InputError in one line where no picture can be drawn: better before minutes of measurement."""
+    if find_spec("matplotlib") is None:
+        raise InputError("the roofline needs matplotlib, which `make setup` installs (extra plot)")
 
 
 def draw(cfg: LookupConfig, rows: list[dict], peaks: Peaks, path) -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from model.lookup.config import LookupConfig
 from sw.kernels.peaks import Peaks
-from sw.studies.bench import roofline
+from sw.studies.bench import cpu, roofline
+from sw.studies.bench.__main__ import main
 
 PAPER = LookupConfig(d=512, h=128, tau=8, block=64)
 PEAKS = Peaks(1e9, 2e9, {"L1": 8e9, "L2": 4e9, "L3": 2e9, "memory": 1e9}, 5e8)
@@ -60,3 +61,10 @@ def test_table_and_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     roofline.draw(PAPER, rows, PEAKS, tmp_path / "a" / "roofline.png")
     assert (tmp_path / "a" / "roofline.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_nothing_is_measured(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(roofline, "find_spec", lambda name: None)
+    monkeypatch.setattr(cpu, "run", None)
+    assert main(["cpu", "--roofline", str(tmp_path / "a.png")]) == 2
+    assert "the roofline needs matplotlib" in capsys.readouterr().err
