@@ -43,8 +43,8 @@ class Work:
 
 
 def work(cfg: LookupConfig, tokens: int, variant: str) -> Work:
-    """What one of :data:`ENTRY` does with so many tokens, in one batch: the kernels read their tables once for
-    each 8,192 (integers: 2,048)."""
+    """What one of :data:`ENTRY` does with so many tokens, in one batch: the kernels read their tables
+    once for each 8,192 (integers: 2,048)."""
     entries = cfg.h * (1 + cfg.tau if cfg.neighbours else 1)
     if cfg.projection == "dense":
         weights, levels = cfg.d * cfg.h * cfg.tau, 0

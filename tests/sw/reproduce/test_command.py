@@ -14,7 +14,8 @@ def test_one_figure_with_all_that_is_written(tmp_path, capsys):
                  "--report", str(tmp_path / "x.json")]) == 0
     said = capsys.readouterr().out
     point = OPERATING_POINTS[0]
-    cycles = head_cycles(CTAConfig(), POINT_TOKENS, POINT_TOKENS, point.k0, point.k1, point.k2, shared_a=True).total
+    cycles = head_cycles(CTAConfig(), POINT_TOKENS, POINT_TOKENS, point.k0, point.k1, point.k2,
+                         shared_a=True).total
     assert f"{cycles:,}" in said and "not reproduced" not in said
     assert (tmp_path / "img" / "table1.png").read_bytes()[:4] == b"\x89PNG"
     assert "](img/table1.png)" in (tmp_path / "page.md").read_text()
