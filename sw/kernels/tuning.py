@@ -29,7 +29,7 @@ SIZES = ("d", "h", "tau", "block", "projection", "neighbours")
 """What of a configuration the switches depend on."""
 
 ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32)
-WHOLE = (64, 128, 256, 512, 1024)
+WHOLE = (64, 128, 256, 512, 1024, 2048)
 REPEATED = 3
 
 

@@ -46,7 +46,11 @@ template <typename Score> struct Entries {
     }
 };
 
-constexpr int IN_FLIGHT = 128;               // cache lines that are asked for before they are read
+constexpr int IN_FLIGHT = 256;               // cache lines that are asked for before they are read
+
+// Towards the second-level cache: the first one has few places for lines that are on their way (some 12 to 24),
+// and a read that has to wait for one of them waits for memory.
+INLINE void ask_for(const int8_t* line) { __builtin_prefetch(line, 0, 2); }
 
 // What is fetched while a step runs: `lines` of the next tile, which are read anyway, spread over the tokens; or
 // the very rows of the token that comes `distance` later, in this step or as one of the first of a later one.
@@ -59,12 +63,12 @@ struct Ahead {
     INLINE void fetch(const int8_t* from, const int32_t* row, int each) const {
         for (int e = 0; e < each; ++e)
             for (int at = 0; at < bytes; at += CACHE_LINE)
-                __builtin_prefetch(from + size_t(row[e]) * size_t(bytes) + at, 0, 3);
+                ask_for(from + size_t(row[e]) * size_t(bytes) + at);
     }
     INLINE void token(int64_t t, int each) {
         if (lines) {
             for (due += lines; due >= tokens; due -= tokens, ++done)
-                __builtin_prefetch(next + done * CACHE_LINE, 0, 2);
+                ask_for(next + done * CACHE_LINE);
         } else if (t + distance < tokens) {
             fetch(tile, rows + (t + distance) * each, each);
         } else if (next) {

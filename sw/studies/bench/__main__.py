@@ -12,7 +12,7 @@ from model.cta.programs import PRODUCTS, PROGRAMS
 from model.errors import ConfigError
 from sw.io.errors import InputError
 from sw.io.writing import require_writable, write_json
-from sw.studies.bench import cpu, layers, projections
+from sw.studies.bench import cpu, cpu_page, layers, projections, roofline
 from sw.studies.bench.case import Bench, agree, measure
 from sw.studies.bench.cta import CTABench
 from sw.studies.bench.emission import show_speed
@@ -76,17 +76,29 @@ def main(argv=None) -> int:
     narrow.add_argument("--threads", type=int, action="append", metavar="N",
                         help="threads of all variants, 1 or more; may be given again (default 1)")
     narrow.add_argument("--d", type=int, choices=[cfg.d for cfg in cpu.CONFIGS], help="one size")
+    narrow.add_argument("--paper", action="store_true",
+                        help="the paper's rivals too: SLIDE, MONGOOSE, YOSO, Switch, channel shuffle")
+    narrow.add_argument("--roofline", metavar="FILE",
+                        help="shares of the machine's peaks on one thread, and their picture as PNG")
+    narrow.add_argument("--tables", metavar="FILE", help="the tables of what --json wrote to FILE, in "
+                        "Markdown; nothing is measured")
     args = parser.parse_args(argv)
     require_writable(args.report)
     require_writable(args.picture)
+    require_writable(args.roofline)
     if args.engine == "layers":
         return _layers(args)
+    if args.engine == "cpu" and args.tables:
+        cpu_page.show(args.tables)
+        return 0
     if args.engine == "cpu":
         for name in ("tokens", "threads"):
             if any(value < 1 for value in getattr(args, name) or ()):
                 raise InputError(f"--{name} is {min(getattr(args, name))}, must be at least 1")
+        if args.roofline:
+            roofline.require_picture()
         data = cpu.run([cfg for cfg in cpu.CONFIGS if args.d in (None, cfg.d)], args.tokens or cpu.TOKENS,
-                       args.threads or (1,))
+                       args.threads or (1,), paper=args.paper, picture=args.roofline)
         if args.report:
             write_json(args.report, data)
         return int(not all(row["equal"] in (True, None) for row in data))

@@ -7,8 +7,9 @@ import pytest
 
 from model.lookup.config import LookupConfig
 from sw.kernels import lookup
-from sw.studies.bench import cpu, cpu_rivals
+from sw.studies.bench import cpu
 from sw.studies.bench.__main__ import main
+from sw.studies.bench.cpu_rivals import registry
 
 SMALL = LookupConfig(d=64, h=8, tau=4, block=16)
 OURS = ("kernel fp32", "kernel bf16", "kernel int8", "integers")
@@ -16,10 +17,10 @@ OURS = ("kernel fp32", "kernel bf16", "kernel int8", "integers")
 
 @pytest.fixture(autouse=True)
 def two_rivals(monkeypatch):
-    kept = {name: cpu_rivals._MAKE[name] for name in ("torch int8", "torch bf16")}
+    kept = {name: registry.USERS[name] for name in ("torch fp32", "torch int8", "torch bf16")}
     kept["absent"] = lambda *others: __import__("no_such_package")
-    monkeypatch.setattr(cpu_rivals, "_MAKE", kept)
-    cpu_rivals._say.cache_clear()
+    monkeypatch.setattr(cpu, "USERS", kept)
+    registry._say.cache_clear()
 
 
 def test_a_row_for_each_variant(capsys):
@@ -55,3 +56,13 @@ def test_the_command(monkeypatch, tmp_path, capsys):
     assert "integers" in capsys.readouterr().out
     assert main(["cpu", "--tokens", "0"]) == 2
     assert "--tokens is 0, must be at least 1" in capsys.readouterr().err
+
+
+def test_the_paper_s_rivals_and_the_roofline(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    monkeypatch.setattr(cpu, "CONFIGS", (SMALL,))
+    path, picture = tmp_path / "cpu.json", tmp_path / "roofline.png"
+    assert main(["cpu", "--tokens", "3", "--paper", "--roofline", str(picture), "--json", str(path)]) == 0
+    assert set(registry.PAPER) <= {row["variant"] for row in json.loads(path.read_text())}
+    out = capsys.readouterr().out
+    assert "slide/fp32" in out and "of rows" in out and picture.stat().st_size > 1000
