@@ -51,14 +51,15 @@ class Tile(wiring.Component):
         m = Module()
         cfg, size = self.cfg, table_beats(self.cfg)
         m.submodules.words = words = SRAM(width=8 * cfg.lanes, depth=2 * size)
-        left, table = Signal(16), Signal(range(max(2, cfg.h)))
+        left, some, table = Signal(16), Signal(), Signal(range(max(2, cfg.h)))      # tokens left, whether any
         beat, write = Signal(range(size)), Signal(range(2 * size))
         asked, full = Signal(range(3)), Signal(range(3))    # halves, as long as they are not done
+        now_asked, room = Signal(range(3)), Signal()        # room for another: what decides is one bit
         done, all_asked, all_come = Signal(), Signal(), Signal()
         m.d.comb += done.eq(self.ends_table & self.order)
 
         # Requests.
-        m.d.comb += [self.fill.valid.eq((left != 0) & (asked != 2)),
+        m.d.comb += [self.fill.valid.eq(some & room),
                      all_asked.eq(self.fill.valid & self.fill.ready & (beat == size - 1))]
         with m.If(self.fill.valid & self.fill.ready):
             m.d.sync += [beat.eq(Mux(all_asked, 0, beat + 1)),
@@ -67,7 +68,7 @@ class Tile(wiring.Component):
             m.d.sync += table.eq(table + 1)
             with m.If(table == cfg.h - 1):
                 m.d.sync += [table.eq(0), self.fill.payload.eq(0),
-                             left.eq(left - batch_size(cfg, 1, left))]
+                             left.eq(left - batch_size(cfg, 1, left)), some.eq(left > cfg.batch)]
 
         # What has come.
         m.d.comb += [
@@ -75,7 +76,8 @@ class Tile(wiring.Component):
             all_come.eq(self.come & ((write == size - 1) | (write == 2 * size - 1)))]
         with m.If(self.come):
             m.d.sync += write.eq(Mux(write == 2 * size - 1, 0, write + 1))
-        m.d.sync += [asked.eq(asked + all_asked - done), full.eq(full + all_come - done)]
+        m.d.comb += now_asked.eq(asked + all_asked - done)
+        m.d.sync += [asked.eq(now_asked), room.eq(now_asked != 2), full.eq(full + all_come - done)]
 
         # What is read.
         m.d.comb += [
@@ -85,6 +87,7 @@ class Tile(wiring.Component):
         m.d.sync += self.beat.valid.eq(words.r_en | (self.beat.valid & ~self.beat.ready))
 
         with m.If(self.start):
-            m.d.sync += [left.eq(Mux(self.order, self.tokens, 0)), *(each.eq(0) for each in (
-                table, beat, write, asked, full, self.fill.payload))]
+            m.d.sync += [left.eq(Mux(self.order, self.tokens, 0)), some.eq(self.order & (self.tokens != 0)),
+                         room.eq(1),
+                         *(each.eq(0) for each in (table, beat, write, asked, full, self.fill.payload))]
         return m
