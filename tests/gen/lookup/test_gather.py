@@ -144,7 +144,7 @@ MUTANTS = {    # block, what it reads, what it should not read, a configuration 
     "rows unpadded": (TableAddress, "self.code * cfg.row_beats", "self.code", "padded rows"),
     "one tile": (TableAddress, "Mux(offset == 0, size, 0)", "0", "four beats"),
     "tile too early": (Tile, "(full != 0) & (", "(", "four beats"),
-    "three tiles": (Tile, "(now_asked != 2)", "1", "four beats"),
+    "three tiles": (Tile, "now_asked != 2", "1", "four beats"),
     "ring does not close": (RowWalk, "Mux(over, 0, at + 1)", "at + 1", "one beat"),
     "batch not complete": (RowWalk, "tokens >= self.size", "tokens != 0", "one beat"),
     "bank not waited for": (Gather, "scores.valid & ~owned.bit_select(scores.bank, 1)",
