@@ -70,7 +70,7 @@ def run(cfg: CTAConfig, weights: LinearWeights, job: LinearJob, reuse: bool = Fa
     """
     require_accepted(cfg, job)
     f, rows = cfg.fmt, len(job.x)
-    x = require_raw("x", job.x, (rows, cfg.dw), f.token).astype(np.int64)
+    x = np.asarray(require_raw("x", job.x, (rows, cfg.dw), f.token), dtype=np.int64)
     require_raw("w", weights.w, (cfg.dw, cfg.d), f.weight)
     require_raw("b", weights.b, (cfg.d,), f.bias)
     require_range("shift", job.shift, SHIFT.min, SHIFT.max)

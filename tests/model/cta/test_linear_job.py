@@ -136,4 +136,11 @@ def test_projection_of_bert_base():
 def test_cycles_are_less_than_those_of_a_head():
     cfg = CONFIGS["plain"]
     assert linear_job.job_cycles(cfg, 9).total < head_cycles(cfg, 9, 9, 9, 9, 0, Mode.EXACT).total / 2
-    assert linear_job.job_cycles(cfg, 9, held=40).total == linear_job.job_cycles(cfg, 9).total + 40
+
+
+def test_outputs_of_the_job_before_hold_the_last_slice_alone():
+    """A wait that is over before the slices in front of it are costs nothing."""
+    cfg = CONFIGS["plain"]
+    alone, waits = (linear_job.job_cycles(cfg, 9, held=held).total for held in (0, 40))
+    assert alone + 40 - cfg.slices * (9 + cfg.d) < waits < alone + 40
+    assert linear_job.job_cycles(cfg, 9, held=3).total == alone
