@@ -49,8 +49,8 @@ class ProgramRows(wiring.Component):
 
     Members
     -------
-    number : Row of the program, by its place.
-    step : It is the next one.
+    number : Row of the program that comes next, by its place.
+    step : The row at hand is done, and the next one takes its place.
     row : The row at hand. Layout :class:`ProgramRow`.
     """
 
